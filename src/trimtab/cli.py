@@ -1,0 +1,105 @@
+"""The root command: mounts the commands of each noun lazily and turns errors into exit codes."""
+
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from trimtab.kernel.errors import Kind, TrimtabError
+
+EXIT_CODES: dict[Kind, int] = {
+    "invalid": 2,
+    "conflict": 2,
+    "too-large": 2,
+    "not-found": 3,
+    "forbidden": 4,
+    "unauthenticated": 4,
+    "unavailable": 5,
+    "bug": 70,
+}
+GROUPS: dict[str, tuple[str, str]] = {
+    "tokens": ("trimtab.domains.govern.cli:tokens", "Service tokens: create, list, revoke."),
+    "audit": ("trimtab.domains.govern.cli:audit", "The audit trail: list, verify."),
+}
+
+
+class Root(TyperGroup):
+    """A group whose sub-groups are imported when they are called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *GROUPS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in GROUPS:
+            return super().get_command(ctx, cmd_name)
+        target, summary = GROUPS[cmd_name]
+        module, _, attribute = target.partition(":")
+        command = get_command(getattr(import_module(module), attribute))
+        command.name, command.short_help = cmd_name, summary
+        return command
+
+
+app = typer.Typer(
+    cls=Root, name="trimtab", help="The MLOps platform that closes the loop.", no_args_is_help=True,
+    pretty_exceptions_enable=False, add_completion=False,
+)  # fmt: skip
+
+
+@app.command()
+def up(
+    home: Annotated[str | None, typer.Option(help="Folder for everything that is kept.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the UI and the management APIs.")] = None,
+    inference_port: Annotated[int | None, typer.Option(help="Port of the inference front.")] = None,
+    database: Annotated[str | None, typer.Option(help="sqlite:///FILE or postgresql://...")] = None,
+    blobs: Annotated[str | None, typer.Option(help="file://FOLDER")] = None,
+    executor: Annotated[str | None, typer.Option(help="local://")] = None,
+    sign_in: Annotated[str | None, typer.Option(help="auto or always")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error")] = None,
+) -> None:
+    """Start the server: UI, APIs, inference and background work in one command."""
+    from trimtab.server import serve
+    from trimtab.settings import load
+
+    settings, _ = load(
+        {
+            "home": home,
+            "host": host,
+            "port": port,
+            "inference_port": inference_port,
+            "database": database,
+            "blobs": blobs,
+            "executor": executor,
+            "sign_in": sign_in,
+            "log_level": log_level,
+        }
+    )
+    serve(settings, announce=_announce)
+
+
+def _announce(url: str, first_token: str | None) -> None:
+    print(f"Trimtab is at {url}", flush=True)
+    if first_token:
+        print(f"Sign in with this token, which is shown only now:\n\n    {first_token}\n", flush=True)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from trimtab.version import __version__
+
+    print(__version__)
+
+
+def main() -> None:
+    """Run the command line; errors end with one line that says what to do and the code of their kind."""
+    try:
+        app(standalone_mode=True)
+    except TrimtabError as error:
+        print(f"trimtab: {error.message}", file=sys.stderr)
+        sys.exit(EXIT_CODES[error.kind])
+    except BrokenPipeError:
+        sys.exit(0)

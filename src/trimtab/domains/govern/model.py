@@ -1,0 +1,104 @@
+"""Roles and what they permit, tokens, and the arithmetic of the hash chain."""
+
+import hashlib
+import hmac
+import secrets
+from typing import Any, Literal
+
+import msgspec
+
+from trimtab.kernel.who import Principal, Role
+
+Action = Literal["read", "write", "approve", "admin"]
+
+_PERMITTED: dict[Role, frozenset[Action]] = {
+    "viewer": frozenset({"read"}),
+    "editor": frozenset({"read", "write"}),
+    "approver": frozenset({"read", "write", "approve"}),
+    "admin": frozenset({"read", "write", "approve", "admin"}),
+}
+_NEEDED: dict[Action, Role] = {"read": "viewer", "write": "editor", "approve": "approver", "admin": "admin"}
+
+OWNER = Principal(id="owner", name="owner", role="admin")
+GENESIS = "0" * 64
+
+
+def permits(who: Principal, action: Action) -> bool:
+    """Whether the role of the principal includes the action."""
+    return action in _PERMITTED[who.role]
+
+
+def needed_role(action: Action) -> Role:
+    """Return the least role that permits the action."""
+    return _NEEDED[action]
+
+
+class Token(msgspec.Struct, frozen=True):
+    """A service token. Only the SHA-256 of its secret is kept."""
+
+    id: str
+    name: str
+    role: Role
+    secret_sha256: str
+    created_us: int
+    created_by: str
+    expires_us: int | None
+    revoked_us: int | None
+
+    def valid(self, secret: str, now_us: int) -> bool:
+        """Whether the secret is this token's and the token is in force."""
+        same = hmac.compare_digest(hash_secret(secret), self.secret_sha256)
+        return same and self.revoked_us is None and (self.expires_us is None or now_us < self.expires_us)
+
+    def principal(self) -> Principal:
+        return Principal(id=f"token:{self.id}", name=self.name, role=self.role)
+
+
+def new_secret() -> str:
+    """Return 256 random bits as text."""
+    return secrets.token_urlsafe(32)
+
+
+def hash_secret(secret: str) -> str:
+    """Return the SHA-256 of a secret; a random secret of 256 bits needs no slow hash."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def compose(token_id: str, secret: str) -> str:
+    """Return the text of a token as its holder sends it."""
+    return f"tt_{token_id}_{secret}"
+
+
+def decompose(text: str) -> tuple[str, str] | None:
+    """Return (id, secret) of a token's text, or None where it has not the form of one."""
+    mark, _, rest = text.partition("_")
+    token_id, _, secret = rest.partition("_")
+    return (token_id, secret) if mark == "tt" and token_id and secret else None
+
+
+class AuditRecord(msgspec.Struct, frozen=True):
+    """One act: who did what to which object, chained to the act before by its hash."""
+
+    seq: int
+    at_us: int
+    actor: str
+    action: str
+    subject: str
+    detail: dict[str, Any]
+    previous: str
+    hash: str
+
+
+def chain_hash(*, seq: int, at_us: int, actor: str, action: str, subject: str, detail: str, previous: str) -> str:
+    """Return the SHA-256 over the record and the hash before it; ``detail`` is the stored JSON text."""
+    content = msgspec.json.encode([seq, at_us, actor, action, subject, detail, previous])
+    return hashlib.sha256(content).hexdigest()
+
+
+class AuditVerdict(msgspec.Struct, frozen=True):
+    """Whether the chain holds; ``first_bad_seq`` is the first record that was changed, removed or put in."""
+
+    ok: bool
+    checked: int
+    first_bad_seq: int | None
+    head: str

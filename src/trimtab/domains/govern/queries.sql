@@ -1,0 +1,32 @@
+-- name: insert_token
+insert into govern_token (id, name, role, secret_sha256, created_us, created_by, expires_us)
+values (:id, :name, :role, :secret_sha256, :created_us, :created_by, :expires_us);
+
+-- name: token
+select id, name, role, secret_sha256, created_us, created_by, expires_us, revoked_us
+from govern_token where id = :id;
+
+-- name: tokens
+select id, name, role, secret_sha256, created_us, created_by, expires_us, revoked_us
+from govern_token order by id desc;
+
+-- name: revoke_token
+update govern_token set revoked_us = :now_us where id = :id and revoked_us is null;
+
+-- name: count_tokens
+select count(*) from govern_token where revoked_us is null;
+
+-- name: last_audit
+select seq, hash from govern_audit order by seq desc limit 1;
+
+-- name: insert_audit
+insert into govern_audit (seq, at_us, actor, action, subject, detail, previous, hash)
+values (:seq, :at_us, :actor, :action, :subject, :detail, :previous, :hash);
+
+-- name: audit_after
+select seq, at_us, actor, action, subject, detail, previous, hash
+from govern_audit where seq > :seq order by seq limit :most;
+
+-- name: audit_page
+select seq, at_us, actor, action, subject, detail, previous, hash
+from govern_audit {where} order by seq desc limit :limit;

@@ -1,0 +1,195 @@
+"""Signs callers in, decides what their role permits, issues tokens, and keeps the hash-chained audit trail."""
+
+import base64
+import binascii
+import threading
+from typing import Any
+
+from trimtab.domains.govern import store
+from trimtab.domains.govern.errors import BadToken, NotPermitted, TokenNotFound
+from trimtab.domains.govern.model import (
+    GENESIS,
+    OWNER,
+    Action,
+    AuditRecord,
+    AuditVerdict,
+    Token,
+    chain_hash,
+    compose,
+    decompose,
+    hash_secret,
+    needed_role,
+    new_secret,
+    permits,
+)
+from trimtab.infra.db import Database, Tx, Where
+from trimtab.kernel import refs
+from trimtab.kernel.errors import Invalid, did_you_mean
+from trimtab.kernel.ids import new_id
+from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
+from trimtab.kernel.time import now_us
+from trimtab.kernel.who import ROLES, Principal, Role
+
+_CACHE_US = 5_000_000
+
+
+class GovernService:
+    """Sign-in, permission and audit for every other domain."""
+
+    def __init__(self, db: Database, *, open_to_owner: bool) -> None:
+        """``open_to_owner``: callers without credentials act as the owner; only right on a loopback address."""
+        self._db = db
+        self._open_to_owner = open_to_owner
+        self._cache: dict[str, tuple[int, Principal]] = {}
+        self._cache_lock = threading.Lock()
+
+    def authenticate(self, authorization: str | None, cookie: str | None) -> Principal:
+        """Return who calls, from a Bearer or Basic header or the session cookie; raises BadToken.
+
+        Basic takes the token as the password, with any user name, so that MLflow's clients can send it.
+        """
+        text = _credential(authorization) if authorization else cookie
+        if text is None:
+            if self._open_to_owner:
+                return OWNER
+            raise BadToken("Sign in with a token: Authorization: Bearer tt_...  ('trimtab tokens create' makes one).")
+        now = now_us()
+        key = hash_secret(text)
+        with self._cache_lock:
+            cached = self._cache.get(key)
+        if cached and now < cached[0]:
+            return cached[1]
+        parts = decompose(text)
+        with self._db.read() as tx:
+            token = store.token(tx, token_id=parts[0]) if parts else None
+        if token is None or parts is None or not token.valid(parts[1], now):
+            raise BadToken("This token is unknown, expired or revoked.")
+        principal = token.principal()
+        with self._cache_lock:
+            if len(self._cache) > 1000:
+                self._cache.clear()
+            self._cache[key] = (min(now + _CACHE_US, token.expires_us or now + _CACHE_US), principal)
+        return principal
+
+    def permit(self, who: Principal, action: Action, subject: str) -> None:
+        """Return when the principal may act on the subject; raises NotPermitted that says which role could."""
+        if not permits(who, action):
+            raise NotPermitted(
+                f"{who.name} ({who.role}) may not {action} {subject}: this needs the role {needed_role(action)}.",
+                details={"needed_role": needed_role(action), "role": who.role},
+            )
+
+    def audit(
+        self, tx: Tx, who: Principal, action: str, subject: str, *, detail: dict[str, Any] | None = None
+    ) -> AuditRecord:
+        """Record an act in the caller's transaction. ``detail`` must hold no secret."""
+        return store.append_audit(
+            tx, at_us=now_us(), actor=who.id, action=action, subject=subject, detail=detail or {}
+        )
+
+    def create_token(
+        self, who: Principal, *, name: str, role: str = "editor", expires_us: int | None = None
+    ) -> tuple[Token, str]:
+        """Make a token and return it with its text, which is never shown again; raises Invalid."""
+        self.permit(who, "admin", "tokens")
+        if role not in ROLES:
+            raise Invalid(f"Unknown role {role!r} ({', '.join(ROLES)}).{did_you_mean(role, ROLES)}", field="role")
+        if not name or len(name) > 200:
+            raise Invalid("A token needs a name of at most 200 characters.", field="name")
+        if expires_us is not None and expires_us <= now_us():
+            raise Invalid("The token would expire in the past.", field="expires_us")
+        secret = new_secret()
+        token = Token(
+            id=new_id(),
+            name=name,
+            role=_role(role),
+            secret_sha256=hash_secret(secret),
+            created_us=now_us(),
+            created_by=who.id,
+            expires_us=expires_us,
+            revoked_us=None,
+        )
+        with self._db.write() as tx:
+            store.insert_token(tx, token)
+            self.audit(
+                tx, who, "govern.token.create", refs.make("token", token.id), detail={"name": name, "role": role}
+            )
+        return token, compose(token.id, secret)
+
+    def tokens(self, who: Principal) -> list[Token]:
+        """Return every token, newest first."""
+        self.permit(who, "admin", "tokens")
+        with self._db.read() as tx:
+            return store.tokens(tx)
+
+    def revoke_token(self, who: Principal, token_id: str) -> None:
+        """End a token at once; raises TokenNotFound."""
+        self.permit(who, "admin", "tokens")
+        with self._db.write() as tx:
+            if not store.revoke_token(tx, token_id=token_id, now_us=now_us()):
+                raise TokenNotFound(f"There is no token {token_id} in force.")
+            self.audit(tx, who, "govern.token.revoke", refs.make("token", token_id))
+        with self._cache_lock:
+            self._cache.clear()
+
+    def first_token(self) -> str | None:
+        """Make the owner's first token where none is in force, and return its text once."""
+        with self._db.read() as tx:
+            if store.count_tokens(tx):
+                return None
+        return self.create_token(OWNER, name="owner", role="admin")[1]
+
+    def audit_trail(
+        self, who: Principal, *, subject: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> Page[AuditRecord]:
+        """Return the audit trail, newest first."""
+        self.permit(who, "read", "the audit trail")
+        size = check_limit(limit)
+        where = Where().equals(subject=subject)
+        if cursor:
+            (before,) = decode_cursor(cursor, 1)
+            if not isinstance(before, int):
+                raise Invalid("The cursor belongs to another listing.", field="cursor")
+            where.add("seq < :before", before=before)
+        with self._db.read() as tx:
+            records = store.audit_page(tx, where=where, limit=size + 1)
+        more = encode_cursor((records[size - 1].seq,)) if len(records) > size else None
+        return Page(records[:size], more)
+
+    def verify_audit(self, who: Principal) -> AuditVerdict:
+        """Recompute the whole chain and say whether, and from where, it was tampered with."""
+        self.permit(who, "read", "the audit trail")
+        expected_seq, previous = 1, GENESIS
+        with self._db.read() as tx:
+            for seq, at_us, actor, action, subject, detail, its_previous, digest in store.audit_chain(tx):
+                computed = chain_hash(
+                    seq=seq,
+                    at_us=at_us,
+                    actor=actor,
+                    action=action,
+                    subject=subject,
+                    detail=detail,
+                    previous=previous,
+                )
+                if seq != expected_seq or its_previous != previous or computed != digest:
+                    return AuditVerdict(ok=False, checked=expected_seq - 1, first_bad_seq=expected_seq, head=previous)
+                expected_seq, previous = seq + 1, digest
+        return AuditVerdict(ok=True, checked=expected_seq - 1, first_bad_seq=None, head=previous)
+
+
+def _credential(authorization: str) -> str:
+    scheme, _, value = authorization.partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return value.strip()
+        case "basic":
+            try:
+                return base64.b64decode(value, validate=True).decode().partition(":")[2]
+            except (binascii.Error, UnicodeDecodeError) as error:
+                raise BadToken("The Basic credentials are not valid.") from error
+        case _:
+            raise BadToken("Only Bearer and Basic credentials are understood.")
+
+
+def _role(text: str) -> Role:
+    return next(role for role in ROLES if role == text)

@@ -1,0 +1,77 @@
+"""Mounts every domain's routes, the foreign protocols and the web UI into one ASGI application."""
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Router
+from starlette.routing import Route as StarletteRoute
+from starlette.types import ASGIApp
+
+from trimtab.app import App
+from trimtab.domains.govern import http as govern_http
+from trimtab.infra.http import Route
+from trimtab.infra.http.edge import Edge
+from trimtab.infra.http.events import Follower, response
+from trimtab.infra.http.openapi import document
+from trimtab.kernel.errors import Invalid
+from trimtab.version import __version__
+
+MLFLOW_VERSION = "3.17.2"  # the newest release whose client is tested against this server
+_PUBLIC = frozenset({"/health", "/version", "/api/v1/openapi.json", "/api/v1/session"})
+
+
+def native_routes(app: App) -> list[Route]:
+    """Return the routes of the native API, in the order of the document."""
+    return [
+        *govern_http.routes(app.govern),
+    ]
+
+
+def asgi(app: App) -> ASGIApp:
+    """Return the whole application behind its edge."""
+    routes = native_routes(app)
+    limit = app.settings.max_body_mb << 20
+    follower = Follower(app.bus)
+    openapi = msgspec.json.encode(document(routes, version=__version__))
+
+    async def health(_: StarletteRequest) -> Response:
+        return PlainTextResponse("OK")
+
+    async def version(_: StarletteRequest) -> Response:
+        return PlainTextResponse(MLFLOW_VERSION)
+
+    async def metrics(_: StarletteRequest) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    async def openapi_document(_: StarletteRequest) -> Response:
+        return Response(openapi, media_type="application/json")
+
+    async def events(request: StarletteRequest) -> Response:
+        after = request.headers.get("last-event-id") or request.query_params.get("after")
+        if after is not None and not (after.isascii() and after.isdigit() and len(after) < 19):
+            raise Invalid("after must be the number of an event.", field="after")
+        return response(follower, int(after) if after is not None else None)
+
+    table: list[BaseRoute] = [
+        StarletteRoute("/health", health),
+        StarletteRoute("/version", version),
+        StarletteRoute("/metrics", metrics),
+        StarletteRoute("/api/v1/openapi.json", openapi_document),
+        StarletteRoute("/api/v1/events/stream", events),
+        *[route.starlette(limit) for route in routes],
+    ]
+    return Edge(
+        Router(table, redirect_slashes=False),
+        authenticate=app.govern.authenticate,
+        allowed_hosts=["localhost", app.settings.host, *_names(app.settings.allowed_hosts)],
+        public=_is_public,
+    )
+
+
+def _is_public(path: str) -> bool:
+    return path in _PUBLIC or not path.startswith(("/api/", "/ajax-api/", "/v1/", "/metrics"))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

@@ -1,0 +1,1 @@
+"""Machinery with input and output that every domain stands on."""

@@ -1,0 +1,19 @@
+"""Content-addressed bytes: what is stored is named by its BLAKE3 digest and never changes."""
+
+from trimtab.infra.blobs.port import BlobId, Blobs, check_id
+
+__all__ = ["BlobId", "Blobs", "check_id", "connect"]
+
+
+def connect(url: str) -> Blobs:
+    """Open the store of a ``file://FOLDER`` URL; raises Invalid for any other scheme."""
+    scheme, _, rest = url.partition("://")
+    match scheme:
+        case "file":
+            from trimtab.infra.blobs.local import LocalBlobs
+
+            return LocalBlobs(rest)
+        case _:
+            from trimtab.kernel.errors import Invalid, did_you_mean
+
+            raise Invalid(f"No blob store for {scheme}:// (file).{did_you_mean(scheme, ['file'])}", field="blobs")

@@ -1,0 +1,58 @@
+"""What a store of content-addressed bytes must do."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from trimtab.kernel.errors import Invalid, NotFound, Unavailable
+
+BlobId = str
+_ID = re.compile(r"b3:[0-9a-f]{64}")
+
+
+class BlobNotFound(NotFound):
+    code = "blob-not-found"
+
+
+class BlobCorrupt(Unavailable):
+    """Stored bytes no longer match their name."""
+
+    code = "blob-corrupt"
+
+
+def check_id(blob: str) -> BlobId:
+    """Return the id when it has the form ``b3:<64 hexadecimal digits>``; raises Invalid."""
+    if not _ID.fullmatch(blob):
+        raise Invalid(f"{blob[:80]!r} is not a blob id (b3: and 64 hexadecimal digits).", field="blob")
+    return blob
+
+
+class Blobs(Protocol):
+    """Immutable bytes by digest. Writing the same bytes twice is free."""
+
+    def put(self, content: bytes | BinaryIO | Iterator[bytes], /) -> BlobId:
+        """Store bytes durably and return their id; a stream is stored in constant memory."""
+        ...
+
+    def open(self, blob: BlobId, /) -> BinaryIO:
+        """Open the bytes for reading; raises BlobNotFound."""
+        ...
+
+    def path(self, blob: BlobId, /) -> Path | None:
+        """Return a read-only local file with the bytes where the store has one."""
+        ...
+
+    def size(self, blob: BlobId, /) -> int:
+        """Return the number of bytes; raises BlobNotFound."""
+        ...
+
+    def exists(self, blob: BlobId, /) -> bool: ...
+
+    def delete(self, blob: BlobId, /) -> bool:
+        """Remove the bytes and return whether they were there."""
+        ...
+
+    def ids(self) -> Iterator[BlobId]:
+        """Go through every id that is stored."""
+        ...

@@ -1,0 +1,114 @@
+"""PostgreSQL behind the database port, through psycopg 3 and its connection pool."""
+
+import zlib
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, LiteralString, cast
+
+from trimtab.infra.db.port import Dialect, Duplicate, Row
+from trimtab.infra.db.queries import Query
+from trimtab.kernel.errors import Unavailable
+
+try:
+    import psycopg
+    from psycopg.abc import Query as PsycopgQuery
+    from psycopg.errors import UniqueViolation
+    from psycopg_pool import ConnectionPool, PoolTimeout
+except ImportError as missing:
+    raise Unavailable("PostgreSQL needs the extra 'postgres': pip install 'trimtab[postgres]'.") from missing
+
+_CONNECT_TIMEOUT_S = 10.0
+_MOST_CONNECTIONS = 10
+
+
+class PostgresTx:
+    """A transaction on one pooled connection."""
+
+    dialect: Dialect = "postgresql"
+
+    def __init__(self, connection: "psycopg.Connection[Row]") -> None:
+        self._connection = connection
+        self.calls: list[Callable[[], None]] = []
+
+    def all(self, query: Query, /, **params: Any) -> list[Row]:
+        return self._execute(query, params).fetchall()
+
+    def one(self, query: Query, /, **params: Any) -> Row | None:
+        return self._execute(query, params).fetchone()
+
+    def run(self, query: Query, /, **params: Any) -> int:
+        return self._execute(query, params).rowcount
+
+    def many(self, query: Query, params: Sequence[Mapping[str, Any]], /) -> None:
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.executemany(_sql(query.postgresql), params)
+        except UniqueViolation as error:
+            raise Duplicate("An object with this key exists already.") from error
+
+    def script(self, statements: Sequence[str], /) -> None:
+        for statement in statements:
+            self._connection.execute(_sql(statement))
+
+    def lock(self, name: str, /) -> None:
+        self._connection.execute("select pg_advisory_xact_lock(%s)", (zlib.crc32(name.encode()),))
+
+    def after_commit(self, call: Callable[[], None], /) -> None:
+        self.calls.append(call)
+
+    def _execute(self, query: Query, params: dict[str, Any]) -> "psycopg.Cursor[Row]":
+        try:
+            return self._connection.execute(_sql(query.postgresql), params)
+        except UniqueViolation as error:
+            raise Duplicate("An object with this key exists already.") from error
+
+
+def _sql(text: str) -> "PsycopgQuery":
+    """Vouch for a statement: it comes from a queries.sql file, and values are bound apart from it."""
+    return cast(LiteralString, text)
+
+
+class PostgresDatabase:
+    """A PostgreSQL database of version 15 or later."""
+
+    dialect: Dialect = "postgresql"
+
+    def __init__(self, url: str) -> None:
+        self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
+            url,
+            min_size=1,
+            max_size=_MOST_CONNECTIONS,
+            timeout=_CONNECT_TIMEOUT_S,
+            open=False,
+            kwargs={"options": "-c timezone=UTC -c statement_timeout=120000"},
+        )
+        try:
+            self._pool.open(wait=True, timeout=_CONNECT_TIMEOUT_S)
+        except (PoolTimeout, psycopg.Error) as error:
+            self._pool.close()
+            raise Unavailable("PostgreSQL does not answer at the configured address.") from error
+
+    @contextmanager
+    def read(self) -> Generator[PostgresTx]:
+        with self._connection() as connection:
+            connection.execute("set transaction isolation level repeatable read read only")
+            yield PostgresTx(connection)
+
+    @contextmanager
+    def write(self) -> Generator[PostgresTx]:
+        with self._connection() as connection:
+            tx = PostgresTx(connection)
+            yield tx
+        for call in tx.calls:
+            call()
+
+    @contextmanager
+    def _connection(self) -> "Generator[psycopg.Connection[Row]]":
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except (PoolTimeout, psycopg.OperationalError) as error:
+            raise Unavailable(f"PostgreSQL is not available: {type(error).__name__}.") from error
+
+    def close(self) -> None:
+        self._pool.close()

@@ -1,0 +1,39 @@
+"""Builds WHERE fragments from conditions with bound values; values never become text of the statement."""
+
+from typing import Any
+
+
+class Where:
+    """Conditions joined by AND, with their parameters."""
+
+    def __init__(self) -> None:
+        self._conditions: list[str] = []
+        self.params: dict[str, Any] = {}
+
+    def add(self, condition: str, **params: Any) -> "Where":
+        """Add a condition whose text comes from code and whose values are ``:name`` parameters."""
+        clash = self.params.keys() & params.keys()
+        if clash:
+            raise ValueError(f"parameters used twice: {sorted(clash)}")
+        self._conditions.append(condition)
+        self.params.update(params)
+        return self
+
+    def equals(self, **columns: Any) -> "Where":
+        """Add ``column = value`` for each value that is not None."""
+        for column, value in columns.items():
+            if value is not None:
+                self.add(f"{column} = :{column}", **{column: value})
+        return self
+
+    def any_of(self, column: str, values: list[Any]) -> "Where":
+        """Add ``column in (values)``; an empty list matches nothing."""
+        if not values:
+            return self.add("1 = 0")
+        names = {f"{column.replace('.', '_')}_{index}": value for index, value in enumerate(values)}
+        return self.add(f"{column} in ({', '.join(':' + name for name in names)})", **names)
+
+    @property
+    def sql(self) -> str:
+        """The fragment with its leading WHERE, or nothing where there is no condition."""
+        return "where " + " and ".join(f"({condition})" for condition in self._conditions) if self._conditions else ""

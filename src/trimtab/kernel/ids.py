@@ -1,0 +1,33 @@
+"""Identifiers: time-ordered ones for our own objects, 32 hexadecimal digits where MLflow expects them."""
+
+import os
+import threading
+import time
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32
+_lock = threading.Lock()
+_last = 0
+
+
+def new_id(prefix: str = "") -> str:
+    """Return a unique id of 26 characters after the prefix, which sorts by the time of its making.
+
+    The layout is ULID's: 48 bits of milliseconds and 80 random bits; ids made by one process within the
+    same millisecond still increase.
+    """
+    global _last
+    with _lock:
+        value = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10))
+        if value <= _last:
+            value = _last + 1
+        _last = value
+    digits = []
+    for _ in range(26):
+        digits.append(_ALPHABET[value & 31])
+        value >>= 5
+    return prefix + "".join(reversed(digits))
+
+
+def hex32() -> str:
+    """Return 32 random hexadecimal digits, the form of MLflow's run ids."""
+    return os.urandom(16).hex()

@@ -1,0 +1,27 @@
+"""What a child process does to its own fate: it ends when its parent ends, and gains no privileges."""
+
+import ctypes
+import os
+import signal
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NO_NEW_PRIVS = 38
+
+
+def die_with_parent(sent: signal.Signals = signal.SIGTERM) -> None:
+    """Have the kernel send a signal to this process when the thread that started it is gone (Linux)."""
+    _prctl(_PR_SET_PDEATHSIG, sent)
+    if os.getppid() == 1:  # the parent was gone before we asked
+        os.kill(os.getpid(), sent)
+
+
+def no_new_privileges() -> None:
+    """Give up gaining privileges through set-uid programs, for this process and all its children (Linux)."""
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.prctl(option, value, 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))

@@ -1,0 +1,86 @@
+"""The server process behind ``trimtab up``: listens, serves, and runs the background work."""
+
+import fcntl
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from trimtab.app import App, build, needs_sign_in
+from trimtab.http import asgi
+from trimtab.infra.http.sockets import listen
+from trimtab.infra.telemetry import configure_logging
+from trimtab.kernel.errors import Unavailable
+from trimtab.settings import ENVIRONMENT_PREFIX, Settings
+
+_DRAIN_S = 10
+
+
+def serve(settings: Settings, *, announce: Callable[[str, str | None], None]) -> None:
+    """Serve until a signal to stop.
+
+    ``announce`` is called with the address, and with the owner's first token when one had to be made.
+    """
+    configure_logging(settings.log_level)
+    lock = _lock_home(settings.home_path)
+    sock = listen(settings.host, settings.port)
+    app = build(settings)
+    first_token = app.govern.first_token() if needs_sign_in(settings) else None
+    application = _with_lifespan(app, asgi(app))
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    announce(settings.public_url or f"http://{host}:{settings.port}", first_token)
+    config = uvicorn.Config(
+        application,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_DRAIN_S,
+    )
+    uvicorn.Server(config).run(sockets=[sock])
+    lock.close()
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Return this process's environment with every setting in it, for child processes."""
+    given = {
+        ENVIRONMENT_PREFIX + key.upper(): str(getattr(settings, key)) for key in Settings.__struct_fields__
+    }
+    return {**os.environ, **given}
+
+
+def _with_lifespan(app: App, application: ASGIApp) -> ASGIApp:
+    from starlette.routing import Router
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        app.start(environment_of(app.settings))
+        try:
+            yield
+        finally:
+            app.stop()
+
+    router = Router(lifespan=lifespan)
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        await (router if scope["type"] == "lifespan" else application)(scope, receive, send)
+
+    return handle
+
+
+def _lock_home(home: Path) -> IO[str]:
+    """Hold the home for this process alone; raises Unavailable when another server has it."""
+    home.mkdir(parents=True, exist_ok=True)
+    file = (home / "server.lock").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Unavailable(f"Another server uses {home}. Stop it or choose another --home.", field="home") from error
+    return file

@@ -1,0 +1,37 @@
+"""The worker process: does heavy jobs (pipelines, profiles, drift) and leaves when idle, so that the server stays lean."""
+
+import signal
+import sys
+import threading
+import time
+
+from trimtab.app import build
+from trimtab.infra.jobs.runner import Runner
+from trimtab.infra.telemetry import configure_logging
+from trimtab.kernel.process import die_with_parent
+from trimtab.settings import load
+
+_IDLE_S = 30.0
+
+
+def main() -> int:
+    """Run until there has been nothing to do for half a minute, or a signal to stop."""
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent()
+    settings, _ = load()
+    configure_logging(settings.log_level)
+    app = build(settings)
+    runner = Runner(app.db, app.jobs, queue="heavy", threads=1)
+    runner.start()
+    while not stopping.wait(0.5):
+        if not runner.busy and time.monotonic() - runner.last_active > _IDLE_S:
+            break
+    runner.stop()
+    app.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Fixtures that every test may use: real databases of both kinds, a wired App on each, and real server processes."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import Cluster
+from trimtab.app import MIGRATED, App, build
+from trimtab.infra import db as databases
+from trimtab.infra.db import Database
+from trimtab.infra.db.migrate import migrate
+from trimtab.kernel.who import Principal
+from trimtab.settings import Settings
+
+_CLUSTER_VARIABLE = "TRIMTAB_TEST_CLUSTER"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose one folder for the PostgreSQL cluster which all test processes share."""
+    if _CLUSTER_VARIABLE not in os.environ:
+        folder = Path(tempfile.mkdtemp(prefix="trimtab-test-"))
+        folder.chmod(0o755)
+        os.environ[_CLUSTER_VARIABLE] = str(folder)
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A running PostgreSQL with a database that is already migrated, for others to be copied from."""
+    running = Cluster(Path(os.environ[_CLUSTER_VARIABLE]))
+    running.prepare_template(_migrate_url)
+    yield running
+    running.stop()
+
+
+def _migrate_url(url: str) -> None:
+    database = databases.connect(url)
+    migrate(database, MIGRATED)
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, to be copied."""
+    file = tmp_path_factory.mktemp("template") / "trimtab.db"
+    _migrate_url(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """The URL of a fresh SQLite database."""
+    target = tmp_path / "home" / "trimtab.db"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(migrated_sqlite, target)
+    return f"sqlite:///{target}"
+
+
+@pytest.fixture
+def postgresql_url(cluster: Cluster) -> Iterator[str]:
+    """The URL of a fresh PostgreSQL database."""
+    with cluster.database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh database, once of each kind."""
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Database]:
+    """A fresh, migrated database, once of each kind."""
+    database = databases.connect(database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def app(database_url: str, tmp_path: Path) -> Iterator[App]:
+    """Every service wired on a fresh database, once of each kind; no background work runs."""
+    wired = build(Settings(home=str(tmp_path / "home"), database=database_url))
+    yield wired
+    wired.close()
+
+
+@pytest.fixture
+def owner() -> Principal:
+    return Principal(id="owner", name="owner", role="admin")
+
+
+@pytest.fixture
+def editor() -> Principal:
+    return Principal(id="token:e", name="editor", role="editor")
+
+
+@pytest.fixture
+def viewer() -> Principal:
+    return Principal(id="token:v", name="viewer", role="viewer")
