@@ -35,7 +35,9 @@ class Cluster:
     def prepare_template(self, fill: Callable[[str], None]) -> None:
         """Make the template database once, by whichever process comes first."""
         with self._alone(), self._admin() as connection:
-            known = connection.execute("select 1 from pg_database where datname = %s", (_TEMPLATE,)).fetchone()
+            known = connection.execute(
+                "select 1 from pg_database where datname = %s", (_TEMPLATE,)
+            ).fetchone()
             if known is None:
                 connection.execute(f"create database {_TEMPLATE}")
                 fill(self._server.get_uri(_TEMPLATE))

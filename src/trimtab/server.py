@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
@@ -60,7 +60,7 @@ def _with_lifespan(app: App, application: ASGIApp) -> ASGIApp:
     from starlette.routing import Router
 
     @asynccontextmanager
-    async def lifespan(_: object) -> AsyncIterator[None]:
+    async def lifespan(_: object) -> AsyncGenerator[None]:
         app.start(environment_of(app.settings))
         try:
             yield
@@ -82,5 +82,7 @@ def _lock_home(home: Path) -> IO[str]:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise Unavailable(f"Another server uses {home}. Stop it or choose another --home.", field="home") from error
+        raise Unavailable(
+            f"Another server uses {home}. Stop it or choose another --home.", field="home"
+        ) from error
     return file

@@ -17,7 +17,7 @@ _IDLE_S = 30.0
 def main() -> int:
     """Run until there has been nothing to do for half a minute, or a signal to stop."""
     stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
     settings, _ = load()

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, ClassVar, Literal
 
-Kind = Literal["not-found", "conflict", "invalid", "forbidden", "unauthenticated", "unavailable", "too-large", "bug"]
+Kind = Literal[
+    "not-found", "conflict", "invalid", "forbidden", "unauthenticated", "unavailable", "too-large", "bug"
+]
 
 
 class TrimtabError(Exception):
@@ -13,7 +15,9 @@ class TrimtabError(Exception):
     kind: ClassVar[Kind] = "bug"
     code: ClassVar[str] = "bug"
 
-    def __init__(self, message: str, *, field: str | None = None, details: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str, *, field: str | None = None, details: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.field = field

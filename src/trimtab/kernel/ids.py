@@ -5,8 +5,23 @@ import threading
 import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32
-_lock = threading.Lock()
-_last = 0
+
+
+class _Clock:
+    """The last value given, so that the next is larger."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def next(self) -> int:
+        with self._lock:
+            value = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10))
+            self._last = max(value, self._last + 1)
+            return self._last
+
+
+_clock = _Clock()
 
 
 def new_id(prefix: str = "") -> str:
@@ -15,12 +30,7 @@ def new_id(prefix: str = "") -> str:
     The layout is ULID's: 48 bits of milliseconds and 80 random bits; ids made by one process within the
     same millisecond still increase.
     """
-    global _last
-    with _lock:
-        value = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10))
-        if value <= _last:
-            value = _last + 1
-        _last = value
+    value = _clock.next()
     digits = []
     for _ in range(26):
         digits.append(_ALPHABET[value & 31])

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 import msgspec
@@ -83,7 +83,7 @@ class Client:
     def close(self) -> None:
         self._http.close()
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -124,5 +124,7 @@ def connect(url: str | None = None, *, token: str | None = None) -> Client:
 
     The token defaults to ``TRIMTAB_TOKEN``. No request is made yet.
     """
-    address = url or os.environ.get("TRIMTAB_URL") or f"http://127.0.0.1:{os.environ.get('TRIMTAB_PORT', '5000')}"
+    address = (
+        url or os.environ.get("TRIMTAB_URL") or f"http://127.0.0.1:{os.environ.get('TRIMTAB_PORT', '5000')}"
+    )
     return Client(address, token=token or os.environ.get("TRIMTAB_TOKEN"))

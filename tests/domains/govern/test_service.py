@@ -20,13 +20,17 @@ def test_a_token_signs_in_until_it_is_revoked(app: App, owner: Principal) -> Non
         app.govern.revoke_token(owner, token.id)
 
 
-@pytest.mark.parametrize("header", ["Bearer ", "Bearer tt_x", "Bearer tt_a_b", "Basic !!!", "Digest x", "Basic dXNlcjp4"])
+@pytest.mark.parametrize(
+    "header", ["Bearer ", "Bearer tt_x", "Bearer tt_a_b", "Basic !!!", "Digest x", "Basic dXNlcjp4"]
+)
 def test_bad_credentials_are_refused(app: App, header: str) -> None:
     with pytest.raises(BadToken):
         app.govern.authenticate(header, None)
 
 
-def test_roles_permit_what_they_include(app: App, owner: Principal, editor: Principal, viewer: Principal) -> None:
+def test_roles_permit_what_they_include(
+    app: App, owner: Principal, editor: Principal, viewer: Principal
+) -> None:
     app.govern.permit(editor, "write", "runs")
     with pytest.raises(NotPermitted, match="needs the role editor"):
         app.govern.permit(viewer, "write", "runs")

@@ -37,9 +37,14 @@ def list_tokens(url: Url = None, json: Json = False) -> None:
         show_json(items)
         return
     rows = [
-        (item["id"], item["name"], item["role"], when(item["created_us"]), when(item["revoked_us"])) for item in items
+        (item["id"], item["name"], item["role"], when(item["created_us"]), when(item["revoked_us"]))
+        for item in items
     ]
-    show_table(["id", "name", "role", "created", "revoked"], rows, empty="No tokens. 'trimtab tokens create NAME' makes one.")
+    show_table(
+        ["id", "name", "role", "created", "revoked"],
+        rows,
+        empty="No tokens. 'trimtab tokens create NAME' makes one.",
+    )
 
 
 @tokens.command("revoke")
@@ -60,7 +65,9 @@ def list_audit(
     if json:
         show_json(items)
         return
-    rows = [(item["seq"], when(item["at_us"]), item["actor"], item["action"], item["subject"]) for item in items]
+    rows = [
+        (item["seq"], when(item["at_us"]), item["actor"], item["action"], item["subject"]) for item in items
+    ]
     show_table(["seq", "at", "who", "what", "on"], rows, empty="Nothing has been recorded yet.")
 
 

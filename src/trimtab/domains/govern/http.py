@@ -68,7 +68,9 @@ def routes(service: GovernService) -> list[Route]:
         """Keep a token in a cookie that scripts cannot read, for the web UI."""
         service.authenticate(f"Bearer {body.token}", None)
         response = Response(status_code=204)
-        response.set_cookie(COOKIE, body.token, httponly=True, samesite="strict", path="/", max_age=30 * 86_400)
+        response.set_cookie(
+            COOKIE, body.token, httponly=True, samesite="strict", path="/", max_age=30 * 86_400
+        )
         return response
 
     @route("DELETE", "/api/v1/session", tags=["govern"], public=True)
@@ -86,7 +88,9 @@ def routes(service: GovernService) -> list[Route]:
     @route("POST", "/api/v1/tokens", body=CreateToken, returns=NewToken, status=201, tags=["govern"])
     def create_token(request: Request, body: CreateToken) -> NewToken:
         """Make a service token; its text is in this answer and never again."""
-        token, text = service.create_token(request.who, name=body.name, role=body.role, expires_us=body.expires_us)
+        token, text = service.create_token(
+            request.who, name=body.name, role=body.role, expires_us=body.expires_us
+        )
         return NewToken(**msgspec.structs.asdict(_view(token)), token=text)
 
     @route("DELETE", "/api/v1/tokens/{token_id}", tags=["govern"])
@@ -99,7 +103,15 @@ def routes(service: GovernService) -> list[Route]:
         """List the audit trail, newest first."""
         page = service.audit_trail(request.who, subject=query.subject, limit=query.limit, cursor=query.cursor)
         items = [
-            AuditItem(record.seq, record.at_us, record.actor, record.action, record.subject, record.detail, record.hash)
+            AuditItem(
+                record.seq,
+                record.at_us,
+                record.actor,
+                record.action,
+                record.subject,
+                record.detail,
+                record.hash,
+            )
             for record in page.items
         ]
         return Page(items, page.next_cursor)

@@ -89,7 +89,9 @@ class AuditRecord(msgspec.Struct, frozen=True):
     hash: str
 
 
-def chain_hash(*, seq: int, at_us: int, actor: str, action: str, subject: str, detail: str, previous: str) -> str:
+def chain_hash(
+    *, seq: int, at_us: int, actor: str, action: str, subject: str, detail: str, previous: str
+) -> str:
     """Return the SHA-256 over the record and the hash before it; ``detail`` is the stored JSON text."""
     content = msgspec.json.encode([seq, at_us, actor, action, subject, detail, previous])
     return hashlib.sha256(content).hexdigest()

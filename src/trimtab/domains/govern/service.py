@@ -52,7 +52,9 @@ class GovernService:
         if text is None:
             if self._open_to_owner:
                 return OWNER
-            raise BadToken("Sign in with a token: Authorization: Bearer tt_...  ('trimtab tokens create' makes one).")
+            raise BadToken(
+                "Sign in with a token: Authorization: Bearer tt_...  ('trimtab tokens create' makes one)."
+            )
         now = now_us()
         key = hash_secret(text)
         with self._cache_lock:
@@ -93,7 +95,9 @@ class GovernService:
         """Make a token and return it with its text, which is never shown again; raises Invalid."""
         self.permit(who, "admin", "tokens")
         if role not in ROLES:
-            raise Invalid(f"Unknown role {role!r} ({', '.join(ROLES)}).{did_you_mean(role, ROLES)}", field="role")
+            raise Invalid(
+                f"Unknown role {role!r} ({', '.join(ROLES)}).{did_you_mean(role, ROLES)}", field="role"
+            )
         if not name or len(name) > 200:
             raise Invalid("A token needs a name of at most 200 characters.", field="name")
         if expires_us is not None and expires_us <= now_us():
@@ -112,7 +116,11 @@ class GovernService:
         with self._db.write() as tx:
             store.insert_token(tx, token)
             self.audit(
-                tx, who, "govern.token.create", refs.make("token", token.id), detail={"name": name, "role": role}
+                tx,
+                who,
+                "govern.token.create",
+                refs.make("token", token.id),
+                detail={"name": name, "role": role},
             )
         return token, compose(token.id, secret)
 
@@ -140,7 +148,12 @@ class GovernService:
         return self.create_token(OWNER, name="owner", role="admin")[1]
 
     def audit_trail(
-        self, who: Principal, *, subject: str | None = None, limit: int | None = None, cursor: str | None = None
+        self,
+        who: Principal,
+        *,
+        subject: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
     ) -> Page[AuditRecord]:
         """Return the audit trail, newest first."""
         self.permit(who, "read", "the audit trail")
@@ -172,7 +185,9 @@ class GovernService:
                     previous=previous,
                 )
                 if seq != expected_seq or its_previous != previous or computed != digest:
-                    return AuditVerdict(ok=False, checked=expected_seq - 1, first_bad_seq=expected_seq, head=previous)
+                    return AuditVerdict(
+                        ok=False, checked=expected_seq - 1, first_bad_seq=expected_seq, head=previous
+                    )
                 expected_seq, previous = seq + 1, digest
         return AuditVerdict(ok=True, checked=expected_seq - 1, first_bad_seq=None, head=previous)
 

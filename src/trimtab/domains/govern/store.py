@@ -70,4 +70,7 @@ def audit_chain(tx: Tx) -> Iterator[tuple[int, int, str, str, str, str, str, str
 
 def audit_page(tx: Tx, *, where: Where, limit: int) -> list[AuditRecord]:
     rows = tx.all(Q.audit_page.with_(where=where.sql), limit=limit, **where.params)
-    return [AuditRecord(*row[:5], msgspec.json.decode(row[5]), *row[6:]) for row in rows]
+    return [
+        AuditRecord(*row[:5], detail=msgspec.json.decode(row[5]), previous=row[6], hash=row[7])
+        for row in rows
+    ]

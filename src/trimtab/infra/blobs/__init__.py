@@ -16,4 +16,6 @@ def connect(url: str) -> Blobs:
         case _:
             from trimtab.kernel.errors import Invalid, did_you_mean
 
-            raise Invalid(f"No blob store for {scheme}:// (file).{did_you_mean(scheme, ['file'])}", field="blobs")
+            raise Invalid(
+                f"No blob store for {scheme}:// (file).{did_you_mean(scheme, ['file'])}", field="blobs"
+            )

@@ -45,7 +45,9 @@ class Bus:
         data: dict[str, Any] = msgspec.to_builtins(event)
         data.pop("kind", None)
         tx.lock("bus")  # so that the order of seq is the order of commits, which followers rely on
-        store.insert(tx, event_id=event_id, kind=kind, at_us=now_us(), subject=subject, actor=actor, data=data)
+        store.insert(
+            tx, event_id=event_id, kind=kind, at_us=now_us(), subject=subject, actor=actor, data=data
+        )
         for subscriber in self._subscribers.get(kind, {}):
             self._jobs.enqueue(tx, DELIVER, {"event": event_id, "subscriber": subscriber}, max_attempts=8)
         tx.after_commit(self._announce)

@@ -10,7 +10,9 @@ from trimtab.kernel.events import EventRecord
 Q = load(__package__ or "")
 
 
-def insert(tx: Tx, *, event_id: str, kind: str, at_us: int, subject: str, actor: str, data: dict[str, Any]) -> None:
+def insert(
+    tx: Tx, *, event_id: str, kind: str, at_us: int, subject: str, actor: str, data: dict[str, Any]
+) -> None:
     tx.run(
         Q.insert_event,
         id=event_id,

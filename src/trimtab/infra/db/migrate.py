@@ -56,10 +56,14 @@ def migrate(db: Database, packages: Sequence[str]) -> list[str]:
 def _migrate_part(tx: Tx, package: str, known: dict[tuple[str, int], str]) -> list[str]:
     part = package.rpartition(".")[2]
     folder = resources.files(package).joinpath("migrations")
-    files = sorted((file.name, file.read_text("utf-8")) for file in folder.iterdir() if _FILE.fullmatch(file.name))
+    files = sorted(
+        (file.name, file.read_text("utf-8")) for file in folder.iterdir() if _FILE.fullmatch(file.name)
+    )
     newest = max((number for name, number in known if name == part), default=0)
     if newest > len(files):
-        raise MigrationChanged(f"The database knows migration {newest} of {part}; this version of Trimtab is older.")
+        raise MigrationChanged(
+            f"The database knows migration {newest} of {part}; this version of Trimtab is older."
+        )
     applied: list[str] = []
     for position, (name, text) in enumerate(files, start=1):
         number = int(name[:4])

@@ -11,7 +11,7 @@ from trimtab.kernel.errors import Unavailable
 
 try:
     import psycopg
-    from psycopg.abc import Query as PsycopgQuery
+    from psycopg.abc import QueryNoTemplate
     from psycopg.errors import UniqueViolation
     from psycopg_pool import ConnectionPool, PoolTimeout
 except ImportError as missing:
@@ -63,7 +63,7 @@ class PostgresTx:
             raise Duplicate("An object with this key exists already.") from error
 
 
-def _sql(text: str) -> "PsycopgQuery":
+def _sql(text: str) -> "QueryNoTemplate":
     """Vouch for a statement: it comes from a queries.sql file, and values are bound apart from it."""
     return cast(LiteralString, text)
 

@@ -1,6 +1,7 @@
 """Reads the named statements of a ``queries.sql`` file, with the rare variant for PostgreSQL."""
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib import resources
 
@@ -43,7 +44,7 @@ class Queries:
         except KeyError:
             raise AttributeError(f"{self._package}/queries.sql has no statement named {name!r}") from None
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[Query]:
         return iter(self._statements.values())
 
 

@@ -101,7 +101,11 @@ class SQLiteDatabase:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=512
+            self._path,
+            timeout=_BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
         )
         connection.execute("PRAGMA cache_size=-8000")
         connection.execute("PRAGMA temp_store=MEMORY")
@@ -130,25 +134,27 @@ class SQLiteDatabase:
             raise RuntimeError("this thread already has a write transaction open; pass its tx along")
         with self._count:
             self._waiting += 1
-        with self._turn:
+        try:
+            self._turn.acquire()
+        finally:
             with self._count:
                 self._waiting -= 1
+        try:
+            group = self._join()
             self._local.writing = True
-            group: _Group | None = None
+            tx = SQLiteTx(self._writer)
             try:
-                group = self._join()
-                tx = SQLiteTx(self._writer)
-                try:
-                    yield tx
-                except BaseException:
-                    self._writer.execute("ROLLBACK TO member")
-                    raise
-                finally:
-                    self._writer.execute("RELEASE member")
+                yield tx
+            except BaseException:
+                self._writer.execute("ROLLBACK TO member")
+                raise
             finally:
                 self._local.writing = False
-                if group is not None and (self._waiting == 0 or group.members >= _MOST_IN_A_COMMIT):
+                self._writer.execute("RELEASE member")
+                if self._waiting == 0 or group.members >= _MOST_IN_A_COMMIT:
                     self._commit(group)
+        finally:
+            self._turn.release()
         group.done.wait()
         if group.error is not None:
             raise Unavailable(f"The database could not commit: {group.error}.") from group.error

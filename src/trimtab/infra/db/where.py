@@ -36,4 +36,8 @@ class Where:
     @property
     def sql(self) -> str:
         """The fragment with its leading WHERE, or nothing where there is no condition."""
-        return "where " + " and ".join(f"({condition})" for condition in self._conditions) if self._conditions else ""
+        return (
+            "where " + " and ".join(f"({condition})" for condition in self._conditions)
+            if self._conditions
+            else ""
+        )

@@ -21,7 +21,9 @@ from trimtab.kernel.who import Principal
 log = logging.getLogger("trimtab.access")
 failures = logging.getLogger("trimtab.failures")
 
-REQUESTS = Counter("trimtab_http_requests_total", "Requests by method, area and status.", ["method", "area", "status"])
+REQUESTS = Counter(
+    "trimtab_http_requests_total", "Requests by method, area and status.", ["method", "area", "status"]
+)
 SECONDS = Histogram(
     "trimtab_http_request_seconds",
     "Time from the first byte of a request to the last of its answer.",
@@ -88,10 +90,16 @@ class Edge:
         if not self._host_allowed(host):
             raise Forbidden(f"The Host header {host[:100]!r} is not one of this server's names.")
         origin = headers.get("origin")
-        if origin is not None and scope["method"] not in _SAFE and urlsplit(origin).netloc.lower() != host.lower():
+        if (
+            origin is not None
+            and scope["method"] not in _SAFE
+            and urlsplit(origin).netloc.lower() != host.lower()
+        ):
             raise Forbidden("A page of another site may not change anything here.")
         if not self._public(scope["path"]):
-            scope["state"]["who"] = self._authenticate(headers.get("authorization"), _cookie(headers.get("cookie")))
+            scope["state"]["who"] = self._authenticate(
+                headers.get("authorization"), _cookie(headers.get("cookie"))
+            )
 
     def _host_allowed(self, host: str) -> bool:
         if "*" in self._allowed_hosts:

@@ -82,7 +82,11 @@ def _offer(queue: asyncio.Queue[EventRecord], record: EventRecord) -> None:
 
 
 def _frame(record: EventRecord) -> bytes:
-    return b"event: %b\nid: %d\ndata: %b\n\n" % (record.kind.encode(), record.seq, msgspec.json.encode(record))
+    return b"event: %b\nid: %d\ndata: %b\n\n" % (
+        record.kind.encode(),
+        record.seq,
+        msgspec.json.encode(record),
+    )
 
 
 def response(follower: Follower, after: int | None) -> StreamingResponse:

@@ -17,7 +17,9 @@ def document(routes: Sequence[Route], *, version: str) -> dict[str, Any]:
     """Return the document as plain JSON values."""
     types = [kind for route in routes for kind in (route.body, route.returns) if kind is not None]
     query_types = [route.query for route in routes if route.query is not None]
-    schemas, components = msgspec.json.schema_components([*types, *query_types, Problem], ref_template=_REFERENCE)
+    schemas, components = msgspec.json.schema_components(
+        [*types, *query_types, Problem], ref_template=_REFERENCE
+    )
     by_type = {id(kind): schema for kind, schema in zip([*types, *query_types], schemas, strict=False)}
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -26,7 +28,11 @@ def document(routes: Sequence[Route], *, version: str) -> dict[str, Any]:
     queries = {_name(by_type[id(kind)]) for kind in query_types}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Trimtab", "version": version, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        "info": {
+            "title": "Trimtab",
+            "version": version,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
         "servers": [{"url": "/"}],
         "security": [{"bearer": []}, {}],
         "tags": [{"name": tag} for tag in sorted({tag for route in routes for tag in route.tags})],
@@ -42,9 +48,16 @@ def _name(schema: dict[str, Any]) -> str:
     return schema.get("$ref", "").rpartition("/")[2]
 
 
-def _operation(route: Route, by_type: dict[int, dict[str, Any]], components: dict[str, Any]) -> dict[str, Any]:
+def _operation(
+    route: Route, by_type: dict[int, dict[str, Any]], components: dict[str, Any]
+) -> dict[str, Any]:
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "integer" if kind == "int" else "string"}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "integer" if kind == "int" else "string"},
+        }
         for name, kind in _PATH_PARAMETER.findall(route.path)
     ]
     if route.query is not None:
@@ -60,9 +73,9 @@ def _operation(route: Route, by_type: dict[int, dict[str, Any]], components: dic
         "tags": list(route.tags),
         "parameters": parameters,
         "responses": {
-            str(204 if route.returns is None and route.status == 200 and _is_json(route) else route.status): _success(
-                route, by_type
-            ),
+            str(
+                204 if route.returns is None and route.status == 200 and _is_json(route) else route.status
+            ): _success(route, by_type),
             "default": {
                 "description": "An error, as a problem document (RFC 9457).",
                 "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},

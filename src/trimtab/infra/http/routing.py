@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 import anyio.from_thread
@@ -19,7 +19,6 @@ from trimtab.kernel.errors import Invalid, TooLarge, did_you_mean
 from trimtab.kernel.who import Principal
 
 ANONYMOUS = Principal(id="anonymous", name="anonymous", role="viewer")  # only ever seen by public routes
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Request:
@@ -101,10 +100,10 @@ class Route(msgspec.Struct, frozen=True):
         return StarletteRoute(self.path, _endpoint(self, max_body_bytes), methods=[self.method])
 
 
-def route(method: str, path: str, **declared: Any) -> Callable[[F], Route]:
+def route(method: str, path: str, **declared: Any) -> Callable[[Callable[..., Any]], Route]:
     """Make a Route of the function below, which is called as ``handler(request, query=..., body=...)``."""
 
-    def decorate(handler: F) -> Route:
+    def decorate(handler: Callable[..., Any]) -> Route:
         summary = declared.pop("summary", None) or (handler.__doc__ or "").strip().partition("\n")[0]
         tags = tuple(declared.pop("tags", ()))
         return Route(method, path, handler, summary=summary, tags=tags, **declared)

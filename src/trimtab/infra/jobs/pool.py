@@ -61,6 +61,6 @@ class WorkerPool:
             return
         with self._db.read() as tx:
             waiting = store.count_due(tx, queue="heavy", now_us=now_us())
-        if waiting and not self._workers or waiting > len(self._workers):
+        if waiting > len(self._workers):
             command = [sys.executable, "-m", "trimtab.worker"]
             self._workers.append(subprocess.Popen(command, env=self._environment, stdin=subprocess.DEVNULL))

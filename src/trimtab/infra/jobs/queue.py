@@ -127,7 +127,11 @@ class Jobs:
                 next_us = next_time_us(now, cron=schedule.cron, every_us=schedule.every_us)
                 if store.advance_schedule(tx, name=schedule.name, was_us=schedule.next_us, next_us=next_us):
                     self.enqueue(
-                        tx, schedule.kind, schedule.payload, queue=schedule.queue, dedupe_key=f"schedule:{schedule.name}"
+                        tx,
+                        schedule.kind,
+                        schedule.payload,
+                        queue=schedule.queue,
+                        dedupe_key=f"schedule:{schedule.name}",
                     )
         return len(due)
 

@@ -121,7 +121,9 @@ class Runner:
         except Permanent as error:
             self._finish(job, "dead", str(error))
         except Exception as error:  # a handler may fail in any way; the queue must live on
-            log.warning("job failed", extra={"job": job.id, "kind": job.kind, "attempt": job.attempt}, exc_info=True)
+            log.warning(
+                "job failed", extra={"job": job.id, "kind": job.kind, "attempt": job.attempt}, exc_info=True
+            )
             last = job.attempt >= job.max_attempts
             self._finish(job, "dead" if last else "queued", f"{type(error).__name__}: {error}")
         else:

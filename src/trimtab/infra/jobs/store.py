@@ -39,14 +39,18 @@ def count_due(tx: Tx, *, queue: str, now_us: int) -> int:
 def extend(
     tx: Tx, *, job_id: str, owner: str, lease_until_us: int, progress: float | None, note: str | None
 ) -> bool:
-    changed = tx.run(Q.extend, id=job_id, owner=owner, lease_until_us=lease_until_us, progress=progress, note=note)
+    changed = tx.run(
+        Q.extend, id=job_id, owner=owner, lease_until_us=lease_until_us, progress=progress, note=note
+    )
     return changed == 1
 
 
 def finish(
     tx: Tx, *, job_id: str, owner: str, state: str, due_us: int, error: str | None, ended_us: int | None
 ) -> bool:
-    changed = tx.run(Q.finish, id=job_id, owner=owner, state=state, due_us=due_us, error=error, ended_us=ended_us)
+    changed = tx.run(
+        Q.finish, id=job_id, owner=owner, state=state, due_us=due_us, error=error, ended_us=ended_us
+    )
     return changed == 1
 
 
@@ -108,4 +112,6 @@ def _dump(payload: dict[str, Any]) -> str:
 
 
 def _record(row: tuple[Any, ...]) -> JobRecord:
-    return JobRecord(*row[:4], msgspec.json.decode(row[4]), *row[5:])
+    columns = list(row)
+    columns[4] = msgspec.json.decode(row[4])
+    return JobRecord(*columns)

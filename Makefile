@@ -1,0 +1,73 @@
+# Every task of the project. `make demo` and `make test` need nothing but Python 3.11+ and make.
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+PYTEST := $(BIN)/pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test fmt lint types check contracts e2e bench docs ui lock new-domain clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+.venv/.runtime: requirements/runtime.lock requirements/build.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Trimtab needs Python 3.11 or newer; set PYTHON=/path/to/it.")'
+	@test -x $(UV) || { echo "Making .venv"; $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet "uv>=0.9"; }
+	@echo "Installing what runs"
+	@$(UV) pip install --quiet -r requirements/build.lock
+	@$(UV) pip install --quiet --no-build-isolation -r requirements/runtime.lock
+	@$(UV) pip install --quiet --no-build-isolation --no-deps -e .
+	@touch $@
+
+.venv/.dev: .venv/.runtime requirements/dev.lock
+	@echo "Installing what tests"
+	@$(UV) pip install --quiet --no-build-isolation -r requirements/dev.lock
+	@touch $@
+
+setup: .venv/.dev ui ## Make .venv with everything, build the UI
+	@$(BIN)/python tools/browser.py
+
+ui: .venv/.runtime ## Build the web UI where its sources changed
+	@$(BIN)/python ui/build.py
+
+demo: .venv/.runtime ui ## Run the whole loop on real data
+	@$(BIN)/trimtab demo $(DEMO)
+
+test: setup ## Run every test
+	@$(PYTEST) -n 2 --dist loadfile
+
+fmt: .venv/.dev ## Format the code
+	@$(BIN)/ruff format src tests bench tools examples
+	@$(BIN)/ruff check --fix --quiet src tests bench tools examples
+
+lint: .venv/.dev ## Check style
+	@$(BIN)/ruff format --check src tests bench tools examples
+	@$(BIN)/ruff check src tests bench tools examples
+
+types: .venv/.dev ## Check types
+	@$(BIN)/pyright
+
+contracts: .venv/.dev ## Check that imports only point down
+	@$(BIN)/lint-imports --no-cache
+
+check: lint types contracts test ## All that CI runs
+
+e2e: setup ## Run the tests with a real browser and the real loop
+	@$(PYTEST) tests/e2e
+
+bench: setup ## Measure ours beside the peers
+	@for file in bench/bench_*.py; do $(BIN)/python $$file; done
+
+docs: .venv/.dev ## Generate the reference
+	@$(BIN)/python tools/reference.py
+
+lock: .venv/.runtime ## Resolve the pinned requirements anew
+	@cd requirements && ../$(UV) pip compile -q --universal --python-version 3.11 --no-annotate --no-header build.in -o build.lock
+	@$(UV) pip compile -q --universal --python-version 3.11 --no-annotate --no-header --extra postgres --extra demo pyproject.toml -o requirements/runtime.lock
+	@$(UV) pip compile -q --universal --python-version 3.11 --no-annotate --no-header --extra postgres --extra demo --extra xgboost --extra lightgbm --group dev pyproject.toml -c requirements/runtime.lock -c requirements/build.lock -o requirements/dev.lock
+
+new-domain: ## Lay out a domain: make new-domain NAME=noun
+	@$(PYTHON) tools/new_domain.py $(NAME)
+
+clean: ## Remove what was built
+	rm -rf .venv ui/node_modules src/trimtab/web/static .make
