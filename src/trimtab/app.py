@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from trimtab.domains.govern import GovernService
+from trimtab.domains.lineage import LineageService
 from trimtab.infra import blobs, db
 from trimtab.infra.blobs import Blobs
 from trimtab.infra.bus import Bus
@@ -23,6 +24,7 @@ MIGRATED = (
     "trimtab.infra.bus",
     "trimtab.infra.jobs",
     "trimtab.domains.govern",
+    "trimtab.domains.lineage",
 )
 
 
@@ -36,6 +38,7 @@ class App:
         self.jobs = Jobs(database)
         self.bus = Bus(database, self.jobs)
         self.govern = GovernService(database, open_to_owner=not needs_sign_in(settings))
+        self.lineage = LineageService(database, self.govern)
 
         self._background: Background | None = None
 

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from trimtab.app import App
 from trimtab.domains.govern import http as govern_http
+from trimtab.domains.lineage import http as lineage_http
 from trimtab.infra.http import Route
 from trimtab.infra.http.edge import Edge
 from trimtab.infra.http.events import Follower, response
@@ -25,6 +26,7 @@ def native_routes(app: App) -> list[Route]:
     """Return the routes of the native API, in the order of the document."""
     return [
         *govern_http.routes(app.govern),
+        *lineage_http.routes(app.lineage),
     ]
 
 
