@@ -1,0 +1,77 @@
+// What each page reads, as query options; keys start with the noun that live events invalidate.
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { get, seg, type Params } from "./client.ts";
+import type * as T from "./types.ts";
+
+type Context = { signal: AbortSignal };
+
+/** One cached GET under `[noun, ...]`. */
+const read = <R>(noun: string, path: string, params: Params = {}) =>
+  queryOptions({ queryKey: [noun, path, params] as const, queryFn: ({ signal }: Context) => get<R>(path, params, signal), placeholderData: keepPreviousData });
+
+/** A keyset-paged list; `data.pages` grows as the reader scrolls. */
+const pages = <R>(noun: string, path: string, params: Params = {}, limit = 100) =>
+  infiniteQueryOptions({
+    queryKey: [noun, path, params, "pages"] as const,
+    queryFn: ({ signal, pageParam }: Context & { pageParam: string }) => get<T.Page<R>>(path, { ...params, limit, cursor: pageParam }, signal),
+    initialPageParam: "",
+    getNextPageParam: (last: T.Page<R>) => last.next_cursor ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+
+/** Asks for one thing by id: never shows the previous thing meanwhile. */
+const one = <R>(noun: string, path: string, params: Params = {}) =>
+  queryOptions({ queryKey: [noun, path, params] as const, queryFn: ({ signal }: Context) => get<R>(path, params, signal) });
+
+export const q = {
+  overview: () => read<T.Overview>("overview", "/overview"),
+  timeline: (params: Params = {}) => read<T.Page<T.TimelineItem>>("timeline", "/timeline", params),
+  search: (text: string) => read<T.Page<T.SearchHit>>("search", "/search", { q: text }),
+
+  experiments: () => pages<T.Experiment>("experiments", "/experiments"),
+  experiment: (id: string) => one<T.Experiment>("experiments", `/experiments/${seg(id)}`),
+  runs: (params: Params) => pages<T.Run>("runs", "/runs", params, 200),
+  run: (id: string) => one<T.Run>("runs", `/runs/${seg(id)}`),
+  metric: (run: string, key: string, points: number) => one<T.MetricHistory>("runs", `/runs/${seg(run)}/metrics/${seg(key)}`, { points }),
+  artifacts: (run: string, path: string) => one<T.Page<T.Artifact>>("runs", `/runs/${seg(run)}/artifacts`, { path }),
+
+  models: () => pages<T.Model>("models", "/models"),
+  model: (name: string) => one<T.Model>("models", `/models/${seg(name)}`),
+  modelVersions: (name: string) => one<T.Page<T.ModelVersion>>("models", `/models/${seg(name)}/versions`, { limit: 200 }),
+  modelVersion: (name: string, version: string) => one<T.ModelVersion>("models", `/models/${seg(name)}/versions/${seg(version)}`),
+  aliasHistory: (name: string) => one<T.Page<T.AliasChange>>("models", `/models/${seg(name)}/aliases/history`),
+  gates: (name: string, version: string) => one<T.Page<T.Gate>>("models", `/models/${seg(name)}/versions/${seg(version)}/gates`),
+
+  datasets: () => pages<T.Dataset>("data", "/data"),
+  dataVersions: (name: string) => one<T.Page<T.DataVersion>>("data", `/data/${seg(name)}/versions`, { limit: 200 }),
+  dataVersion: (name: string, version: string) => one<T.DataVersionDetail>("data", `/data/${seg(name)}/versions/${seg(version)}`),
+
+  pipelines: () => pages<T.Pipeline>("pipelines", "/pipelines"),
+  pipelineRuns: (pipeline: string) => pages<T.PipelineRun>("pipelines", "/pipeline-runs", { pipeline }),
+  pipelineRun: (id: string) => one<T.PipelineRun>("pipelines", `/pipeline-runs/${seg(id)}`),
+
+  endpoints: () => pages<T.Endpoint>("endpoints", "/endpoints"),
+  endpoint: (name: string) => one<T.Endpoint>("endpoints", `/endpoints/${seg(name)}`),
+  traffic: (name: string) => one<T.Page<T.TrafficChange>>("endpoints", `/endpoints/${seg(name)}/history`),
+  rollouts: (name: string) => one<T.Page<T.Rollout>>("endpoints", `/endpoints/${seg(name)}/rollouts`),
+  service: (name: string, minutes: number) => read<T.Page<T.ServicePoint>>("endpoints", `/endpoints/${seg(name)}/metrics`, { minutes }),
+
+  monitors: () => pages<T.Monitor>("monitors", "/monitors"),
+  monitor: (name: string) => one<T.Monitor>("monitors", `/monitors/${seg(name)}`),
+  windows: (name: string, params: Params = {}) => read<T.Page<T.MonitorWindow>>("monitors", `/monitors/${seg(name)}/windows`, { limit: 1000, ...params }),
+  feature: (name: string, feature: string, params: Params) => read<T.FeatureDetail>("monitors", `/monitors/${seg(name)}/features/${seg(feature)}`, params),
+
+  prediction: (id: string) => one<T.Prediction>("predictions", `/predictions/${seg(id)}`),
+  alerts: (state: string) => pages<T.Alert>("alerts", "/alerts", { state }),
+  alertRules: () => one<T.Page<T.AlertRule>>("alerts", "/alert-rules"),
+  alertChannels: () => one<T.Page<T.AlertChannel>>("alerts", "/alert-channels"),
+  lineage: (ref: string, direction = "both", depth = 6) => one<T.Lineage>("lineage", "/lineage", { ref, direction, depth }),
+
+  me: () => one<T.Me>("me", "/me"),
+  tokens: () => one<T.Page<T.Token>>("tokens", "/tokens"),
+  users: () => one<T.Page<T.User>>("users", "/users"),
+  audit: () => pages<T.AuditEntry>("audit", "/audit"),
+};
+
+/** Every loaded row of a paged list, in order. */
+export const flat = <R>(data: { pages: T.Page<R>[] } | undefined): R[] => data?.pages.flatMap((page) => page.items) ?? [];

@@ -1,0 +1,291 @@
+// The resources of /api/v1 as the pages read them; times are microseconds since the epoch.
+
+export type Ref = string;
+export interface Page<T> { items: T[]; next_cursor: string | null }
+
+export type StageName =
+  | "data" | "features" | "training" | "evaluation" | "registry"
+  | "rollout" | "serving" | "monitoring" | "alerting" | "retraining";
+export type StageState = "ok" | "active" | "waiting" | "alarm" | "empty";
+export interface Stage { name: StageName; state: StageState; headline: string; detail: string; href: string }
+export interface Overview { stages: Stage[]; counts: Record<string, number> }
+
+export type TimelineKind =
+  | "alarm" | "retraining" | "gate" | "canary" | "promotion" | "rollback" | "deploy" | "data" | "manual";
+export type TimelineState = "started" | "passed" | "failed" | "done" | "info";
+export interface TimelineItem {
+  id: string;
+  at_us: number;
+  event_us: number | null;
+  kind: TimelineKind;
+  state: TimelineState;
+  title: string;
+  detail: string;
+  subject: Ref;
+  episode_id: string | null;
+  cause_id: string | null;
+  actor: string;
+  data: Record<string, unknown>;
+}
+export interface StreamEvent { seq: number; kind: string; at_us: number; subject: Ref; actor: string; data: Record<string, unknown> }
+
+export interface Experiment {
+  id: string;
+  name: string;
+  created_us: number;
+  updated_us?: number | null;
+  runs?: number | null;
+  description?: string;
+  tags?: Record<string, string>;
+}
+export type RunStatus = "RUNNING" | "FINISHED" | "FAILED" | "KILLED" | "SCHEDULED";
+export interface LatestMetric { value: number | null; step: number; at_us: number }
+export interface Run {
+  id: string;
+  name: string;
+  experiment_id: string;
+  status: RunStatus;
+  started_us: number;
+  ended_us: number | null;
+  owner: string;
+  params: Record<string, string>;
+  metrics: Record<string, LatestMetric>;
+  tags: Record<string, string>;
+  source: Record<string, unknown>;
+}
+export interface MetricHistory {
+  key: string;
+  points: [step: number, at_us: number, value: number | null][];
+  total: number;
+  downsampled: boolean;
+}
+export interface Artifact { path: string; is_dir: boolean; size_bytes: number | null }
+
+export interface Model {
+  name: string;
+  description: string;
+  latest_version: number | null;
+  aliases: Record<string, number>;
+  updated_us: number;
+}
+export interface SignatureColumn { name: string; type: string; required?: boolean }
+export interface ModelVersion {
+  name: string;
+  version: number;
+  created_us: number;
+  status: string;
+  run_id: string | null;
+  source: string;
+  description: string;
+  tags: Record<string, string>;
+  aliases: string[];
+  signature: { inputs?: SignatureColumn[]; outputs?: SignatureColumn[] } | null;
+  flavor: string | null;
+  metrics: Record<string, number | null>;
+  data: Ref[];
+  size_bytes: number;
+  digest: string;
+  format: string;
+  safe: boolean;
+}
+export interface AliasChange {
+  at_us: number;
+  alias: string;
+  version: number | null;
+  previous: number | null;
+  actor: string;
+  reason: string;
+}
+export interface GateCheck {
+  name: string;
+  passed: boolean;
+  value: number | null;
+  threshold: number | null;
+  low: number | null;
+  high: number | null;
+  detail: string;
+}
+export interface Gate {
+  id: string;
+  at_us: number;
+  verdict: "passed" | "failed";
+  champion: number | null;
+  checks: GateCheck[];
+}
+
+export interface Dataset { name: string; latest_version: string; versions: number; rows: number | null; size_bytes: number; updated_us: number }
+export interface DataVersion {
+  name: string;
+  version: string;
+  rows: number | null;
+  size_bytes: number;
+  digest: string;
+  created_us: number;
+  created_by: string;
+  validation?: { state: ValidationState } | null;
+}
+export type ValidationState = "passed" | "failed" | "pending" | "none";
+export interface ColumnProfile {
+  name: string;
+  type: string;
+  count: number;
+  nulls: number;
+  distinct: number | null;
+  min: number | string | null;
+  max: number | string | null;
+  mean: number | null;
+  std: number | null;
+  quantiles: Record<string, number>;
+  histogram?: { edges: number[]; counts: number[] } | null;
+  top?: { value: string | number | boolean | null; count: number }[] | null;
+}
+export interface ExpectationResult {
+  expectation: string;
+  column: string | null;
+  passed: boolean;
+  observed: unknown;
+  expected: unknown;
+  message: string;
+}
+export interface DataVersionDetail extends DataVersion {
+  files: { path: string; size_bytes: number; blob: string }[];
+  schema: { name: string; type: string }[];
+  profile: { columns: ColumnProfile[] } | null;
+  validation: { state: ValidationState; checks: ExpectationResult[] };
+}
+
+export interface Pipeline { name: string; description?: string; runs?: number; last_run?: PipelineRun | null; updated_us?: number }
+export type RunState = "queued" | "running" | "succeeded" | "failed" | "cancelled";
+export interface PipelineStep {
+  name: string;
+  state: RunState | "skipped" | "waiting";
+  cached: boolean;
+  attempt: number;
+  started_us: number | null;
+  ended_us: number | null;
+  needs: string[];
+  error: string | null;
+  outputs: Record<string, unknown>;
+  log_tail: string;
+}
+export interface PipelineRun {
+  id: string;
+  pipeline: string;
+  state: RunState;
+  started_us: number | null;
+  ended_us: number | null;
+  params: Record<string, unknown>;
+  trigger: string;
+  steps: PipelineStep[];
+}
+
+export type EndpointState = "ready" | "starting" | "degraded" | "stopped";
+export type Role = "champion" | "challenger" | "shadow" | "warm";
+export interface EndpointVersion {
+  version: number;
+  model: string;
+  weight: number;
+  role: Role;
+  state: string;
+  replicas: number;
+  pid: number | null;
+}
+export interface Endpoint {
+  name: string;
+  state: EndpointState;
+  versions: EndpointVersion[];
+  url: string;
+  requests_1m: number;
+  errors_1m: number;
+  p50_ms: number | null;
+  p99_ms: number | null;
+  updated_us: number;
+}
+export interface TrafficChange {
+  at_us: number;
+  actor: string;
+  reason: string;
+  action: string;
+  before: Record<string, number>;
+  after: Record<string, number>;
+}
+export interface ServicePoint { at_us: number; requests: number; errors: number; p50_ms: number | null; p99_ms: number | null }
+export type Verdict = "undecided" | "better" | "worse" | "equal" | string;
+export interface JudgeResult {
+  name: string;
+  verdict: Verdict;
+  value: number | null;
+  low: number | null;
+  high: number | null;
+  e_value: number | null;
+  n_champion: number;
+  n_challenger: number;
+}
+export interface Rollout {
+  id: string;
+  state: "running" | "promoted" | "rolled-back" | "aborted";
+  champion: number | null;
+  challenger: number;
+  steps: { weight: number; at_us: number; requests: number }[];
+  judge: JudgeResult[];
+  started_us: number;
+  ended_us: number | null;
+  reason: string;
+}
+
+export interface Monitor { name: string; endpoint: string; reference: Ref; features: string[]; state: string; policy: Record<string, unknown> }
+export interface FeatureDrift { psi: number | null; statistic: number | null; p_value: number | null; threshold: number | null; alarm: boolean }
+export interface MetricBand { value: number | null; low: number | null; high: number | null; reference: number | null }
+export interface MonitorWindow {
+  start_us: number;
+  end_us: number;
+  rows: number;
+  labelled: number;
+  drift: { score: number | null; alarm: boolean; features: Record<string, FeatureDrift> } | null;
+  performance: { metrics: Record<string, MetricBand>; provisional: boolean; alarm: boolean } | null;
+  version_counts: Record<string, number>;
+}
+export interface FeatureDetail { edges: (number | string)[]; reference: number[]; current: number[] }
+
+export interface Prediction {
+  id: string;
+  endpoint: string;
+  version: number;
+  at_us: number;
+  event_us: number | null;
+  inputs: Record<string, unknown>;
+  outputs: unknown;
+  label: unknown;
+  latency_us: number | null;
+  lineage: Lineage | null;
+}
+
+export type AlertState = "open" | "acknowledged" | "resolved";
+export type Severity = "info" | "warning" | "critical";
+export interface Alert {
+  id: string;
+  rule: string;
+  severity: Severity;
+  state: AlertState;
+  title: string;
+  detail: string;
+  subject: Ref;
+  opened_us: number;
+  updated_us: number;
+  count: number;
+  episode_id: string | null;
+}
+export interface AlertRule { name: string; severity: Severity; enabled?: boolean; description?: string; channels?: string[]; [key: string]: unknown }
+export interface AlertChannel { name: string; kind: string; enabled?: boolean; [key: string]: unknown }
+
+export interface LineageNode { ref: Ref; kind: string; label: string; href: string }
+export interface LineageEdge { from: Ref; to: Ref; kind: string; at_us: number }
+export interface Lineage { nodes: LineageNode[]; edges: LineageEdge[] }
+
+export interface Me { id: string; name: string; role: string }
+export interface Token { id: string; name: string; role?: string; created_us: number; expires_us?: number | null; last_used_us?: number | null; prefix?: string }
+export interface CreatedToken extends Token { token: string }
+export interface User { id: string; name: string; role: string; created_us?: number }
+export interface AuditEntry { seq: number; at_us: number; actor: string; action: string; subject: Ref; detail: Record<string, unknown>; hash: string }
+export interface AuditCheck { ok: boolean; checked: number; first_bad_seq: number | null; head: string }
+export interface SearchHit { kind: string; label: string; ref: Ref; href: string }

@@ -1,0 +1,1 @@
+export function DataVersionPage() { return null; }

@@ -1,0 +1,1 @@
+export function DatasetPage() { return null; }

@@ -1,0 +1,1 @@
+export function PredictionPage() { return null; }

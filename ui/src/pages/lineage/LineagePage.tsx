@@ -1,0 +1,1 @@
+export function LineagePage() { return null; }

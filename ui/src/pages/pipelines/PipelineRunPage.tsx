@@ -1,0 +1,1 @@
+export function PipelineRunPage() { return null; }
