@@ -126,5 +126,5 @@ def routes(service: GovernService) -> list[Route]:
 
 def _view(token: Token) -> TokenView:
     columns = msgspec.structs.asdict(token)
-    columns.pop("secret_sha256")
+    columns.pop("digest")
     return TokenView(**columns)

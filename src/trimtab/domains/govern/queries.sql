@@ -1,13 +1,13 @@
 -- name: insert_token
-insert into govern_token (id, name, role, secret_sha256, created_us, created_by, expires_us)
-values (:id, :name, :role, :secret_sha256, :created_us, :created_by, :expires_us);
+insert into govern_token (id, name, role, digest, created_us, created_by, expires_us)
+values (:id, :name, :role, :digest, :created_us, :created_by, :expires_us);
 
--- name: token
-select id, name, role, secret_sha256, created_us, created_by, expires_us, revoked_us
-from govern_token where id = :id;
+-- name: token_by_digest
+select id, name, role, digest, created_us, created_by, expires_us, revoked_us
+from govern_token where digest = :digest;
 
 -- name: tokens
-select id, name, role, secret_sha256, created_us, created_by, expires_us, revoked_us
+select id, name, role, digest, created_us, created_by, expires_us, revoked_us
 from govern_token order by id desc;
 
 -- name: revoke_token
@@ -30,3 +30,7 @@ from govern_audit where seq > :seq order by seq limit :most;
 -- name: audit_page
 select seq, at_us, actor, action, subject, detail, previous, hash
 from govern_audit {where} order by seq desc limit :limit;
+
+-- name: tokens_in_force
+select id, name, role, digest, created_us, created_by, expires_us, revoked_us
+from govern_token where revoked_us is null and (expires_us is null or expires_us > :now_us);

@@ -15,12 +15,10 @@ from trimtab.domains.govern.model import (
     AuditVerdict,
     Token,
     chain_hash,
-    compose,
-    decompose,
-    hash_secret,
     needed_role,
-    new_secret,
+    new_token_text,
     permits,
+    token_digest,
 )
 from trimtab.infra.db import Database, Tx, Where
 from trimtab.kernel import refs
@@ -56,15 +54,14 @@ class GovernService:
                 "Sign in with a token: Authorization: Bearer tt_...  ('trimtab tokens create' makes one)."
             )
         now = now_us()
-        key = hash_secret(text)
+        key = token_digest(text)
         with self._cache_lock:
             cached = self._cache.get(key)
         if cached and now < cached[0]:
             return cached[1]
-        parts = decompose(text)
         with self._db.read() as tx:
-            token = store.token(tx, token_id=parts[0]) if parts else None
-        if token is None or parts is None or not token.valid(parts[1], now):
+            token = store.token_by_digest(tx, digest=key)
+        if token is None or not token.in_force(now):
             raise BadToken("This token is unknown, expired or revoked.")
         principal = token.principal()
         with self._cache_lock:
@@ -102,12 +99,12 @@ class GovernService:
             raise Invalid("A token needs a name of at most 200 characters.", field="name")
         if expires_us is not None and expires_us <= now_us():
             raise Invalid("The token would expire in the past.", field="expires_us")
-        secret = new_secret()
+        text = new_token_text()
         token = Token(
             id=new_id(),
             name=name,
             role=_role(role),
-            secret_sha256=hash_secret(secret),
+            digest=token_digest(text),
             created_us=now_us(),
             created_by=who.id,
             expires_us=expires_us,
@@ -122,13 +119,23 @@ class GovernService:
                 refs.make("token", token.id),
                 detail={"name": name, "role": role},
             )
-        return token, compose(token.id, secret)
+        return token, text
 
     def tokens(self, who: Principal) -> list[Token]:
         """Return every token, newest first."""
         self.permit(who, "admin", "tokens")
         with self._db.read() as tx:
             return store.tokens(tx)
+
+    def tokens_in_force(self) -> list[Token]:
+        """Return what other processes of this server need to sign callers in by themselves: digests and roles."""
+        with self._db.read() as tx:
+            return store.tokens_in_force(tx, now_us=now_us())
+
+    @property
+    def open_to_owner(self) -> bool:
+        """Whether callers without credentials act as the owner."""
+        return self._open_to_owner
 
     def revoke_token(self, who: Principal, token_id: str) -> None:
         """End a token at once; raises TokenNotFound."""

@@ -17,9 +17,13 @@ def insert_token(tx: Tx, token: Token) -> None:
     tx.run(Q.insert_token, **columns)
 
 
-def token(tx: Tx, *, token_id: str) -> Token | None:
-    row = tx.one(Q.token, id=token_id)
+def token_by_digest(tx: Tx, *, digest: str) -> Token | None:
+    row = tx.one(Q.token_by_digest, digest=digest)
     return Token(*row) if row else None
+
+
+def tokens_in_force(tx: Tx, *, now_us: int) -> list[Token]:
+    return [Token(*row) for row in tx.all(Q.tokens_in_force, now_us=now_us)]
 
 
 def tokens(tx: Tx) -> list[Token]:

@@ -2,7 +2,7 @@ create table govern_token (
   id text not null primary key,
   name text not null,
   role text not null,
-  secret_sha256 text not null,
+  digest text not null unique,
   created_us bigint not null,
   created_by text not null,
   expires_us bigint,
