@@ -1,0 +1,235 @@
+"""Sketches of a table: a reference that fixes bins for every column, and windows counted into those bins.
+
+A numeric column gets bins between quantiles of the reference, finer in the tails; a categorical one its most
+frequent values and "other"; both count missing values apart. A window is nothing but counts, so windows merge
+by addition.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimtab.science import columns as table
+
+LEVELS = (0.01, 0.025, *(i / 20 for i in range(1, 20)), 0.975, 0.99)
+"""Quantile levels between the bins of a numeric column: 24 bins, ties merged."""
+
+
+@dataclass(frozen=True)
+class ColumnSketch:
+    """One column of the reference. `counts` has a cell for each bin and, last, one for missing values.
+
+    Numeric: `edges` (E,) rise; bin i of E + 1 holds edges[i-1] < value <= edges[i]. Categorical: `values`
+    (V,), most frequent first, then one bin for all others. `design_effect` >= 1: how much more the shares
+    vary between groups of rows (days, say) than they would if rows were independent.
+    """
+
+    name: str
+    kind: Literal["numeric", "categorical"]
+    edges: tuple[float, ...]
+    values: tuple[str, ...]
+    counts: tuple[int, ...]
+    design_effect: float = 1.0
+    low: float | None = None
+    high: float | None = None
+    mean: float | None = None
+    std: float | None = None
+
+    @property
+    def cells(self) -> int:
+        """Number of cells, the one for missing values included."""
+        return len(self.counts)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """A name for each cell, for people."""
+        if self.kind == "categorical":
+            return (*self.values, "(other)", "(missing)")
+        ends = [f"{edge:g}" for edge in self.edges]
+        inner = [f"{left} .. {right}" for left, right in pairwise(ends)]
+        if not ends:
+            return ("(any)", "(missing)")
+        return (f"<= {ends[0]}", *inner, f"> {ends[-1]}", "(missing)")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the data looked like when all was well: `rows` and a sketch of each column."""
+
+    rows: int
+    columns: tuple[ColumnSketch, ...]
+
+    def column(self, name: str) -> ColumnSketch:
+        """The sketch of one column; KeyError if there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Counts of some rows in the cells of a reference, by column name."""
+
+    rows: int
+    counts: dict[str, tuple[int, ...]]
+
+
+def build(
+    data: Mapping[str, Any],
+    *,
+    kinds: Mapping[str, table.Kind] | None = None,
+    groups: Any = None,
+    top: int = 20,
+    levels: Sequence[float] = LEVELS,
+) -> Reference:
+    """The reference of a table given as columns (numpy, lists, Arrow or pandas), all of one length.
+
+    `kinds` overrides what `columns.kind_of` guesses. `groups` (n,), for example the day of each row, lets the
+    sketch learn how far groups differ when nothing is wrong (`design_effect`), so that days with weather of
+    their own are not taken for drift. `top`: values kept of a categorical column.
+
+    >>> reference = build({"hour": [5, 6, 6, 7], "carrier": ["UA", "AA", "UA", None]})
+    >>> reference.column("carrier").values, reference.column("carrier").counts
+    (('UA', 'AA'), (2, 1, 0, 1))
+    >>> reference.column("hour").edges, reference.column("hour").counts
+    ((5.0, 6.0, 7.0), (1, 2, 1, 0, 0))
+    """
+    lengths = {len(values) for values in data.values()}
+    if len(lengths) > 1:
+        raise ValueError("columns differ in length")
+    inverse: NDArray[np.intp] | None = None
+    if groups is not None:
+        _, inverse = np.unique(np.asarray(groups), return_inverse=True)
+    found: list[ColumnSketch] = []
+    for name, values in data.items():
+        kind = (kinds or {}).get(name) or table.kind_of(values)
+        if kind == "numeric":
+            sketch, cells = _numeric(name, table.numbers(values), levels)
+        else:
+            sketch = _categorical(name, values, top)
+            cells = None if inverse is None else cell_of(sketch, values)
+        if inverse is not None and cells is not None:
+            sketch = _with_design_effect(sketch, cells, inverse)
+        found.append(sketch)
+    return Reference(rows=lengths.pop() if lengths else 0, columns=tuple(found))
+
+
+def count(reference: Reference, data: Mapping[str, Any]) -> Window:
+    """The window of a table's rows. A column that `data` lacks is left out; one the reference lacks is
+    ignored.
+
+    >>> reference = build({"hour": [5, 6, 6, 7], "carrier": ["UA", "AA", "UA", None]})
+    >>> count(reference, {"hour": [6, 23], "carrier": ["DL", "UA"]})
+    Window(rows=2, counts={'hour': (0, 1, 0, 1, 0), 'carrier': (1, 0, 1, 0)})
+    """
+    counts: dict[str, tuple[int, ...]] = {}
+    rows = 0
+    for column in reference.columns:
+        if column.name not in data:
+            continue
+        values = data[column.name]
+        rows = max(rows, len(values))
+        if column.kind == "numeric":
+            cells = _numeric_cells(table.numbers(values), column.edges)
+            counts[column.name] = tuple(np.bincount(cells, minlength=column.cells).tolist())
+        else:
+            counts[column.name] = _categorical_counts(column.values, values)
+    return Window(rows=rows, counts=counts)
+
+
+def merge(windows: Iterable[Window]) -> Window:
+    """The window of all rows together (all of one reference).
+
+    >>> merge([Window(1, {"a": (1, 0)}), Window(2, {"a": (0, 2)})])
+    Window(rows=3, counts={'a': (1, 2)})
+    """
+    rows, sums = 0, dict[str, tuple[int, ...]]()
+    for window in windows:
+        rows += window.rows
+        for name, counts in window.counts.items():
+            before = sums.get(name, (0,) * len(counts))
+            sums[name] = tuple(a + b for a, b in zip(before, counts, strict=True))
+    return Window(rows=rows, counts=sums)
+
+
+def cell_of(column: ColumnSketch, values: Any) -> NDArray[np.intp]:
+    """The cell (n,) each value of a column falls into."""
+    if column.kind == "numeric":
+        return _numeric_cells(table.numbers(values), column.edges)
+    places = {value: i for i, value in enumerate(column.values)}
+    other, missing = len(column.values), len(column.values) + 1
+    items = values.tolist() if hasattr(values, "tolist") else list(values)
+    cells = (missing if table.is_missing(v) else places.get(table.label(v), other) for v in items)
+    return np.fromiter(cells, dtype=np.intp, count=len(items))
+
+
+def _numeric(
+    name: str, numbers: NDArray[np.float64], levels: Sequence[float]
+) -> tuple[ColumnSketch, NDArray[np.intp]]:
+    known = numbers[np.isfinite(numbers)]
+    edges: tuple[float, ...] = ()
+    if known.size:
+        found = np.unique(np.quantile(known, levels, method="inverted_cdf"))
+        # Few distinct values: close the last bin at the maximum, so that "beyond" is a bin of its own.
+        if found.size < len(levels):
+            found = np.unique(np.append(found, known.max()))
+        edges = tuple(found.tolist())
+    cells = _numeric_cells(numbers, edges)
+    counts = np.bincount(cells, minlength=len(edges) + 2)
+    sketch = ColumnSketch(
+        name=name,
+        kind="numeric",
+        edges=edges,
+        values=(),
+        counts=tuple(counts.tolist()),
+        low=float(known.min()) if known.size else None,
+        high=float(known.max()) if known.size else None,
+        mean=float(known.mean()) if known.size else None,
+        std=float(known.std()) if known.size else None,
+    )
+    return sketch, cells
+
+
+def _numeric_cells(numbers: NDArray[np.float64], edges: Sequence[float]) -> NDArray[np.intp]:
+    cells = np.searchsorted(np.asarray(edges, dtype=np.float64), numbers, side="left")
+    cells[np.isnan(numbers)] = len(edges) + 1
+    return cells
+
+
+def _categorical(name: str, values: Any, top: int) -> ColumnSketch:
+    counted, _ = table.labels(values)
+    # Ties by name: the same data gives the same sketch.
+    kept = tuple(value for value, _ in sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:top])
+    return ColumnSketch(
+        name=name, kind="categorical", edges=(), values=kept, counts=_categorical_counts(kept, values)
+    )
+
+
+def _categorical_counts(kept: tuple[str, ...], values: Any) -> tuple[int, ...]:
+    counted, missing = table.labels(values)
+    of_kept = [counted.pop(value, 0) for value in kept]
+    return (*of_kept, sum(counted.values()), missing)
+
+
+def _with_design_effect(
+    column: ColumnSketch, cells: NDArray[np.intp], groups: NDArray[np.intp]
+) -> ColumnSketch:
+    """Learn the design effect: variance of cell shares between groups over the one of independent rows."""
+    size, total = int(groups.max()) + 1, cells.size
+    if size < 5 or total == 0:
+        return column
+    by_group = np.bincount(groups * column.cells + cells, minlength=size * column.cells).reshape(size, -1)
+    rows = by_group.sum(1, keepdims=True)
+    share = by_group.sum(0) / total
+    # Pearson's statistic of homogeneity over its degrees of freedom: 1 for independent rows.
+    expected = rows * share
+    used = share > 0
+    statistic = float(((by_group - expected)[:, used] ** 2 / expected[:, used]).sum())
+    degrees = (size - 1) * max(int(used.sum()) - 1, 1)
+    effect = max(1.0, statistic / degrees)
+    return replace(column, design_effect=effect)
