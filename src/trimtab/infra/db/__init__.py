@@ -2,9 +2,9 @@
 
 from trimtab.infra.db.port import Database, Duplicate, Tx
 from trimtab.infra.db.queries import Query, load
-from trimtab.infra.db.where import Where
+from trimtab.infra.db.where import Where, comparison
 
-__all__ = ["Database", "Duplicate", "Query", "Tx", "Where", "connect", "load"]
+__all__ = ["Database", "Duplicate", "Query", "Tx", "Where", "comparison", "connect", "load"]
 
 
 def connect(url: str) -> Database:

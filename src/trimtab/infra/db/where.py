@@ -2,6 +2,12 @@
 
 from typing import Any
 
+from trimtab.infra.db.port import Dialect
+from trimtab.kernel.filters import BadFilter, Operator
+
+_LONGEST_PATTERN = 8000
+_GLOB_SPECIAL = str.maketrans({"*": "[*]", "?": "[?]", "[": "[[]", "%": "*", "_": "?"})
+
 
 class Where:
     """Conditions joined by AND, with their parameters."""
@@ -41,3 +47,29 @@ class Where:
             if self._conditions
             else ""
         )
+
+
+def comparison(
+    column: str, operator: Operator, value: Any, *, name: str, dialect: Dialect
+) -> tuple[str, dict[str, Any]]:
+    """Return a condition and its parameters, alike on every engine.
+
+    LIKE minds case and ILIKE does not (SQLite folds ASCII letters only); ``%`` and ``_`` are the only special
+    characters. The names of the parameters begin with ``name``. Raises BadFilter for an overlong pattern.
+    """
+    if operator in ("LIKE", "ILIKE") and len(value) > _LONGEST_PATTERN:
+        raise BadFilter(f"A pattern is longer than {_LONGEST_PATTERN} characters.", field="filter")
+    match operator:
+        case "IS NULL" | "IS NOT NULL":
+            return f"{column} {operator.lower()}", {}
+        case "IN" | "NOT IN":
+            params = {f"{name}_{index}": one for index, one in enumerate(value)}
+            return f"{column} {operator.lower()} ({', '.join(':' + key for key in params)})", params
+        case "LIKE" if dialect == "sqlite":
+            return f"{column} glob :{name}", {name: value.translate(_GLOB_SPECIAL)}
+        case "LIKE" | "ILIKE" if dialect == "postgresql":
+            return f"{column} {operator.lower()} :{name} escape ''", {name: value}
+        case "ILIKE":
+            return f"{column} like :{name}", {name: value}
+        case _:
+            return f"{column} {operator} :{name}", {name: value}
