@@ -1,0 +1,273 @@
+"""The HTTP face of deploy: endpoints, traffic, rollbacks, rollouts, logs."""
+
+from typing import Any
+
+import msgspec
+
+from trimtab.domains.deploy.model import (
+    Change,
+    Endpoint,
+    EndpointState,
+    Rollout,
+    RolloutState,
+    Served,
+    VersionState,
+)
+from trimtab.domains.deploy.plane import Plane
+from trimtab.domains.deploy.service import DeployService
+from trimtab.domains.deploy.statistics import Traffic
+from trimtab.infra.http import Request, Route, route
+from trimtab.kernel.pages import Page
+from trimtab.kernel.time import now_us
+from trimtab.serving.routes import Role
+
+
+class Deploy(msgspec.Struct, forbid_unknown_fields=True):
+    model: str
+    """``models:/NAME/VERSION`` or ``models:/NAME@alias``."""
+    weight: float | None = 100.0
+    allow_pickle: bool = False
+    reason: str = ""
+
+
+class SetTraffic(msgspec.Struct, forbid_unknown_fields=True):
+    traffic: dict[str, float]
+    reason: str = ""
+
+
+class RollBack(msgspec.Struct, forbid_unknown_fields=True):
+    reason: str = ""
+
+
+class StartRollout(msgspec.Struct, forbid_unknown_fields=True):
+    challenger: str
+    weight: float = 10.0
+    policy: dict[str, Any] = {}
+    reason: str = ""
+
+
+class ServedView(msgspec.Struct):
+    """A version behind an endpoint, with its last minute."""
+
+    version: str
+    model: str
+    weight: float
+    role: Role
+    state: VersionState
+    replicas: int
+    pid: int | None
+    error: str | None
+    added_us: int
+    last_minute: Traffic
+
+
+class EndpointView(msgspec.Struct):
+    """An endpoint with its last minute."""
+
+    name: str
+    model: str
+    state: EndpointState
+    champion: str | None
+    versions: list[ServedView]
+    url: str
+    invocations_url: str
+    requests_1m: int
+    errors_1m: int
+    p50_ms: float | None
+    p99_ms: float | None
+    created_us: int
+    updated_us: int
+    created_by: str
+
+
+class RolloutView(msgspec.Struct):
+    """A rollout; ``weight`` is the challenger's present or last share."""
+
+    id: str
+    endpoint: str
+    champion: str
+    challenger: str
+    state: RolloutState
+    weight: float
+    steps: list[dict[str, Any]]
+    judge: list[dict[str, Any]]
+    policy: dict[str, Any]
+    started_us: int
+    ended_us: int | None
+    reason: str
+    actor: str
+    episode_id: str | None
+
+
+class PageQuery(msgspec.Struct):
+    limit: int | None = None
+    cursor: str | None = None
+
+
+class LogQuery(msgspec.Struct):
+    version: str | None = None
+    lines: int = 100
+
+
+class RemoveQuery(msgspec.Struct):
+    version: str | None = None
+
+
+class LogLines(msgspec.Struct):
+    lines: list[str]
+
+
+def routes(service: DeployService, plane: Plane | None, *, inference_url: str) -> list[Route]:
+    def view(endpoint: Endpoint) -> EndpointView:
+        total = plane.last_minute(endpoint.name) if plane else Traffic()
+        return EndpointView(
+            name=endpoint.name,
+            model=endpoint.model,
+            state=endpoint.state,
+            champion=endpoint.champion,
+            versions=[served(endpoint, one) for one in endpoint.served],
+            url=f"{inference_url}/v2/models/{endpoint.name}/infer",
+            invocations_url=f"{inference_url}/endpoints/{endpoint.name}/invocations",
+            requests_1m=total.requests,
+            errors_1m=total.errors,
+            p50_ms=total.p50_ms,
+            p99_ms=total.p99_ms,
+            created_us=endpoint.created_us,
+            updated_us=endpoint.updated_us,
+            created_by=endpoint.created_by,
+        )
+
+    def served(endpoint: Endpoint, one: Served) -> ServedView:
+        return ServedView(
+            version=one.version,
+            model=endpoint.model,
+            weight=one.weight,
+            role=one.role,
+            state=one.state,
+            replicas=int(one.state == "ready"),
+            pid=one.pid,
+            error=one.error,
+            added_us=one.added_us,
+            last_minute=plane.last_minute(endpoint.name, one.version) if plane else Traffic(),
+        )
+
+    @route("GET", "/api/v1/endpoints", returns=Page[EndpointView], tags=["endpoints"])
+    def list_endpoints(request: Request) -> Page[EndpointView]:
+        """List endpoints."""
+        return Page([view(endpoint) for endpoint in service.endpoints(request.who)])
+
+    @route("GET", "/api/v1/endpoints/{name}", returns=EndpointView, tags=["endpoints"])
+    def get_endpoint(request: Request) -> EndpointView:
+        """Return an endpoint with its versions and its last minute."""
+        return view(service.endpoint(request.who, request.path["name"]))
+
+    @route("POST", "/api/v1/endpoints/{name}/deploy", body=Deploy, returns=EndpointView, tags=["endpoints"])
+    def deploy(request: Request, body: Deploy) -> EndpointView:
+        """Have a registered version answer at an endpoint."""
+        made = service.deploy(
+            request.who,
+            request.path["name"],
+            body.model,
+            weight=body.weight,
+            allow_pickle=body.allow_pickle,
+            reason=body.reason,
+        )
+        return view(made)
+
+    @route(
+        "POST", "/api/v1/endpoints/{name}/traffic", body=SetTraffic, returns=EndpointView, tags=["endpoints"]
+    )
+    def set_traffic(request: Request, body: SetTraffic) -> EndpointView:
+        """Split the requests over versions, in percent."""
+        return view(service.traffic(request.who, request.path["name"], body.traffic, reason=body.reason))
+
+    @route(
+        "POST", "/api/v1/endpoints/{name}/rollback", body=RollBack, returns=EndpointView, tags=["endpoints"]
+    )
+    def rollback(request: Request, body: RollBack) -> EndpointView:
+        """Undo the newest change of who answers, at once."""
+        return view(service.rollback(request.who, request.path["name"], reason=body.reason))
+
+    @route("DELETE", "/api/v1/endpoints/{name}", query=RemoveQuery, tags=["endpoints"])
+    def remove(request: Request, query: RemoveQuery) -> None:
+        """Stop an endpoint, or one version of it."""
+        service.remove(request.who, request.path["name"], version=query.version)
+
+    @route(
+        "GET", "/api/v1/endpoints/{name}/history", query=PageQuery, returns=Page[Change], tags=["endpoints"]
+    )
+    def history(request: Request, query: PageQuery) -> Page[Change]:
+        """List who changed the traffic, when and why, newest first."""
+        return service.history(request.who, request.path["name"], limit=query.limit, cursor=query.cursor)
+
+    @route("GET", "/api/v1/endpoints/{name}/logs", query=LogQuery, returns=LogLines, tags=["endpoints"])
+    def logs(request: Request, query: LogQuery) -> LogLines:
+        """Return the last lines that a version's replica wrote."""
+        endpoint = service.endpoint(request.who, request.path["name"])
+        version = query.version or endpoint.champion or ""
+        endpoint.find(version)
+        return LogLines(plane.log_tail(endpoint.name, version, min(query.lines, 1000)) if plane else [])
+
+    @route("GET", "/api/v1/endpoints/{name}/rollouts", returns=Page[RolloutView], tags=["endpoints"])
+    def rollouts(request: Request) -> Page[RolloutView]:
+        """List an endpoint's rollouts with the judge's evidence, newest first."""
+        return Page(
+            [_rollout(one) for one in service.rollouts.list(request.who, endpoint=request.path["name"])]
+        )
+
+    @route(
+        "POST",
+        "/api/v1/endpoints/{name}/rollouts",
+        body=StartRollout,
+        returns=RolloutView,
+        status=201,
+        tags=["endpoints"],
+    )
+    def start_rollout(request: Request, body: StartRollout) -> RolloutView:
+        """Begin a canary with a version that is ready."""
+        started = service.rollouts.start(
+            request.who,
+            request.path["name"],
+            body.challenger,
+            weight=body.weight,
+            policy=body.policy,
+            reason=body.reason,
+        )
+        return _rollout(started)
+
+    return [
+        list_endpoints,
+        get_endpoint,
+        deploy,
+        set_traffic,
+        rollback,
+        remove,
+        history,
+        logs,
+        rollouts,
+        start_rollout,
+    ]
+
+
+def _rollout(rollout: Rollout) -> RolloutView:
+    ends = [step.at_us for step in rollout.steps[1:]] + [rollout.ended_us or now_us()]
+    steps = [
+        {"weight": step.weight, "at_us": step.at_us, "seconds": (end - step.at_us) / 1e6}
+        for step, end in zip(rollout.steps, ends, strict=True)
+    ]
+    return RolloutView(
+        id=rollout.id,
+        endpoint=rollout.endpoint,
+        champion=rollout.champion,
+        challenger=rollout.challenger,
+        state=rollout.state,
+        weight=rollout.steps[-1].weight,
+        steps=steps,
+        judge=rollout.judge,
+        policy=rollout.policy,
+        started_us=rollout.started_us,
+        ended_us=rollout.ended_us,
+        reason=rollout.reason,
+        actor=rollout.actor,
+        episode_id=rollout.episode_id,
+    )

@@ -1,0 +1,257 @@
+"""The server's hand on the data plane: keeps the gateway and the replicas running and their routes up to date."""
+
+import logging
+import os
+import subprocess
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+import msgspec
+
+from trimtab.domains.deploy.model import Endpoint, Served
+from trimtab.domains.deploy.service import DeployService
+from trimtab.domains.deploy.statistics import Traffic, last_minute
+from trimtab.domains.deploy.targets.port import ReplicaSpec, ReplicaStatus, ReplicaTarget
+from trimtab.domains.govern import GovernService
+from trimtab.domains.registry import RegistryService
+from trimtab.kernel.errors import TrimtabError, Unavailable
+from trimtab.kernel.who import system
+from trimtab.serving import routes
+from trimtab.serving.control import GatewayControl
+from trimtab.serving.processes import gateway_command
+from trimtab.serving.stats import GatewayState
+
+log = logging.getLogger(__name__)
+
+_POLL_S = 0.1
+_SAMPLE_S = 1.0
+_SAMPLES = 120
+_WHO = system("deploy")
+
+
+class Plane:
+    """One thread that makes what runs equal to what the database says; changes are pushed as they are committed."""
+
+    def __init__(
+        self,
+        deploy: DeployService,
+        *,
+        govern: GovernService,
+        registry: RegistryService,
+        target: ReplicaTarget,
+        folder: Path,
+        host: str,
+        port: int,
+    ) -> None:
+        self._deploy = deploy
+        self._govern = govern
+        self._registry = registry
+        self._target = target
+        self._folder = folder
+        self._host = host
+        self._port = port
+        self._control = GatewayControl(folder)
+        self._gateway: subprocess.Popen[bytes] | None = None
+        self._ready: dict[tuple[str, str], ReplicaStatus] = {}
+        self._signatures: dict[tuple[str, str], routes.Signature | None] = {}
+        self._pushed: bytes | None = None
+        self._generation = 0
+        self._push_lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self.samples: deque[tuple[float, GatewayState]] = deque(maxlen=_SAMPLES)
+        self._thread = threading.Thread(target=self._run, name="data-plane", daemon=True)
+
+    def start(self) -> None:
+        """Start the gateway, then everything that was served before."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._deploy.followed_by(self.apply)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let the gateway finish what it has, then end the replicas."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join(30.0)
+
+    def apply(self) -> None:
+        """Push the routes of what is ready now; what is not ready yet follows by itself."""
+        try:
+            self._push(self._deploy.plane_view(_WHO)[1])
+        except TrimtabError as error:
+            log.warning("routes not pushed", extra={"error": str(error)})
+        self._wake.set()
+
+    def last_minute(self, endpoint: str, version: str | None = None) -> Traffic:
+        """Return what an endpoint, or one version of it, did in the last minute."""
+        return last_minute(list(self.samples), endpoint, version)
+
+    def log_tail(self, endpoint: str, version: str, lines: int) -> list[str]:
+        """Return the last lines that a version's replica wrote."""
+        return self._target.log_tail((endpoint, version), lines)
+
+    def _run(self) -> None:
+        sampled = 0.0
+        try:
+            while not self._stopping.is_set():
+                try:
+                    self._keep_gateway()
+                    self._reconcile()
+                    if time.monotonic() - sampled >= _SAMPLE_S:
+                        sampled = time.monotonic()
+                        self.samples.append((sampled, self._control.state()))
+                except TrimtabError as error:
+                    log.warning("data plane not reconciled", extra={"error": str(error)})
+                    self._stopping.wait(0.2)
+                self._wake.wait(_POLL_S)
+                self._wake.clear()
+        finally:
+            self._end_gateway()
+            self._target.close()
+
+    def _keep_gateway(self) -> None:
+        if self._gateway is not None and self._gateway.poll() is None:
+            return
+        if self._gateway is not None:
+            log.warning("gateway ended", extra={"exit_code": self._gateway.returncode})
+        command = gateway_command(self._folder, host=self._host, port=self._port)
+        with (self._folder / "gateway.log").open("ab") as out:
+            self._gateway = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=_environment(),
+                start_new_session=True,
+            )
+        self._pushed = None
+        try:
+            self._control.wait_ready(10.0)
+        except Unavailable:
+            if self._gateway.poll() is not None:
+                raise Unavailable(
+                    f"The inference front cannot listen on {self._host}:{self._port}. Choose --inference-port."
+                ) from None
+            raise
+
+    def _end_gateway(self) -> None:
+        if self._gateway is None:
+            return
+        self._gateway.terminate()
+        try:
+            self._gateway.wait(35.0)
+        except subprocess.TimeoutExpired:
+            self._gateway.kill()
+            self._gateway.wait()
+
+    def _reconcile(self) -> None:
+        _, endpoints = self._deploy.plane_view(_WHO)
+        wanted = {(endpoint.name, one.version) for endpoint in endpoints for one in endpoint.served}
+        for endpoint in endpoints:
+            for one in endpoint.served:
+                self._follow(endpoint, one)
+        gone = [key for key in self._ready if key not in wanted]
+        for key in gone:
+            del self._ready[key]
+        self._push(endpoints)
+        for key in self._target.running() - wanted:
+            if self._idle(key):
+                self._target.stop(key)
+
+    def _follow(self, endpoint: Endpoint, one: Served) -> None:
+        key = (endpoint.name, one.version)
+        if one.state == "failed":
+            self._target.stop(key)
+            self._ready.pop(key, None)
+            return
+        try:
+            spec = ReplicaSpec(
+                endpoint.name, one.version, self._model_folder(endpoint, one), one.allow_pickle
+            )
+            status = self._target.ensure(spec)
+        except (TrimtabError, OSError) as error:
+            status = ReplicaStatus("failed", error=str(error))
+        match status.state:
+            case "ready":
+                fresh = self._ready.get(key) != status
+                self._ready[key] = status
+                if fresh and status.pid is not None:
+                    self._deploy.replica_ready(_WHO, endpoint.name, one.version, pid=status.pid)
+            case "failed":
+                self._ready.pop(key, None)
+                error_text = status.error or "unknown"
+                self._deploy.replica_failed(_WHO, endpoint.name, one.version, error=error_text)
+            case "starting" if one.state == "ready":
+                self._ready.setdefault(key, status)  # it was ready before a restart: the gateway waits for it
+            case _:
+                pass
+
+    def _model_folder(self, endpoint: Endpoint, one: Served) -> Path:
+        folder = self._folder / "models" / endpoint.model / one.version
+        if not (folder / "MLmodel").exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            self._registry.materialize(_WHO, endpoint.model, int(one.version), folder)
+        return folder
+
+    def _push(self, endpoints: list[Endpoint]) -> None:
+        with self._push_lock:
+            table = self._table(endpoints)
+            content = msgspec.json.encode([table.auth, table.endpoints])
+            if content == self._pushed:
+                return
+            self._control.put_routes(table)
+            self._pushed = content
+
+    def _table(self, endpoints: list[Endpoint]) -> routes.RouteTable:
+        self._generation = max(self._generation + 1, time.time_ns() // 1_000_000)
+        auth = routes.Auth(open=True)
+        if not self._govern.open_to_owner:
+            tokens = {
+                token.digest: routes.Token(principal=token.name, role=token.role, expires_us=token.expires_us)
+                for token in self._govern.tokens_in_force()
+            }
+            auth = routes.Auth(open=False, tokens=tokens)
+        table = {endpoint.name: self._endpoint(endpoint) for endpoint in endpoints}
+        return routes.RouteTable(
+            self._generation, auth, {name: one for name, one in table.items() if one.versions}
+        )
+
+    def _endpoint(self, endpoint: Endpoint) -> routes.Endpoint:
+        versions: list[routes.Version] = []
+        signature: routes.Signature | None = None
+        for one in endpoint.served:
+            status = self._ready.get((endpoint.name, one.version))
+            if status is None:
+                continue
+            role = one.role if one.weight > 0 or one.role == "champion" else "warm"
+            versions.append(
+                routes.Version(
+                    version=one.version,
+                    model=endpoint.model,
+                    weight=one.weight,
+                    role=role,
+                    sockets=list(status.sockets),
+                )
+            )
+            if role == "champion" or signature is None:
+                signature = self._signature(endpoint.model, one.version)
+        return routes.Endpoint(versions=versions, signature=signature)
+
+    def _signature(self, model: str, version: str) -> routes.Signature | None:
+        key = (model, version)
+        if key not in self._signatures:
+            found = self._registry.get_version(_WHO, model, int(version))
+            self._signatures[key] = routes.signature_of(found.signature)
+        return self._signatures[key]
+
+    def _idle(self, key: tuple[str, str]) -> bool:
+        state = self._control.state().endpoints.get(key[0])
+        counted = state.versions.get(key[1]) if state else None
+        return counted is None or (counted.in_flight == 0 and not counted.routed)
+
+
+def _environment() -> dict[str, str]:
+    """Return what the gateway needs of the environment: nothing of ours, so that no secret gets there."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("TRIMTAB_")}

@@ -1,0 +1,153 @@
+"""Replicas as processes of this machine, one for each version, on Unix sockets."""
+
+import hashlib
+import os
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from trimtab.domains.deploy.targets.port import ReplicaSpec, ReplicaStatus
+from trimtab.serving.processes import replica_command, replica_environment
+
+_EXIT_LOAD_FAILED = 3
+_FIRST_RESTART_S = 0.2
+_LONGEST_RESTART_S = 30.0
+_STEADY_S = 60.0
+_MOST_LOG_BYTES = 1 << 20
+
+
+class _Process:
+    """One replica: its process, and the pace at which it is started again."""
+
+    def __init__(self, spec: ReplicaSpec, socket: Path, log: Path) -> None:
+        self.spec = spec
+        self.socket = socket
+        self.log = log
+        self.popen: subprocess.Popen[bytes] | None = None
+        self.started = 0.0
+        self.not_before = 0.0
+        self.restarts = 0
+        self.error: str | None = None
+
+    def start(self) -> None:
+        self.socket.unlink(missing_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists() and self.log.stat().st_size > _MOST_LOG_BYTES:
+            self.log.unlink()
+        with self.log.open("ab") as out:
+            self.popen = subprocess.Popen(
+                replica_command(self.spec.model_folder, self.socket, allow_pickle=self.spec.allow_pickle),
+                env=replica_environment(os.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        self.started = time.monotonic()
+
+    def end(self, timeout_s: float) -> None:
+        if self.popen is None:
+            return
+        self.popen.terminate()
+        try:
+            self.popen.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+        self.socket.unlink(missing_ok=True)
+
+
+class ProcessTarget:
+    """The target ``process://``. Its methods are called by one thread, which must outlive the replicas."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._sockets = _socket_folder(folder)
+        self._processes: dict[tuple[str, str], _Process] = {}
+
+    def ensure(self, spec: ReplicaSpec) -> ReplicaStatus:
+        process = self._processes.get(spec.key)
+        if process is not None and process.spec != spec:
+            self.stop(spec.key)
+            process = None
+        if process is None:
+            process = _Process(spec, self._socket(spec.key), self._log(spec.key))
+            self._processes[spec.key] = process
+        if process.error is not None:
+            return ReplicaStatus("failed", error=process.error)
+        if process.popen is None or process.popen.poll() is not None:
+            self._restart(process)
+        if process.error is not None:
+            return ReplicaStatus("failed", error=process.error)
+        if process.popen is not None and process.popen.poll() is None and process.socket.exists():
+            if process.restarts and time.monotonic() - process.started > _STEADY_S:
+                process.restarts = 0
+            return ReplicaStatus("ready", process.popen.pid, [str(process.socket)])
+        pid = process.popen.pid if process.popen else None
+        return ReplicaStatus("starting", pid, [str(process.socket)])
+
+    def stop(self, key: tuple[str, str]) -> None:
+        process = self._processes.pop(key, None)
+        if process is not None:
+            process.end(10.0)
+
+    def running(self) -> set[tuple[str, str]]:
+        return set(self._processes)
+
+    def log_tail(self, key: tuple[str, str], lines: int) -> list[str]:
+        try:
+            with self._log(key).open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - 65_536))
+                return file.read().decode(errors="replace").splitlines()[-lines:]
+        except FileNotFoundError:
+            return []
+
+    def close(self) -> None:
+        for process in self._processes.values():
+            if process.popen is not None:
+                process.popen.terminate()
+        for process in self._processes.values():
+            process.end(5.0)
+        self._processes.clear()
+
+    def _restart(self, process: _Process) -> None:
+        now = time.monotonic()
+        if process.popen is not None:
+            if process.popen.returncode == _EXIT_LOAD_FAILED:
+                process.error = self._reason(process)
+                return
+            if process.not_before <= process.started:
+                delay = min(_LONGEST_RESTART_S, _FIRST_RESTART_S * 2**process.restarts)
+                process.not_before = now + (0.0 if process.restarts == 0 else delay)
+                process.restarts += 1
+        if now >= process.not_before:
+            process.start()
+
+    def _reason(self, process: _Process) -> str:
+        for line in reversed(self.log_tail(process.spec.key, 20)):
+            with suppress(msgspec.MsgspecError):
+                told = msgspec.json.decode(line, type=dict[str, object])
+                return str(told.get("error") or told.get("message") or line)[:2000]
+        return "the model could not be loaded; its log says why"
+
+    def _socket(self, key: tuple[str, str]) -> Path:
+        return self._sockets / f"{hashlib.sha256('/'.join(key).encode()).hexdigest()[:20]}.sock"
+
+    def _log(self, key: tuple[str, str]) -> Path:
+        return self._folder / "logs" / f"{key[0]}-{key[1]}.log"
+
+
+def _socket_folder(folder: Path) -> Path:
+    """Return a private folder whose path is short enough for Unix sockets (108 bytes)."""
+    near = folder / "r"
+    if len(str(near)) > 70:
+        digest = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+        near = Path(tempfile.gettempdir()) / f"trimtab-{os.getuid()}-{digest}"
+    near.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if near.stat().st_uid != os.getuid():
+        raise PermissionError(f"{near} belongs to someone else")
+    return near
