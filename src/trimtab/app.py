@@ -5,6 +5,8 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 
+from trimtab.domains.alerts import AlertService
+from trimtab.domains.alerts import jobs as alerts_jobs
 from trimtab.domains.govern import GovernService
 from trimtab.domains.lineage import LineageService
 from trimtab.infra import blobs, db
@@ -25,6 +27,7 @@ MIGRATED = (
     "trimtab.infra.jobs",
     "trimtab.domains.govern",
     "trimtab.domains.lineage",
+    "trimtab.domains.alerts",
 )
 
 
@@ -39,6 +42,10 @@ class App:
         self.bus = Bus(database, self.jobs)
         self.govern = GovernService(database, open_to_owner=not needs_sign_in(settings))
         self.lineage = LineageService(database, self.govern)
+        self.alerts = AlertService(
+            database, self.bus, self.jobs, self.govern, public_url=public_url(settings)
+        )
+        alerts_jobs.register(self.jobs, self.alerts, retention_days=settings.retention_days)
 
         self._background: Background | None = None
 
@@ -62,6 +69,8 @@ class Background:
 
     def __init__(self, app: App, environment: Mapping[str, str]) -> None:
         release_dead_owners(app.db)
+        with app.db.write() as tx:
+            alerts_jobs.schedule(app.jobs, tx)
         self._app = app
         self._stopping = threading.Event()
         self._runner = Runner(app.db, app.jobs, queue="light", threads=app.settings.light_threads)
@@ -91,6 +100,12 @@ def build(settings: Settings, *, packages: Sequence[str] = MIGRATED) -> App:
     database = db.connect(settings.database_url)
     migrate(database, packages)
     return App(settings, database, blobs.connect(settings.blobs_url))
+
+
+def public_url(settings: Settings) -> str:
+    """Return the address under which people reach this server."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return settings.public_url or f"http://{host}:{settings.port}"
 
 
 def needs_sign_in(settings: Settings) -> bool:

@@ -21,6 +21,7 @@ EXIT_CODES: dict[Kind, int] = {
     "bug": 70,
 }
 GROUPS: dict[str, tuple[str, str]] = {
+    "alerts": ("trimtab.domains.alerts.cli:alerts", "Alerts: list, acknowledge, resolve; rules and channels."),
     "tokens": ("trimtab.domains.govern.cli:tokens", "Service tokens: create, list, revoke."),
     "audit": ("trimtab.domains.govern.cli:audit", "The audit trail: list, verify."),
 }

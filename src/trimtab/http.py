@@ -9,6 +9,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp
 
 from trimtab.app import App
+from trimtab.domains.alerts import http as alerts_http
 from trimtab.domains.govern import http as govern_http
 from trimtab.domains.lineage import http as lineage_http
 from trimtab.infra.http import Route
@@ -27,6 +28,7 @@ def native_routes(app: App) -> list[Route]:
     return [
         *govern_http.routes(app.govern),
         *lineage_http.routes(app.lineage),
+        *alerts_http.routes(app.alerts),
     ]
 
 

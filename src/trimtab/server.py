@@ -10,7 +10,7 @@ from typing import IO
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from trimtab.app import App, build, needs_sign_in
+from trimtab.app import App, build, needs_sign_in, public_url
 from trimtab.http import asgi
 from trimtab.infra.http.sockets import listen
 from trimtab.infra.telemetry import configure_logging
@@ -31,8 +31,7 @@ def serve(settings: Settings, *, announce: Callable[[str, str | None], None]) ->
     app = build(settings)
     first_token = app.govern.first_token() if needs_sign_in(settings) else None
     application = _with_lifespan(app, asgi(app))
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    announce(settings.public_url or f"http://{host}:{settings.port}", first_token)
+    announce(public_url(settings), first_token)
     config = uvicorn.Config(
         application,
         loop="uvloop",

@@ -2,6 +2,8 @@
 
 KINDS = (
     "alert",
+    "alert-channel",
+    "alert-rule",
     "blob",
     "commit",
     "data",
@@ -77,5 +79,7 @@ def href(ref: str) -> str:
             return f"/pipelines/runs/{name}"
         case "endpoint" | "monitor" | "alert" | "prediction" | "experiment" | "pipeline":
             return f"/{kind}s/{name}"
+        case "alert-channel" | "alert-rule":
+            return "/alerts"
         case _:
             return f"/lineage?ref={ref}"
