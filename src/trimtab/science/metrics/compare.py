@@ -144,7 +144,10 @@ def metric(
     draws = np.empty(resamples)
     for i in range(resamples):
         if members:
-            rows = np.concatenate([members[j] for j in rng.integers(0, len(members), len(members))])
+            drawn: list[NDArray[np.intp]] = [
+                members[j] for j in rng.integers(0, len(members), len(members)).tolist()
+            ]
+            rows = np.concatenate(drawn)
         else:
             rows = rng.integers(0, truth.size, truth.size)
         draws[i] = of(truth[rows], second[rows]) - of(truth[rows], first[rows])
