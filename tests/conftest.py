@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from tests.postgres import Cluster
 from trimtab.app import MIGRATED, App, build
+from trimtab.http import asgi
 from trimtab.infra import db as databases
 from trimtab.infra.db import Database
 from trimtab.infra.db.migrate import migrate
@@ -87,6 +89,12 @@ def app(database_url: str, tmp_path: Path) -> Iterator[App]:
     wired = build(Settings(home=str(tmp_path / "home"), database=database_url))
     yield wired
     wired.close()
+
+
+@pytest.fixture
+def http(app: App) -> TestClient:
+    """A client of the whole ASGI application on the App's database; the caller is the owner."""
+    return TestClient(asgi(app), base_url="http://127.0.0.1:5000", raise_server_exceptions=False)
 
 
 @pytest.fixture
