@@ -16,7 +16,7 @@ Kind = Literal["numeric", "categorical"]
 
 
 def kind_of(values: Any) -> Kind:
-    """ "numeric" for numbers and times, "categorical" for texts, flags and anything else.
+    """Tell numbers and times ("numeric") from texts, flags and anything else ("categorical").
 
     >>> kind_of([1, None, 2.5]), kind_of(["a", None]), kind_of(np.array([True]))
     ('numeric', 'categorical', 'categorical')
@@ -74,9 +74,13 @@ def labels(values: Any) -> tuple[dict[str, int], int]:
     if array.dtype.kind in "iubU":
         distinct, counts = np.unique(array, return_counts=True)
         return _gathered(zip(distinct.tolist(), counts.tolist(), strict=True))
-    # 1, 1.0 and True are one key in a dict; the type keeps a flag apart from a number.
-    counted = Counter((value, isinstance(value, bool)) for value in array.tolist())
-    return _gathered((value, count) for (value, _), count in counted.items())
+    items = cast(list[Any], array.tolist())
+    counted = Counter(items)
+    if 1 in counted or 0 in counted:
+        # 1, 1.0 and True are one key in a dict; the type keeps a flag apart from a number.
+        apart = Counter((value, isinstance(value, bool)) for value in items)
+        return _gathered((value, count) for (value, _), count in apart.items())
+    return _gathered(counted.items())
 
 
 def label(value: Any) -> str:
@@ -97,7 +101,7 @@ def is_missing(value: Any) -> bool:
     if value is None:
         return True
     try:
-        return bool(value != value)
+        return bool(value != value)  # noqa: PLR0124 - only NaN and NaT differ from themselves
     except (TypeError, ValueError):  # pandas.NA refuses to be a truth value, an array has many
         return type(value).__name__ == "NAType"
 
@@ -123,7 +127,10 @@ def _array(values: Any) -> NDArray[Any]:
         return _from_arrow(values)
     if hasattr(values, "to_numpy"):
         return np.asarray(values.to_numpy()).ravel()
-    items = list(cast(Sequence[Any], values))
+    return _from_list(list(cast(Sequence[Any], values)))
+
+
+def _from_list(items: list[Any]) -> NDArray[Any]:
     if any(value is None for value in items) or {type(value) for value in items} - {int, float}:
         array = np.empty(len(items), dtype=object)
         array[:] = items

@@ -49,7 +49,7 @@ def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def _restore(hint: Any, value: Any) -> Any:
+def _restore(hint: Any, value: Any) -> Any:  # noqa: PLR0911 - one return for each shape of type
     if value is None:
         return None
     origin = get_origin(hint)

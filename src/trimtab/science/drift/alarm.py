@@ -53,7 +53,8 @@ class DriftAlarm:
 @dataclass(frozen=True)
 class ColumnReport:
     """One column: `evidence` / `threshold` >= 1 blames it on its own. `leading`: the summary that says most,
-    with its `current` mean in the last window and the `reference` one."""
+    with its `current` mean in the last window and the `reference` one.
+    """
 
     name: str
     evidence: float

@@ -121,7 +121,7 @@ def decide(reference: Reference, window: Window, policy: Policy | None = None) -
                 name=column.name,
                 rows=int(second.sum()),
                 psi=psi,
-                statistic=_distance(first, second, ordered),
+                statistic=_distance(first, second, ordered=ordered),
                 jensen_shannon=distances.jensen_shannon(first, second),
                 wasserstein=_wasserstein(column, second) if ordered else None,
                 p_value=p_value,
@@ -206,7 +206,7 @@ def _share_p(first: Floats, second: Floats, design_effect: float) -> float:
     return float(erfc(abs(z) / math.sqrt(2.0)))
 
 
-def _distance(first: Floats, second: Floats, ordered: bool) -> float:
+def _distance(first: Floats, second: Floats, *, ordered: bool) -> float:
     if ordered:
         return distances.kolmogorov_smirnov(first, second)
     return float(np.abs(first / first.sum() - second / second.sum()).sum() / 2)

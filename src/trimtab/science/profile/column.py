@@ -23,6 +23,9 @@ LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 BINS = 20
 TOP = 20
 
+_LISTED = 50
+"""Most distinct numbers a profile lists one by one; texts go up to the sketch's capacity."""
+
 
 @dataclass(frozen=True)
 class ColumnState:
@@ -70,7 +73,8 @@ class ColumnProfile:
     null.
 
     Measures are None where they make no sense; `top` holds the most frequent values, `complete` whether these
-    are all, exactly; `distinct` is within some per cent unless `distinct_exact`.
+    are all, exactly; `distinct` is within some per cent unless `distinct_exact`; `values` lists them all
+    where they are few enough.
     """
 
     name: str
@@ -158,13 +162,13 @@ def finish(state: ColumnState) -> ColumnProfile:
         infinite=state.infinite,
         top=tuple(ValueCount(value, count) for value, count in list(counts.items())[:TOP]),
         complete=exact and len(counts) <= TOP,
-        values=tuple(counts) if exact else (),
+        values=tuple(counts) if exact and (not state.finite or len(counts) <= _LISTED) else (),
         shortest=state.shortest,
         longest=state.longest,
     )
     if not state.finite:
         return found
-    levels = digest.quantiles(state.digest, LEVELS).tolist()
+    levels = _quantiles(state)
     return replace(
         found,
         min=state.digest.low,
@@ -241,10 +245,10 @@ def _numeric_type(values: Any) -> Type:
 
 
 def _joined(first: Type, second: Type) -> Type:
-    if first == second or second == "empty":
-        return first
     if first == "empty":
         return second
+    if second in (first, "empty"):
+        return first
     return "number" if {first, second} == {"integer", "number"} else "mixed"
 
 
@@ -257,6 +261,16 @@ def _named(values: NDArray[np.float64], counts: NDArray[np.intp]) -> dict[str, i
     order = np.lexsort((values, -counts))
     texts = (table.label(value) for value in values[order].tolist())
     return dict(zip(texts, counts[order].tolist(), strict=True))
+
+
+def _quantiles(state: ColumnState) -> list[float]:
+    if not state.frequent.exact:
+        return digest.quantiles(state.digest, LEVELS).tolist()
+    values = np.asarray([float(value) for value in state.frequent.counts])
+    order = np.argsort(values)
+    reached = np.cumsum(np.asarray(list(state.frequent.counts.values()))[order])
+    at = np.searchsorted(reached, np.asarray(LEVELS) * float(reached[-1]), side="left")
+    return values[order][at].tolist()
 
 
 def _histogram(state: ColumnState) -> Histogram:

@@ -1,4 +1,4 @@
-"""Sequential comparison of two versions' score distributions: have the predictions themselves changed?
+"""Sequential comparison of two versions' score distributions: whether the predictions themselves changed.
 
 Scores fall into bins between fixed edges (chosen from the champion's past). For every edge the shares of
 scores at or below it are compared by `difference`; the e-values of all edges, in both directions, are

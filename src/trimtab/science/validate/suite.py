@@ -16,7 +16,7 @@ ExpectationKind = Literal["columns", "rows", "type", "range", "values", "nulls",
 
 @dataclass(frozen=True)
 class Expectation:
-    """One requirement. Which fields count depends on `kind`:
+    """One requirement; which fields count depends on `kind`.
 
     - "columns": `values` are all present, and with `only` no others;
     - "rows": between `low` and `high`;
@@ -189,7 +189,14 @@ _CHECKS: dict[str, Callable[[Expectation, ColumnProfile], Result]] = {
 }
 
 
-def _result(one: Expectation, fine: bool, observed: Any, expected: Any, message: str, wanted: str) -> Result:
+def _result(
+    one: Expectation,
+    fine: bool,
+    observed: Any,
+    expected: Any,
+    message: str,
+    wanted: str,  # noqa: FBT001 - private
+) -> Result:
     said = wanted or (_said(one) if one.kind == "rows" else "")
     text = message if fine or not said else f"{message}, expected {said}"
     return Result(one.kind, one.column, fine, observed, expected, text, one.severity)
