@@ -77,7 +77,7 @@ def _checked(one: Expectation, profile: TableProfile) -> Result:
         return _columns(one, profile)
     if one.kind == "rows":
         fine = _inside(profile.rows, one)
-        return _result(one, fine, profile.rows, _band(one), f"{profile.rows} rows", "")
+        return _result(one, f"{profile.rows} rows", "", fine=fine, observed=profile.rows, expected=_band(one))
     found = profile.column(one.column or "")
     if found is None:
         return Result(
@@ -101,19 +101,26 @@ def _type(one: Expectation, column: ColumnProfile) -> Result:
     fine = column.type in one.values or column.type == "empty"
     fine = fine or (column.type == "integer" and "number" in one.values)
     return _result(
-        one, fine, column.type, list(one.values), f"{column.name} is {column.type}", " or ".join(one.values)
+        one,
+        f"{column.name} is {column.type}",
+        " or ".join(one.values),
+        fine=fine,
+        observed=column.type,
+        expected=list(one.values),
     )
 
 
 def _range(one: Expectation, column: ColumnProfile) -> Result:
     if column.min is None or column.max is None:
         fine = column.type == "empty"
-        return _result(one, fine, None, _band(one), f"{column.name} has no numbers", _said(one))
+        return _result(
+            one, f"{column.name} has no numbers", _said(one), fine=fine, observed=None, expected=_band(one)
+        )
     fine = _inside(column.min, one) and _inside(column.max, one) and not column.infinite
     observed = {"min": column.min, "max": column.max}
     infinite = f", {column.infinite} values are infinite" if column.infinite else ""
     message = f"{column.name} runs from {column.min:g} to {column.max:g}{infinite}"
-    return _result(one, fine, observed, _band(one), message, _said(one))
+    return _result(one, message, _said(one), fine=fine, observed=observed, expected=_band(one))
 
 
 def _values(one: Expectation, column: ColumnProfile) -> Result:
@@ -131,7 +138,12 @@ def _values(one: Expectation, column: ColumnProfile) -> Result:
     else:
         message = f"{column.name} has {column.distinct} distinct values"
     return _result(
-        one, fine, strange[:20], list(one.values), message, f"{len(allowed)} allowed values" if more else ""
+        one,
+        message,
+        f"{len(allowed)} allowed values" if more else "",
+        fine=fine,
+        observed=strange[:20],
+        expected=list(one.values),
     )
 
 
@@ -144,7 +156,12 @@ def _nulls(one: Expectation, column: ColumnProfile) -> Result:
         else f"{column.name} has no nulls"
     )
     return _result(
-        one, fine, share, _band(one), message, f"at most {one.high:.2%}" if one.high is not None else ""
+        one,
+        message,
+        f"at most {one.high:.2%}" if one.high is not None else "",
+        fine=fine,
+        observed=share,
+        expected=_band(one),
     )
 
 
@@ -155,27 +172,39 @@ def _unique(one: Expectation, column: ColumnProfile) -> Result:
     message = f"{column.name} has {column.distinct} distinct values in {known} rows"
     if not column.distinct_exact:
         message += " (estimated)"
-    return _result(one, fine, column.distinct, known, message, "no value twice")
+    return _result(one, message, "no value twice", fine=fine, observed=column.distinct, expected=known)
 
 
 def _length(one: Expectation, column: ColumnProfile) -> Result:
     if column.shortest is None or column.longest is None:
         return _result(
-            one, column.type == "empty", None, _band(one), f"{column.name} has no texts", _said(one)
+            one,
+            f"{column.name} has no texts",
+            _said(one),
+            fine=column.type == "empty",
+            observed=None,
+            expected=_band(one),
         )
     fine = _inside(column.shortest, one) and _inside(column.longest, one)
     observed = {"shortest": column.shortest, "longest": column.longest}
     message = f"texts of {column.name} have {column.shortest} to {column.longest} characters"
-    return _result(one, fine, observed, _band(one), message, _said(one))
+    return _result(one, message, _said(one), fine=fine, observed=observed, expected=_band(one))
 
 
 def _mean(one: Expectation, column: ColumnProfile) -> Result:
     if column.mean is None:
         return _result(
-            one, column.type == "empty", None, _band(one), f"{column.name} has no mean", _said(one)
+            one,
+            f"{column.name} has no mean",
+            _said(one),
+            fine=column.type == "empty",
+            observed=None,
+            expected=_band(one),
         )
     message = f"the mean of {column.name} is {column.mean:g}"
-    return _result(one, _inside(column.mean, one), column.mean, _band(one), message, _said(one))
+    return _result(
+        one, message, _said(one), fine=_inside(column.mean, one), observed=column.mean, expected=_band(one)
+    )
 
 
 _CHECKS: dict[str, Callable[[Expectation, ColumnProfile], Result]] = {
@@ -190,12 +219,7 @@ _CHECKS: dict[str, Callable[[Expectation, ColumnProfile], Result]] = {
 
 
 def _result(
-    one: Expectation,
-    fine: bool,
-    observed: Any,
-    expected: Any,
-    message: str,
-    wanted: str,  # noqa: FBT001 - private
+    one: Expectation, message: str, wanted: str, *, fine: bool, observed: Any, expected: Any
 ) -> Result:
     said = wanted or (_said(one) if one.kind == "rows" else "")
     text = message if fine or not said else f"{message}, expected {said}"
