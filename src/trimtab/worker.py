@@ -6,6 +6,7 @@ import threading
 import time
 
 from trimtab.app import build
+from trimtab.infra.jobs.model import Queue
 from trimtab.infra.jobs.runner import Runner
 from trimtab.infra.telemetry import configure_logging
 from trimtab.kernel.process import die_with_parent
@@ -14,7 +15,7 @@ from trimtab.settings import load
 _IDLE_S = 30.0
 
 
-def main() -> int:
+def main(queue: Queue) -> int:
     """Run until there has been nothing to do for half a minute, or a signal to stop."""
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda _signal, _frame: stopping.set())
@@ -23,7 +24,7 @@ def main() -> int:
     settings, _ = load()
     configure_logging(settings.log_level)
     app = build(settings)
-    runner = Runner(app.db, app.jobs, queue="heavy", threads=1)
+    runner = Runner(app.db, app.jobs, queue=queue, threads=1)
     runner.start()
     while not stopping.wait(0.5):
         if not runner.busy and time.monotonic() - runner.last_active > _IDLE_S:
@@ -34,4 +35,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("stream" if sys.argv[1:] == ["stream"] else "heavy"))

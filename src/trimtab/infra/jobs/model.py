@@ -9,7 +9,8 @@ import msgspec
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.time import SECOND_US
 
-Queue = Literal["light", "heavy"]
+Queue = Literal["light", "heavy", "stream"]
+"""light: threads of the server. heavy: worker processes. stream: one worker for what must never wait for those."""
 State = Literal["queued", "running", "done", "dead"]
 
 LEASE_US = 30 * SECOND_US

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from trimtab.infra.db import Database
 from trimtab.infra.jobs import store
+from trimtab.infra.jobs.model import Queue
 from trimtab.infra.jobs.queue import Jobs
 from trimtab.kernel.errors import TrimtabError
 from trimtab.kernel.time import now_us
@@ -18,16 +19,19 @@ _POLL_S = 0.25
 
 
 class WorkerPool:
-    """At most ``most`` processes that run ``python -m trimtab.worker``."""
+    """At most ``most`` processes that run ``python -m trimtab.worker`` for one queue."""
 
-    def __init__(self, db: Database, jobs: Jobs, *, most: int, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, db: Database, jobs: Jobs, *, queue: Queue, most: int, environment: Mapping[str, str]
+    ) -> None:
         self._db = db
         self._jobs = jobs
+        self._queue: Queue = queue
         self._most = most
         self._environment = dict(environment)
         self._workers: list[subprocess.Popen[bytes]] = []
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="worker-pool", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name=f"{queue}-pool", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -60,7 +64,7 @@ class WorkerPool:
         if len(self._workers) >= self._most:
             return
         with self._db.read() as tx:
-            waiting = store.count_due(tx, queue="heavy", now_us=now_us())
+            waiting = store.count_due(tx, queue=self._queue, now_us=now_us())
         if waiting > len(self._workers):
-            command = [sys.executable, "-m", "trimtab.worker"]
+            command = [sys.executable, "-m", "trimtab.worker", self._queue]
             self._workers.append(subprocess.Popen(command, env=self._environment, stdin=subprocess.DEVNULL))

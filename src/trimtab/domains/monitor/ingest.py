@@ -1,0 +1,315 @@
+"""Takes in the prediction log: keeps the rows, joins late labels, counts windows, and moves the alarms and judges on.
+
+One job at a time does this, in a worker process. All that a batch changes is committed in one transaction together
+with the names of its segments, so that a batch counts once however often it is tried.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from trimtab.domains.monitor import alarms, performance, store, trials
+from trimtab.domains.monitor.columns import PartCache, Rows, flatten, inputs, read_part, write_part
+from trimtab.domains.monitor.model import Losses, Monitor, Part, Trial, Window, window_start
+from trimtab.infra.blobs import Blobs
+from trimtab.infra.bus import Bus
+from trimtab.infra.db import Database, Where
+from trimtab.kernel import refs
+from trimtab.kernel.events import Event
+from trimtab.kernel.time import now_us
+from trimtab.science import plain
+from trimtab.science.drift import sketch
+from trimtab.science.sequential.difference import on_knots
+from trimtab.serving import segments
+from trimtab.serving.segments import Feedback, Prediction
+
+_MOST_SEGMENTS = 64
+_ACTOR = "system:monitor"
+
+
+class Changed(Exception):
+    """A monitor was changed while its batch was counted; the job is tried again."""
+
+
+class _Batch:
+    """What one job read, and what it will write."""
+
+    def __init__(self, files: list[Path]) -> None:
+        self.files = files
+        self.predictions: dict[str, list[Prediction]] = {}
+        self.feedback: list[Feedback] = []
+        for file in files:
+            for record in segments.read(file):
+                if isinstance(record, Prediction):
+                    self.predictions.setdefault(record.endpoint, []).append(record)
+                else:
+                    self.feedback.append(record)
+        self.parts: list[Part] = []
+        self.windows: dict[tuple[str, int], Window] = {}
+        self.losses: dict[tuple[str, int], Losses] = {}
+        self.monitors: dict[str, Monitor] = {}
+        self.read_at: dict[str, int] = {}
+        self.trials: list[Trial] = []
+        self.events: list[tuple[Event, str]] = []
+
+
+class Ingest:
+    """Keeps the caches that make one batch after the other cheap; belongs to one worker process."""
+
+    def __init__(
+        self, db: Database, bus: Bus, blobs: Blobs, *, rollouts: Callable[[], list[trials.Running]]
+    ) -> None:
+        self._db = db
+        self._bus = bus
+        self._blobs = blobs
+        self._rollouts = rollouts
+        self._cache = PartCache(blobs)
+
+    def run(self, folder: Path) -> int:
+        """Take in what is complete in the folder and return how many segments."""
+        segments.adopt(folder)
+        files = self._fresh(segments.sealed(folder)[:_MOST_SEGMENTS])
+        if not files:
+            return 0
+        batch = _Batch(files)
+        with self._db.read() as tx:
+            for monitor in store.monitors(tx, where=Where()):
+                batch.monitors[monitor.name] = monitor
+                batch.read_at[monitor.name] = monitor.updated_us
+        arrived: dict[str, Rows] = {}
+        for endpoint, predictions in batch.predictions.items():
+            rows, table = flatten(predictions)
+            arrived[endpoint] = rows
+            if table.num_rows:
+                part = write_part(self._blobs, endpoint, "predictions", table)
+                batch.parts.append(part)
+                self._cache.put(part, rows)
+            for monitor in _of(batch, endpoint):
+                self._count(batch, monitor, predictions, rows, table)
+        labelled = self._join(batch)
+        for endpoint, table in labelled.items():
+            for monitor in _of(batch, endpoint):
+                self._score(batch, monitor, table)
+        trials.judge(batch.trials, batch.events, self._db, self._rollouts(), batch.predictions, labelled)
+        for monitor in list(batch.monitors.values()):
+            self._close(batch, monitor)
+        self._commit(batch)
+        for file in files:
+            file.unlink(missing_ok=True)
+        return len(files)
+
+    def _fresh(self, files: list[Path]) -> list[Path]:
+        """Return the files that were not taken in before; a worker that died after its commit left some behind."""
+        fresh: list[Path] = []
+        with self._db.read() as tx:
+            for file in files:
+                if store.has_segment(tx, name=file.name):
+                    file.unlink(missing_ok=True)
+                else:
+                    fresh.append(file)
+        return fresh
+
+    def _count(
+        self, batch: _Batch, monitor: Monitor, predictions: list[Prediction], rows: Rows, table: pa.Table
+    ) -> None:
+        """Add a batch's rows to the windows that hold their event times."""
+        width = monitor.policy.window_us
+        for one in predictions:
+            if one.role == "shadow":
+                continue
+            window = self._window(batch, monitor, window_start(one.event_us, width))
+            if one.status == 200:
+                window.rows += one.rows
+                window.versions[one.version] = window.versions.get(one.version, 0) + one.rows
+            elif one.status >= 500:
+                window.errors += 1
+        if not rows.ids:
+            return
+        starts = rows.event_us - rows.event_us % width
+        live = np.asarray([role != "shadow" for role in rows.roles])
+        reference = plain.load(sketch.Reference, monitor.sketch) if monitor.sketch else None
+        for start in np.unique(starts[live]).tolist():
+            window = self._window(batch, monitor, start)
+            if reference is None or window.closed or window.reference != monitor.reference:
+                continue
+            counted = sketch.count(reference, inputs(table, live & (starts == start)))
+            window.counted += counted.rows
+            for name, cells in counted.counts.items():
+                before = window.counts.get(name, [0] * len(cells))
+                window.counts[name] = [a + b for a, b in zip(before, cells, strict=True)]
+        newest = max(monitor.watermark_us, int(rows.event_us[live].max(initial=0)))
+        batch.monitors[monitor.name] = msgspec.structs.replace(
+            batch.monitors[monitor.name], watermark_us=newest
+        )
+
+    def _join(self, batch: _Batch) -> dict[str, pa.Table]:
+        """Return the labels that found their prediction, by endpoint, with its version, score and event time."""
+        if not batch.feedback:
+            return {}
+        wanted = sorted({one.prediction_id for one in batch.feedback})
+        where = Where().equals(kind="predictions")
+        where.add("max_id >= :first", first=wanted[0]).add("min_id <= :last", last=wanted[-1])
+        with self._db.read() as tx:
+            parts = store.parts(tx, where=where)
+        parts += [part for part in batch.parts if part.kind == "predictions"]
+        found: dict[str, list[tuple[Any, ...]]] = {}
+        for one in batch.feedback:
+            for part in parts:
+                if not part.min_id <= one.prediction_id <= part.max_id:
+                    continue
+                rows = self._cache.get(part)
+                at = rows.find(one.prediction_id, one.row)
+                if at is not None:
+                    label = performance.label_number(one.label)
+                    found.setdefault(part.endpoint, []).append(
+                        (
+                            one.prediction_id,
+                            one.row or 0,
+                            rows.versions[at],
+                            rows.roles[at],
+                            int(rows.at_us[at]),
+                            int(rows.event_us[at]),
+                            float(rows.scores[at]),
+                            label,
+                            one.event_us,
+                        )
+                    )
+                    break
+        tables: dict[str, pa.Table] = {}
+        names = ("prediction_id", "row", "version", "role", "at_us", "event_us", "score", "label", "label_us")
+        for endpoint, values in found.items():
+            columns = list(zip(*values, strict=True))
+            tables[endpoint] = pa.table(
+                {name: list(column) for name, column in zip(names, columns, strict=True)}
+            )
+            batch.parts.append(write_part(self._blobs, endpoint, "labels", tables[endpoint]))
+        return tables
+
+    def _score(self, batch: _Batch, monitor: Monitor, labels: pa.Table) -> None:
+        """Measure the windows that labels arrived for, and add the champion's losses to the alarm's steps."""
+        width = monitor.policy.window_us
+        starts = sorted({window_start(us, width) for us in labels.column("event_us").to_pylist()})
+        known = self._known_labels(batch, monitor.endpoint, starts[0], starts[-1] + width)
+        event_us = known.column("event_us").to_numpy()
+        for start in starts:
+            window = self._window(batch, monitor, start)
+            inside = known.filter(pa.array((event_us >= start) & (event_us < start + width)))
+            self._measure(monitor, window, inside)
+        self._add_losses(batch, monitor, labels)
+
+    def _measure(self, monitor: Monitor, window: Window, labels: pa.Table) -> None:
+        scores = labels.column("score").to_numpy()
+        truth = labels.column("label").to_numpy()
+        versions = np.asarray(labels.column("version").to_pylist())
+        window.labelled = labels.num_rows
+        baseline = monitor.baseline.metrics if monitor.baseline else {}
+        metrics = performance.report(scores, truth)
+        for name, one in metrics.items():
+            one["reference"] = baseline.get(name)
+        window.performance = {
+            "metrics": metrics,
+            "rows": labels.num_rows,
+            "versions": {
+                version: performance.report(scores[versions == version], truth[versions == version])
+                for version in sorted(set(versions.tolist()))
+            },
+        }
+
+    def _add_losses(self, batch: _Batch, monitor: Monitor, labels: pa.Table) -> None:
+        if monitor.champion is None:
+            return
+        width = monitor.policy.window_us
+        scores, truth = labels.column("score").to_numpy(), labels.column("label").to_numpy()
+        known_us = labels.column("label_us").to_numpy()
+        champion = np.asarray(labels.column("version").to_pylist()) == monitor.champion
+        usable = champion & np.isfinite(scores) & np.isfinite(truth)
+        newest = max(monitor.label_watermark_us, int(known_us.max(initial=0)))
+        updated = msgspec.structs.replace(batch.monitors[monitor.name], label_watermark_us=newest)
+        batch.monitors[monitor.name] = updated
+        for start in np.unique(known_us[usable] - known_us[usable] % width).tolist():
+            inside = usable & (known_us >= start) & (known_us < start + width)
+            mass = on_knots(performance.losses(scores[inside], truth[inside]), alarms.LOSS_GRID)
+            step = self._step(batch, monitor, start)
+            if step.used:
+                continue  # it came after its step was taken
+            before = step.mass or [0.0] * len(alarms.LOSS_GRID)
+            step.mass = [a + b for a, b in zip(before, mass.tolist(), strict=True)]
+            step.rows += int(inside.sum())
+
+    def _close(self, batch: _Batch, monitor: Monitor) -> None:
+        """Decide on the windows that no more rows are expected for, and take the alarm's steps."""
+        with self._db.read() as tx:
+            open_windows = Where().equals(monitor=monitor.name, closed=0)
+            for window in store.windows(tx, where=open_windows, limit=10_000):
+                batch.windows.setdefault((monitor.name, window.start_us), window)
+            for step in store.losses(tx, where=Where().equals(monitor=monitor.name, used=0)):
+                batch.losses.setdefault((monitor.name, step.start_us), step)
+        mine = [window for (name, _), window in sorted(batch.windows.items()) if name == monitor.name]
+        steps = [step for (name, _), step in sorted(batch.losses.items()) if name == monitor.name]
+        moved, events = alarms.advance(batch.monitors[monitor.name], mine, steps)
+        batch.monitors[monitor.name] = moved
+        batch.events += [(event, refs.make("monitor", monitor.name)) for event in events]
+
+    def _commit(self, batch: _Batch) -> None:
+        now = now_us()
+        with self._db.write() as tx:
+            for file in batch.files:
+                store.claim_segment(tx, name=file.name, now_us=now)
+            for part in batch.parts:
+                store.insert_part(tx, part)
+            tx.lock("monitor.monitors")
+            current = {monitor.name: monitor.updated_us for monitor in store.monitors(tx, where=Where())}
+            if current != batch.read_at:
+                raise Changed("a monitor was changed meanwhile")
+            for window in batch.windows.values():
+                store.put_window(tx, window)
+            for step in batch.losses.values():
+                store.put_losses(tx, step)
+            for monitor in batch.monitors.values():
+                store.update_monitor(tx, msgspec.structs.replace(monitor, updated_us=now))
+            for trial in batch.trials:
+                store.put_trial(tx, trial)
+            for event, subject in batch.events:
+                self._bus.emit(tx, event, subject=subject, actor=_ACTOR)
+
+    def _window(self, batch: _Batch, monitor: Monitor, start: int) -> Window:
+        key = (monitor.name, start)
+        if key not in batch.windows:
+            with self._db.read() as tx:
+                found = store.windows(tx, where=Where().equals(monitor=monitor.name, start_us=start), limit=1)
+            batch.windows[key] = (
+                found[0]
+                if found
+                else Window(monitor.name, start, start + monitor.policy.window_us, monitor.reference)
+            )
+        return batch.windows[key]
+
+    def _step(self, batch: _Batch, monitor: Monitor, start: int) -> Losses:
+        key = (monitor.name, start)
+        if key not in batch.losses:
+            with self._db.read() as tx:
+                found = store.losses(tx, where=Where().equals(monitor=monitor.name, start_us=start))
+            batch.losses[key] = found[0] if found else Losses(monitor.name, start)
+        return batch.losses[key]
+
+    def _known_labels(self, batch: _Batch, endpoint: str, from_us: int, to_us: int) -> pa.Table:
+        """Return every label of predictions in a span of event time; of two for one row the later counts."""
+        where = Where().equals(endpoint=endpoint, kind="labels")
+        where.add("max_event_us >= :from_us", from_us=from_us).add("min_event_us < :to_us", to_us=to_us)
+        with self._db.read() as tx:
+            parts = store.parts(tx, where=where)
+        parts += [part for part in batch.parts if part.endpoint == endpoint and part.kind == "labels"]
+        table = pa.concat_tables([read_part(self._blobs, part) for part in parts])
+        keys = list(
+            zip(table.column("prediction_id").to_pylist(), table.column("row").to_pylist(), strict=True)
+        )
+        newest = {key: position for position, key in enumerate(keys)}
+        return table if len(newest) == len(keys) else table.take(pa.array(sorted(newest.values())))
+
+
+def _of(batch: _Batch, endpoint: str) -> Iterable[Monitor]:
+    return [monitor for monitor in batch.monitors.values() if monitor.endpoint == endpoint]

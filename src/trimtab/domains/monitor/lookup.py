@@ -1,0 +1,90 @@
+"""Finds single predictions, and spans of labels, in the Parquet files that keep them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trimtab.domains.monitor.columns import FEATURE_PREFIX, read_part
+from trimtab.domains.monitor.model import Part
+from trimtab.infra.blobs import Blobs
+
+
+def find_prediction(
+    blobs: Blobs, parts: Sequence[Part], prediction_id: str, row: int | None
+) -> dict[str, Any] | None:
+    """Return a prediction's rows with their inputs and labels, or None."""
+    rows: list[dict[str, Any]] = []
+    endpoint = ""
+    labels: dict[int, Any] = {}
+    for part in parts:
+        table = read_part(blobs, part)
+        mine = table.filter(pc.equal(table.column("prediction_id"), prediction_id))
+        for one in mine.to_pylist():
+            if part.kind == "labels":
+                labels[one["row"]] = one["label"]
+            elif one["role"] != "shadow":
+                endpoint = part.endpoint
+                rows.append(one)
+    if row is not None:
+        rows = [one for one in rows if one["row"] == row]
+    if not rows:
+        return None
+    first = rows[0]
+    return {
+        "id": prediction_id if row is None else f"{prediction_id}/{row}",
+        "endpoint": endpoint,
+        "version": first["version"],
+        "role": first["role"],
+        "at_us": first["at_us"],
+        "event_us": first["event_us"],
+        "latency_us": first["latency_us"],
+        "rows": [_view(one, labels.get(one["row"])) for one in rows],
+    }
+
+
+def newest_predictions(blobs: Blobs, parts: Sequence[Part], *, limit: int) -> list[dict[str, Any]]:
+    """Return the newest rows of some parts, newest first."""
+    found: list[dict[str, Any]] = []
+    for part in reversed(parts):
+        table = read_part(
+            blobs,
+            part,
+            ["prediction_id", "row", "version", "role", "event_us", "at_us", "latency_us", "score"],
+        )
+        tail = table.slice(max(0, table.num_rows - limit)).to_pylist()
+        found += [
+            {
+                "id": f"{one['prediction_id']}/{one['row']}",
+                **{key: one[key] for key in one if key != "prediction_id"},
+            }
+            for one in reversed(tail)
+        ]
+        if len(found) >= limit:
+            break
+    return found[:limit]
+
+
+def labels(blobs: Blobs, parts: Sequence[Part], from_us: int, to_us: int) -> pa.Table | None:
+    """Return the labels of predictions with an event time in the span, or None where there are none."""
+    if not parts:
+        return None
+    table = pa.concat_tables([read_part(blobs, part) for part in parts])
+    times = table.column("event_us")
+    return table.filter(pc.and_(pc.greater_equal(times, from_us), pc.less(times, to_us)))
+
+
+def _view(row: dict[str, Any], label: Any) -> dict[str, Any]:
+    inputs = {
+        name.removeprefix(FEATURE_PREFIX): value
+        for name, value in row.items()
+        if name.startswith(FEATURE_PREFIX)
+    }
+    return {
+        "row": row["row"],
+        "inputs": inputs,
+        "output": row["output"],
+        "score": row["score"],
+        "label": label,
+    }
