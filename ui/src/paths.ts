@@ -30,7 +30,7 @@ export function splitRef(ref: string): [kind: string, rest: string] {
 export function hrefOf(ref: string): string | null {
   const [kind, rest] = splitRef(ref);
   const slash = rest.lastIndexOf("/");
-  const at = rest.lastIndexOf("@");
+  const at = rest.indexOf("@");
   switch (kind) {
     case "run": return paths.run(rest);
     case "experiment": return paths.experiment(rest);
@@ -41,7 +41,8 @@ export function hrefOf(ref: string): string | null {
     case "prediction": return paths.prediction(rest);
     case "pipeline-run": return paths.pipelineRun(rest);
     case "pipeline": return paths.pipeline(rest);
-    case "alert": return paths.alerts;
+    case "alert": case "alert-rule": case "alert-channel": return paths.alerts;
+    case "episode": return v("/", { episode: rest });
     default: return null;
   }
 }

@@ -52,6 +52,8 @@ const routeTree = rootRoute.addChildren([
   alias("/models/$name/versions/$version", (p) => paths.modelVersion(p["name"] ?? "", p["version"] ?? "")),
   alias("/pipeline-runs/$id", (p) => paths.pipelineRun(p["id"] ?? "")),
   alias("/pipelines/$name", (p) => paths.pipeline(p["name"] ?? "")),
+  alias("/experiments/runs/$id", (p) => paths.run(p["id"] ?? "")),
+  alias("/alerts/$id", () => paths.alerts),
   alias("/experiments/$id/runs/$run", (p) => paths.run(p["run"] ?? "")),
 ]);
 

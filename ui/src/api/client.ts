@@ -1,4 +1,4 @@
-// One fetch for the whole UI: JSON in and out, problem+json as a typed error, the token of this tab.
+// One fetch for the whole UI: JSON in and out, problem+json as a typed error, signed in by a cookie that scripts cannot read.
 
 export class Problem extends Error {
   readonly status: number;
@@ -18,20 +18,6 @@ export class Problem extends Error {
     this.field = init.field ?? null;
     this.requestId = init.requestId ?? null;
   }
-}
-
-const TOKEN_KEY = "trimtab.token";
-
-/** The bearer token of this tab; it is gone when the tab closes. */
-export const session = {
-  token: (): string | null => sessionStorage.getItem(TOKEN_KEY),
-  signIn: (token: string): void => sessionStorage.setItem(TOKEN_KEY, token),
-  signOut: (): void => sessionStorage.removeItem(TOKEN_KEY),
-};
-
-export function headers(extra: Record<string, string> = {}): Record<string, string> {
-  const token = session.token();
-  return token ? { authorization: `Bearer ${token}`, ...extra } : extra;
 }
 
 export type Params = Record<string, string | number | boolean | null | undefined>;
@@ -69,7 +55,7 @@ async function call<T>(method: string, target: string, body?: unknown, signal?: 
     response = await fetch(target, {
       method,
       credentials: "same-origin",
-      headers: headers(body === undefined ? { accept: "application/json" } : { accept: "application/json", "content-type": "application/json" }),
+      headers: body === undefined ? { accept: "application/json" } : { accept: "application/json", "content-type": "application/json" },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       ...(signal ? { signal } : {}),
     });
@@ -84,6 +70,8 @@ async function call<T>(method: string, target: string, body?: unknown, signal?: 
 
 export const get = <T>(path: string, params?: Params, signal?: AbortSignal): Promise<T> => call<T>("GET", url(path, params), undefined, signal);
 export const post = <T>(path: string, body: unknown = {}): Promise<T> => call<T>("POST", url(path), body);
+export const put = <T>(path: string, body: unknown): Promise<T> => call<T>("PUT", url(path), body);
+export const patch = <T>(path: string, body: unknown): Promise<T> => call<T>("PATCH", url(path), body);
 export const del = <T>(path: string): Promise<T> => call<T>("DELETE", url(path));
 
 /** A path segment that may hold any character. */

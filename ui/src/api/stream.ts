@@ -1,6 +1,6 @@
 // Server-sent events into the query cache: each event marks the lists it concerns as stale, at most once a second.
 import type { QueryClient } from "@tanstack/react-query";
-import { headers, url } from "./client.ts";
+import { url } from "./client.ts";
 import type { StreamEvent } from "./types.ts";
 
 /** Which query nouns an event of a domain makes stale. */
@@ -62,7 +62,7 @@ export function follow(client: QueryClient, onState: (state: LiveState) => void)
   };
 
   const readOnce = async (): Promise<void> => {
-    const response = await fetch(url("/events/stream", { after: last }), { headers: headers({ accept: "text/event-stream" }), signal: aborter.signal, credentials: "same-origin" });
+    const response = await fetch(url("/events/stream", { after: last }), { headers: { accept: "text/event-stream" }, signal: aborter.signal, credentials: "same-origin" });
     if (!response.ok || !response.body) throw new Error(`event stream answered ${response.status}`);
     onState("live");
     if (failures > 0) note(["overview", "timeline", ...Object.values(NOUNS).flat()]);

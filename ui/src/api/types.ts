@@ -68,7 +68,7 @@ export interface Model {
   aliases: Record<string, number>;
   updated_us: number;
 }
-export interface SignatureColumn { name: string; type: string; required?: boolean }
+export interface SignatureColumn { name?: string; type: string; required?: boolean }
 export interface ModelVersion {
   name: string;
   version: number;
@@ -79,8 +79,10 @@ export interface ModelVersion {
   description: string;
   tags: Record<string, string>;
   aliases: string[];
-  signature: { inputs?: SignatureColumn[]; outputs?: SignatureColumn[] } | null;
+  created_by?: string;
+  signature: { inputs?: SignatureColumn[] | string | null; outputs?: SignatureColumn[] | string | null } | null;
   flavor: string | null;
+  unsafe_because?: string[];
   metrics: Record<string, number | null>;
   data: Ref[];
   size_bytes: number;
@@ -181,20 +183,24 @@ export interface PipelineRun {
 
 export type EndpointState = "ready" | "starting" | "degraded" | "stopped";
 export type Role = "champion" | "challenger" | "shadow" | "warm";
+export interface Minute { requests: number; errors: number; p50_ms: number | null; p99_ms: number | null }
 export interface EndpointVersion {
-  version: number;
+  version: string;
   model: string;
   weight: number;
   role: Role;
   state: string;
   replicas: number;
   pid: number | null;
+  error: string | null;
+  last_minute?: Minute;
 }
 export interface Endpoint {
   name: string;
   state: EndpointState;
   versions: EndpointVersion[];
   url: string;
+  invocations_url?: string;
   requests_1m: number;
   errors_1m: number;
   p50_ms: number | null;
@@ -208,6 +214,8 @@ export interface TrafficChange {
   action: string;
   before: Record<string, number>;
   after: Record<string, number>;
+  champion_before: string | null;
+  champion_after: string | null;
 }
 export interface ServicePoint { at_us: number; requests: number; errors: number; p50_ms: number | null; p99_ms: number | null }
 export type Verdict = "undecided" | "better" | "worse" | "equal" | string;
@@ -224,9 +232,10 @@ export interface JudgeResult {
 export interface Rollout {
   id: string;
   state: "running" | "promoted" | "rolled-back" | "aborted";
-  champion: number | null;
-  challenger: number;
-  steps: { weight: number; at_us: number; requests: number }[];
+  champion: string;
+  challenger: string;
+  weight: number;
+  steps: { weight: number; at_us: number; seconds: number; requests?: number }[];
   judge: JudgeResult[];
   started_us: number;
   ended_us: number | null;
@@ -274,16 +283,35 @@ export interface Alert {
   updated_us: number;
   count: number;
   episode_id: string | null;
+  acknowledged_us?: number | null;
+  acknowledged_by?: string | null;
+  resolved_us?: number | null;
+  resolved_by?: string | null;
+  note?: string;
 }
-export interface AlertRule { name: string; severity: Severity; enabled?: boolean; description?: string; channels?: string[]; [key: string]: unknown }
-export interface AlertChannel { name: string; kind: string; enabled?: boolean; [key: string]: unknown }
+export interface Condition { event: string; where?: { field: string; op: string; value: unknown }[] }
+export interface AlertRule {
+  name: string;
+  condition: Condition | null;
+  clear: Condition | null;
+  severity: Severity | null;
+  title: string;
+  detail: string;
+  key: string;
+  channels: string[] | null;
+  enabled: boolean;
+  resolve_after_us: number | null;
+  built_in: boolean;
+}
+export interface AlertChannel { name: string; kind: string; url: string; min_severity: Severity; enabled: boolean; created_us: number; created_by: string; secret?: string | null }
+export interface Outcome { ok?: boolean; [key: string]: unknown }
 
 export interface LineageNode { ref: Ref; kind: string; label: string; href: string }
 export interface LineageEdge { from: Ref; to: Ref; kind: string; at_us: number }
-export interface Lineage { nodes: LineageNode[]; edges: LineageEdge[] }
+export interface Lineage { nodes: LineageNode[]; edges: LineageEdge[]; truncated?: boolean }
 
 export interface Me { id: string; name: string; role: string }
-export interface Token { id: string; name: string; role?: string; created_us: number; expires_us?: number | null; last_used_us?: number | null; prefix?: string }
+export interface Token { id: string; name: string; role: string; created_us: number; created_by?: string; expires_us?: number | null; revoked_us?: number | null; last_used_us?: number | null }
 export interface CreatedToken extends Token { token: string }
 export interface User { id: string; name: string; role: string; created_us?: number }
 export interface AuditEntry { seq: number; at_us: number; actor: string; action: string; subject: Ref; detail: Record<string, unknown>; hash: string }

@@ -27,6 +27,7 @@ const STATES: Record<string, { tone: Tone; text?: string; icon?: IconName }> = {
   starting: { tone: "active" },
   degraded: { tone: "alarm", icon: "alarm" },
   stopped: { tone: "quiet", icon: "minus" },
+  admin: { tone: "neutral", icon: "person" },
   running: { tone: "active" },
   queued: { tone: "waiting" },
   waiting: { tone: "waiting" },

@@ -63,7 +63,7 @@ function Denied({ problem }: { problem: Problem }) {
     <div className="state">
       <h3>You may not see this</h3>
       <p className="dim">{problem.detail || problem.title}</p>
-      <p className="dim">An owner of this workspace can grant it: <code>trimtab users role YOUR-NAME editor</code>, or Settings › People.</p>
+      <p className="dim">An admin of this server can grant it, with a token of a higher role from Settings or <code>trimtab tokens create NAME --role editor</code>.</p>
       {problem.requestId && <p className="small faint">Request id <code>{problem.requestId}</code></p>}
     </div>
   );

@@ -37,7 +37,7 @@ export function Table<T>({ label, rows, columns, rowKey, href, param = "sort", i
   const shown = by ? [...rows].sort((a, b) => (desc ? -1 : 1) * compare(by(a), by(b))) : rows;
   const sortBy = (key: string): void => setSearch({ [param]: order === `-${key}` ? key : order === key ? `-${key}` : `-${key}` });
   return (
-    <div className="table-scroll" tabIndex={-1}>
+    <div className="table-scroll" {...(href ? {} : { tabIndex: 0, role: "region", "aria-label": label })}>
       <table className="table">
         <caption className="sr-only">{label}</caption>
         <thead>

@@ -1,1 +1,39 @@
-export function ModelPage() { return null; }
+// One model: its versions in time with a metric beside them, and where every alias has pointed.
+import { useQuery } from "@tanstack/react-query";
+import { q } from "../../api/queries.ts";
+import { Card } from "../../ui/Card.tsx";
+import { Page } from "../../ui/Page.tsx";
+import { QueryView } from "../../ui/QueryView.tsx";
+import { Tabs } from "../../ui/Tabs.tsx";
+import { Time } from "../../ui/Time.tsx";
+import { usePart } from "../../ui/useUrl.ts";
+import { Alias } from "./Alias.tsx";
+import { AliasHistory } from "./AliasHistory.tsx";
+import { Versions } from "./Versions.tsx";
+import { VersionTrend } from "./VersionTrend.tsx";
+
+export function ModelPage() {
+  const name = usePart("name");
+  const model = useQuery(q.model(name));
+  const versions = useQuery(q.modelVersions(name));
+  return (
+    <Page
+      title={name} crumbs={[{ label: "Models", href: "/models" }]}
+      state={model.data && <>{Object.entries(model.data.aliases).map(([alias, version]) => <Alias key={alias} name={alias} version={version} />)}</>}
+      meta={model.data && <>{model.data.description && <span>{model.data.description}</span>}<span>changed <Time us={model.data.updated_us} /></span></>}
+    >
+      <QueryView query={model}>
+        {() => (
+          <Tabs tabs={[
+            { id: "versions", label: "Versions", count: versions.data?.items.length ?? null, body: () => (
+              <QueryView query={versions}>
+                {(data) => <div className="stack"><VersionTrend versions={data.items} /><Card flush><Versions versions={data.items} /></Card></div>}
+              </QueryView>
+            ) },
+            { id: "aliases", label: "Alias history", body: () => <AliasHistory name={name} /> },
+          ]} />
+        )}
+      </QueryView>
+    </Page>
+  );
+}

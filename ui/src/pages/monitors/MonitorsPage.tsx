@@ -1,1 +1,42 @@
-export function MonitorsPage() { return null; }
+// Every monitor: what it watches, against which reference, and its state.
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { flat, q } from "../../api/queries.ts";
+import type { Monitor } from "../../api/types.ts";
+import { count } from "../../format/number.ts";
+import { paths } from "../../paths.ts";
+import { State } from "../../ui/Badge.tsx";
+import { Card } from "../../ui/Card.tsx";
+import { More } from "../../ui/More.tsx";
+import { Page } from "../../ui/Page.tsx";
+import { QueryView } from "../../ui/QueryView.tsx";
+import { RefChip } from "../../ui/RefChip.tsx";
+import { Empty } from "../../ui/States.tsx";
+import { Table, type Column } from "../../ui/Table.tsx";
+
+const COLUMNS: Column<Monitor>[] = [
+  { key: "name", head: "Monitor", cell: (row) => row.name, sort: (row) => row.name },
+  { key: "state", head: "State", cell: (row) => <State of={row.state} />, sort: (row) => row.state },
+  { key: "endpoint", head: "Endpoint", cell: (row) => <RefChip of={`endpoint:${row.endpoint}`} /> },
+  { key: "reference", head: "Reference", cell: (row) => <RefChip of={row.reference} /> },
+  { key: "features", head: "Features", num: true, cell: (row) => count(row.features.length), sort: (row) => row.features.length },
+  { key: "on", head: "On alarm", grow: true, cell: (row) => <span className="dim">{typeof row.policy["on_alarm"] === "string" ? row.policy["on_alarm"] : "alert"}</span> },
+];
+
+const CODE = `trimtab monitors create flights --endpoint flights --reference flights@1
+# then send requests; windows close by themselves
+trimtab monitors show flights`;
+
+export function MonitorsPage() {
+  const query = useInfiniteQuery(q.monitors());
+  const rows = flat(query.data);
+  return (
+    <Page title="Monitors" meta="Drift, and performance with and without labels, at a known false-alarm rate.">
+      <Card flush>
+        <QueryView query={query} empty={() => (rows.length ? null : <Empty title="Nothing is watched" code={CODE}>A monitor compares what an endpoint receives and answers with a reference, window by window, and rings when the difference is more than chance.</Empty>)}>
+          {() => <Table label="Monitors" rows={rows} columns={COLUMNS} rowKey={(row) => row.name} href={(row) => paths.monitor(row.name)} tone={(row) => (row.state === "alarm" ? "row-alarm" : undefined)} />}
+        </QueryView>
+        <More has={query.hasNextPage} busy={query.isFetchingNextPage} load={() => void query.fetchNextPage()} />
+      </Card>
+    </Page>
+  );
+}

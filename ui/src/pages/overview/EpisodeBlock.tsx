@@ -2,6 +2,7 @@
 import { useMemo, useState } from "react";
 import type { TimelineItem } from "../../api/types.ts";
 import { duration } from "../../format/time.ts";
+import { actorName } from "../../format/who.ts";
 import { hrefOf, labelOf } from "../../paths.ts";
 import { A } from "../../ui/A.tsx";
 import { Badge, type Tone } from "../../ui/Badge.tsx";
@@ -76,7 +77,7 @@ export function EpisodeBlock({ episode, since, compact = false }: { episode: Epi
                 </div>
                 <div className="tl-side">
                   {cause ? <span className="tl-delta" title={`after “${cause.title}”`}>+{duration(item.at_us - cause.at_us)}</span> : <Time us={item.at_us} />}
-                  <span className="faint truncate" title={item.subject}>{item.actor === "loop" ? labelOf(item.subject) : item.actor}</span>
+                  <span className="faint truncate" title={item.subject}>{actorName(item.actor) === "loop" ? labelOf(item.subject) : actorName(item.actor)}</span>
                 </div>
                 {since > 0 && item.at_us > since && <span className="tl-new" title="New since you were last here" aria-label="new" />}
               </li>

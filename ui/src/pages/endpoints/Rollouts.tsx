@@ -1,0 +1,70 @@
+// Rollouts with their steps and what the judge found, as intervals of challenger minus champion.
+import { useQuery } from "@tanstack/react-query";
+import { q } from "../../api/queries.ts";
+import type { JudgeResult, Rollout } from "../../api/types.ts";
+import { IntervalRows, type Evidence } from "../../charts/IntervalRows.tsx";
+import { count, number } from "../../format/number.ts";
+import { duration } from "../../format/time.ts";
+import { Badge, State } from "../../ui/Badge.tsx";
+import { Card } from "../../ui/Card.tsx";
+import { QueryView } from "../../ui/QueryView.tsx";
+import { Empty } from "../../ui/States.tsx";
+import { Elapsed, Time } from "../../ui/Time.tsx";
+
+function evidence(result: JudgeResult): Evidence {
+  const tone = result.verdict === "worse" ? "bad" : result.verdict === "better" ? "good" : "open";
+  return {
+    key: result.name, name: result.name, value: result.value, low: result.low, high: result.high, threshold: 0, thresholdLabel: "no difference", tone,
+    detail: `${count(result.n_champion)} champion, ${count(result.n_challenger)} challenger`,
+    verdict: <Badge tone={tone === "bad" ? "alarm" : tone === "good" ? "active" : "waiting"} title={result.e_value === null ? "" : `e-value ${number(result.e_value)}: how much more likely the data are if there is a difference`}>{result.verdict}</Badge>,
+  };
+}
+
+function Steps({ rollout }: { rollout: Rollout }) {
+  const done = rollout.state === "promoted" ? [...rollout.steps, { weight: 100, at_us: rollout.ended_us ?? 0, seconds: 0 }] : rollout.steps;
+  return (
+    <ol className="ro-steps" aria-label="Steps">
+      {done.map((step, i) => (
+        <li key={`${step.weight}-${step.at_us}`} className={rollout.state === "running" && i === done.length - 1 ? "is-live" : ""}>
+          <b>{number(step.weight)} %</b>
+          <span className="faint small">{step.requests ? `${count(step.requests)} requests` : step.seconds > 0 ? duration(step.seconds * 1e6) : <Time us={step.at_us} />}</span>
+        </li>
+      ))}
+      {rollout.state === "rolled-back" && <li className="is-bad"><b>0 %</b><span className="faint small">rolled back</span></li>}
+    </ol>
+  );
+}
+
+function RolloutCard({ rollout }: { rollout: Rollout }) {
+  return (
+    <Card
+      title={<>v{rollout.challenger} <span className="dim">against</span> v{rollout.champion}</>}
+      note={<><Time us={rollout.started_us} /> · <Elapsed from={rollout.started_us} to={rollout.ended_us} />{rollout.reason && ` · ${rollout.reason}`}</>}
+      actions={<State of={rollout.state} />}
+      flush
+    >
+      <Steps rollout={rollout} />
+      {rollout.judge.length > 0 && (
+        <>
+          <p className="ro-note small faint">Challenger minus champion. The intervals stay valid however often one looks.</p>
+          <IntervalRows label={`Evidence on v${rollout.challenger}`} rows={rollout.judge.map(evidence)} signedValues />
+        </>
+      )}
+    </Card>
+  );
+}
+
+export function Rollouts({ endpoint }: { endpoint: string }) {
+  const query = useQuery(q.rollouts(endpoint));
+  return (
+    <QueryView query={query} empty={(data) => (data.items.length ? null : <Card><Empty title="No rollout yet" code={`trimtab endpoints deploy ${endpoint} models:/MODEL/2 --canary 5`}>A rollout sends a growing part of the requests to a challenger and judges it against the champion at each step.</Empty></Card>)}>
+      {(data) => <div className="stack">{data.items.map((rollout) => <RolloutCard key={rollout.id} rollout={rollout} />)}</div>}
+    </QueryView>
+  );
+}
+
+export function RunningRollout({ endpoint }: { endpoint: string }) {
+  const query = useQuery(q.rollouts(endpoint));
+  const running = query.data?.items.find((rollout) => rollout.state === "running");
+  return running ? <RolloutCard rollout={running} /> : null;
+}

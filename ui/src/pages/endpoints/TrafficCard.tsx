@@ -1,0 +1,30 @@
+// Who answers: the split as one bar and the versions behind it.
+import type { Endpoint, EndpointVersion } from "../../api/types.ts";
+import { SplitBar } from "../../charts/SplitBar.tsx";
+import { weight } from "../../format/number.ts";
+import { paths } from "../../paths.ts";
+import { State } from "../../ui/Badge.tsx";
+import { Card } from "../../ui/Card.tsx";
+import { Empty } from "../../ui/States.tsx";
+import { Table, type Column } from "../../ui/Table.tsx";
+
+const COLUMNS: Column<EndpointVersion>[] = [
+  { key: "version", head: "Version", cell: (row) => `${row.model} v${row.version}`, grow: true },
+  { key: "role", head: "Role", cell: (row) => <State of={row.role} /> },
+  { key: "weight", head: "Share", num: true, cell: (row) => weight(row.weight) },
+  { key: "state", head: "State", cell: (row) => <State of={row.state} /> },
+  { key: "replicas", head: "Replicas", num: true, cell: (row) => row.replicas },
+  { key: "pid", head: "Process", num: true, cell: (row) => row.pid ?? "–" },
+];
+
+export function TrafficCard({ endpoint }: { endpoint: Endpoint }) {
+  if (endpoint.versions.length === 0) {
+    return <Card><Empty title="No version answers" code={`trimtab endpoints deploy ${endpoint.name} models:/MODEL@champion --wait`}>Deploy a version and it takes all requests of this endpoint.</Empty></Card>;
+  }
+  return (
+    <Card flush>
+      <div className="traffic-bar"><SplitBar shares={endpoint.versions} /></div>
+      <Table label="Versions behind this endpoint" rows={endpoint.versions} columns={COLUMNS} rowKey={(row) => `${row.model}-${row.version}`} href={(row) => paths.modelVersion(row.model, row.version)} />
+    </Card>
+  );
+}
