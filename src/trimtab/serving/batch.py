@@ -1,0 +1,51 @@
+"""The rows of one request between protocol and model: named columns, and what the model answered for them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+
+class Batch(msgspec.Struct):
+    """The checked rows of one request: ``columns`` maps names, in the signature's order, to one value per row."""
+
+    columns: dict[str, list[Any]]
+    rows: int
+    id: str | int | None = None
+    parameters: dict[str, Any] | None = None
+    outputs: tuple[str, ...] | None = None
+
+
+class Output(msgspec.Struct, array_like=True):
+    """One answer of a model: values flat in row-major order, with the data type's name in Open Inference."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    data: list[Any]
+
+    def by_row(self) -> list[Any]:
+        """Return one item per row: a value, or a list where a row has several."""
+        if len(self.shape) < 2:
+            return self.data
+        return nest(self.data, self.shape)
+
+
+def nest(data: list[Any], shape: list[int]) -> list[Any]:
+    """Return flat row-major values as nested lists of the shape."""
+    if len(shape) < 2:
+        return data
+    size = 1
+    for length in shape[1:]:
+        size *= length
+    return [nest(data[at * size : (at + 1) * size], shape[1:]) for at in range(shape[0])]
+
+
+def predictions(outputs: Sequence[Output]) -> list[Any]:
+    """Return one item per row: the output named ``predictions``, or objects of all outputs where none has that name."""
+    for output in outputs:
+        if output.name == "predictions":
+            return output.by_row()
+    names = [output.name for output in outputs]
+    rows = zip(*(output.by_row() for output in outputs), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in rows]

@@ -1,0 +1,302 @@
+"""Connections from the gateway to model replicas: kept open, pipelined, chosen by fewest calls in flight.
+
+A replica that is away is looked for all the time; calls wait for it a bounded while, and one that was cut off is
+made once more, since a prediction changes nothing.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable
+from typing import cast
+
+from trimtab.kernel.errors import Invalid
+from trimtab.serving.batch import Batch, Output
+from trimtab.serving.errors import ModelFailed, ModelTimeout, NoReplica
+from trimtab.serving.frames import (
+    PROTOCOL,
+    Answer,
+    Call,
+    FrameReader,
+    Hello,
+    decode_answer,
+    decode_hello,
+    frame,
+    socket_address,
+)
+from trimtab.serving.schema import Schema, encode_columns
+
+REPLICA_WAIT_S = 5.0
+"""How long a request waits for a replica that is restarting."""
+
+_SWEEP_S = 0.05
+_FIRST_RETRY_S = 0.01
+_LAST_RETRY_S = 0.25
+
+
+class LinkBroken(Exception):
+    """The connection went away before the answer came."""
+
+
+class Link(asyncio.Protocol):
+    """One connection to one replica, usable after its Hello."""
+
+    def __init__(self, on_up: Callable[["Link"], None], on_down: Callable[["Link"], None]) -> None:
+        self.hello: Hello | None = None
+        self.waiting: dict[int, tuple[asyncio.Future[Answer], float]] = {}
+        self._draining = False
+        self._transport: asyncio.Transport | None = None
+        self._reader = FrameReader()
+        self._next = 0
+        self._loop = asyncio.get_running_loop()
+        self._on_up = on_up
+        self._on_down = on_down
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc  # whatever broke it, its calls are to be made again
+        self._transport = None
+        self._on_down(self)
+        waiting, self.waiting = self.waiting, {}
+        for future, _ in waiting.values():
+            if not future.done():
+                future.set_exception(LinkBroken())
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for body in self._reader.feed(data):
+                if self.hello is None:
+                    hello = decode_hello(body)
+                    if hello.protocol != PROTOCOL:
+                        raise ValueError(f"the replica speaks protocol {hello.protocol}, not {PROTOCOL}")
+                    self.hello = hello
+                    self._on_up(self)
+                    continue
+                answer = decode_answer(body)
+                entry = self.waiting.pop(answer.call, None)
+                if entry is not None and not entry[0].done():
+                    entry[0].set_result(answer)
+            if self._draining and not self.waiting:
+                self.close()
+        except ValueError:
+            # What answers there is no replica of this release: leave it, the keeper looks again later.
+            self.close()
+
+    def call(
+        self, rows: int, want: int, *, packed: bytes | None, columns: bytes | None, deadline: float
+    ) -> asyncio.Future[Answer]:
+        """Send a call and return the future of its answer; it fails with LinkBroken or ModelTimeout."""
+        transport = self._transport
+        if transport is None:
+            raise LinkBroken
+        self._next += 1
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self.waiting[self._next] = (future, deadline)
+        transport.write(frame(Call(self._next, rows, want, packed, columns)))
+        return future
+
+    def expire(self, now: float) -> None:
+        """Fail the calls whose time is up."""
+        late = [call for call, (_, deadline) in self.waiting.items() if deadline <= now]
+        for call in late:
+            future, _ = self.waiting.pop(call)
+            if not future.done():
+                future.set_exception(ModelTimeout("the model did not answer in time"))
+        if self._draining and not self.waiting:
+            self.close()
+
+    def drain(self) -> None:
+        """Close as soon as the calls that are under way are answered."""
+        self._draining = True
+        if not self.waiting:
+            self.close()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+class Replica:
+    """One replica's socket and the connection to it, which is made again whenever it breaks."""
+
+    def __init__(self, path: str, links: set[Link]) -> None:
+        self.path = path
+        self.link: Link | None = None
+        self._links = links
+        self.watchers: set[asyncio.Event] = set()
+        self._down = asyncio.Event()
+        self._keeper = asyncio.get_running_loop().create_task(self._keep())
+
+    async def _keep(self) -> None:
+        loop = asyncio.get_running_loop()
+        pause = _FIRST_RETRY_S
+        while True:
+            self._down.clear()
+            connection = socket.socket(
+                socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+            )
+            try:
+                with socket_address(self.path) as address:
+                    connection.connect(address)
+                await loop.create_unix_connection(lambda: Link(self._up, self._lost), sock=connection)
+            except OSError:  # not there, not listening, or its queue is full: all of them pass
+                connection.close()
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LAST_RETRY_S)
+                continue
+            await self._down.wait()
+            pause = _FIRST_RETRY_S
+
+    def _up(self, link: Link) -> None:
+        self.link = link
+        self._links.add(link)
+        for watcher in self.watchers:
+            watcher.set()
+
+    def _lost(self, link: Link) -> None:
+        self._links.discard(link)
+        if self.link is link:
+            self.link = None
+        self._down.set()
+
+    def drain(self) -> None:
+        """Look no more for the replica, and close the connection when its calls are answered."""
+        self._keeper.cancel()
+        if self.link is not None:
+            self.link.drain()
+
+
+class Replicas:
+    """Every replica of every version, one connection each, with one timer for all time-outs."""
+
+    def __init__(self) -> None:
+        self._by_path: dict[str, tuple[Replica, int]] = {}
+        self._links: set[Link] = set()
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+
+    def take(self, path: str) -> Replica:
+        """Return the replica at a socket; `leave` it when it is no longer needed."""
+        replica, users = self._by_path.get(path, (None, 0))
+        replica = replica or Replica(path, self._links)
+        self._by_path[path] = (replica, users + 1)
+        return replica
+
+    def leave(self, path: str) -> None:
+        replica, users = self._by_path[path]
+        if users > 1:
+            self._by_path[path] = (replica, users - 1)
+        else:
+            del self._by_path[path]
+            replica.drain()
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            now = loop.time()
+            for link in tuple(self._links):
+                if link.waiting:
+                    link.expire(now)
+
+    def close(self) -> None:
+        self._sweeper.cancel()
+        for replica, _ in self._by_path.values():
+            replica.drain()
+        self._by_path.clear()
+
+
+class Pool:
+    """The replicas of one version."""
+
+    def __init__(self, replicas: Replicas) -> None:
+        self._all = replicas
+        self._members: dict[str, Replica] = {}
+        self._waiters: set[asyncio.Event] = set()
+        self.retired = False
+
+    def set(self, paths: Iterable[str]) -> None:
+        """Serve from exactly these sockets from now on."""
+        wanted = dict.fromkeys(paths)
+        for path in wanted:
+            if path not in self._members:
+                replica = self._members[path] = self._all.take(path)
+                replica.watchers |= self._waiters
+        for path in [path for path in self._members if path not in wanted]:
+            replica = self._members.pop(path)
+            replica.watchers -= self._waiters
+            self._all.leave(path)
+        for waiter in self._waiters:
+            waiter.set()
+
+    def up(self) -> dict[str, bool]:
+        """Return for each socket whether its replica is connected."""
+        return {path: replica.link is not None for path, replica in self._members.items()}
+
+    @property
+    def ready(self) -> bool:
+        return any(replica.link is not None for replica in self._members.values())
+
+    def retire(self) -> None:
+        """Let go of all replicas; calls that wait for one are told so at once."""
+        self.retired = True
+        self.set(())
+
+    async def infer(self, schema: Schema, batch: Batch, *, want: int, timeout_s: float) -> list[Output]:
+        """Return the model's outputs; raises Invalid, ModelFailed, ModelTimeout or NoReplica."""
+        now = asyncio.get_running_loop().time()
+        deadline = now + timeout_s
+        packed = schema.pack(batch.columns, batch.rows)
+        columns: bytes | None = None
+        for attempt in (1, 2):
+            link = self._pick() or await self._wait(min(deadline, now + REPLICA_WAIT_S))
+            assert link.hello is not None
+            plain = packed is None or not link.hello.packed or link.hello.names != schema.names
+            if plain and columns is None:
+                columns = encode_columns(batch.columns)
+            try:
+                answer = await link.call(
+                    batch.rows,
+                    want,
+                    packed=None if plain else packed,
+                    columns=columns if plain else None,
+                    deadline=deadline,
+                )
+            except LinkBroken:
+                if attempt == 1:
+                    continue
+                break
+            if answer.fault is None:
+                return answer.outputs
+            raise Invalid(answer.message) if answer.fault == "input" else ModelFailed(answer.message)
+        raise NoReplica("the model's process ended twice while it worked on this request")
+
+    def _pick(self) -> Link | None:
+        best: Link | None = None
+        for replica in self._members.values():
+            link = replica.link
+            if link is not None and (best is None or len(link.waiting) < len(best.waiting)):
+                best = link
+        return best
+
+    async def _wait(self, until: float) -> Link:
+        loop = asyncio.get_running_loop()
+        watcher = asyncio.Event()
+        self._waiters.add(watcher)
+        for replica in self._members.values():
+            replica.watchers.add(watcher)
+        try:
+            while (left := until - loop.time()) > 0 and self._members:
+                watcher.clear()
+                link = self._pick()
+                if link is not None:
+                    return link
+                try:
+                    await asyncio.wait_for(watcher.wait(), left)
+                except TimeoutError:
+                    break
+        finally:
+            self._waiters.discard(watcher)
+            for replica in self._members.values():
+                replica.watchers.discard(watcher)
+        raise NoReplica("no replica of the model is up; it may be starting, try again shortly")

@@ -1,0 +1,245 @@
+"""Open Inference Protocol v2 over REST: typed tensors in, typed tensors out, and the model's description."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from trimtab.kernel.errors import Invalid, did_you_mean
+from trimtab.serving.batch import Batch, Output, nest
+from trimtab.serving.errors import UnsupportedMedia
+from trimtab.serving.protocols.lenient import loads
+from trimtab.serving.routes import Field
+from trimtab.serving.schema import Schema
+from trimtab.version import __version__
+
+_encode = msgspec.json.Encoder().encode
+_INTEGERS = frozenset(("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"))
+_FLOATS = frozenset(("FP16", "FP32", "FP64"))
+_DATATYPES = _INTEGERS | _FLOATS | {"BOOL", "BYTES"}
+_NUMBERS = _INTEGERS | _FLOATS
+_TAKES: dict[str, frozenset[str]] = {
+    "boolean": frozenset(("BOOL",)),
+    "integer": _NUMBERS,
+    "long": _NUMBERS,
+    "float": _NUMBERS,
+    "double": _NUMBERS,
+    "string": frozenset(("BYTES",)),
+    "binary": frozenset(("BYTES",)),
+    "datetime": frozenset(("BYTES",)),
+}
+_DATATYPE_OF = {
+    "boolean": "BOOL",
+    "integer": "INT32",
+    "long": "INT64",
+    "float": "FP32",
+    "double": "FP64",
+    "string": "BYTES",
+    "binary": "BYTES",
+    "datetime": "BYTES",
+    "any": "BYTES",
+}
+
+
+class _Input(msgspec.Struct):
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any]
+
+
+class _Wanted(msgspec.Struct):
+    name: str
+
+
+class _Request(msgspec.Struct):
+    inputs: list[_Input]
+    id: str | int | None = None
+    parameters: dict[str, Any] | None = None
+    outputs: list[_Wanted] | None = None
+
+
+_decode = msgspec.json.Decoder(_Request).decode
+
+
+def decode(schema: Schema, body: bytes, content_type: bytes = b"application/json") -> Batch:
+    """Return the rows in an inference request; raises Invalid naming the input that is wrong."""
+    kind = content_type.partition(b";")[0].strip().lower()
+    if kind not in (b"application/json", b""):
+        raise UnsupportedMedia(
+            f"content type {kind.decode('latin-1')!r} is not read here; send application/json"
+        )
+    try:
+        request, finite = _decode(body), True
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        payload, loose = loads(body)
+        finite = not loose
+        try:
+            request = msgspec.convert(payload, _Request)
+        except msgspec.ValidationError as error:
+            raise Invalid(f"not an inference request: {error}") from None
+    columns = _typed(schema, request.inputs) if finite else None
+    if columns is not None:
+        rows = request.inputs[0].shape[0]
+    else:
+        columns, rows = _columns(schema, request.inputs, finite=finite)
+    wanted = tuple(output.name for output in request.outputs) if request.outputs else None
+    return Batch(columns, rows, request.id, request.parameters, wanted)
+
+
+def _typed(schema: Schema, inputs: list[_Input]) -> dict[str, list[Any]] | None:
+    """Return the columns of one-dimensional inputs that keep the signature, or None where only `_columns` can say."""
+    takes = schema.compiled.get("v2")
+    if takes is None:
+        takes = schema.compiled["v2"] = {
+            field.name: _TAKES[field.type] for field in schema.fields if schema.typed
+        }
+    if len(inputs) != len(takes):
+        return None
+    shape = inputs[0].shape
+    if len(shape) != 1 or shape[0] < 1:
+        return None
+    given: dict[str, list[Any]] = {}
+    for tensor in inputs:
+        if (
+            tensor.shape != shape
+            or len(tensor.data) != shape[0]
+            or tensor.datatype not in takes.get(tensor.name, ())
+        ):
+            return None
+        given[tensor.name] = tensor.data
+    return schema.convert(given)
+
+
+def _columns(schema: Schema, inputs: list[_Input], *, finite: bool) -> tuple[dict[str, list[Any]], int]:
+    if not inputs:
+        raise Invalid("the request has no inputs", field="inputs")
+    for given in inputs:
+        if given.datatype not in _DATATYPES:
+            hint = did_you_mean(given.datatype, _DATATYPES)
+            raise Invalid(
+                f"input {given.name!r} has the unknown datatype {given.datatype!r}.{hint}", field=given.name
+            )
+    rows = inputs[0].shape[0] if inputs[0].shape else 0
+    if len(inputs) == 1 and len(inputs[0].shape) == 2 and _is_matrix(schema, inputs[0]):
+        given = inputs[0]
+        columns = schema.from_positions(_rows(given), finite=finite)
+        return columns, rows
+    fields = {field.name: field for field in schema.fields}
+    found: dict[str, list[Any]] = {}
+    for given in inputs:
+        field = fields.get(given.name)
+        if given.name in found:
+            raise Invalid(f"input {given.name!r} is given twice", field=given.name)
+        if field is not None and given.datatype not in _TAKES.get(field.type, _DATATYPES):
+            raise Invalid(
+                f"input {given.name!r} is {given.datatype}, but the model takes {_DATATYPE_OF[field.type]}",
+                field=given.name,
+            )
+        found[given.name] = _rows(given)
+        if len(found[given.name]) != rows:
+            raise Invalid(
+                f"input {given.name!r} has {len(found[given.name])} rows, but {inputs[0].name!r} has {rows}",
+                field=given.name,
+            )
+    return schema.columns(found, finite=finite), rows
+
+
+def _is_matrix(schema: Schema, given: _Input) -> bool:
+    """Say whether one 2-D input stands for all columns: always for an array model, else where no column has its name."""
+    if schema.tensor:
+        return True
+    return given.name not in schema.names and (
+        not schema.fields or given.shape[1] > 1 or len(schema.fields) == 1
+    )
+
+
+def _rows(given: _Input) -> list[Any]:
+    """Return one value, or nested lists, for each row of an input whose data may be flat or nested."""
+    shape, data = given.shape, given.data
+    if not shape or any(type(size) is not int or size < 0 for size in shape):
+        raise Invalid(f"input {given.name!r} needs a shape of sizes, [rows] or [rows, ...]", field=given.name)
+    if len(shape) == 1:
+        if len(data) == shape[0]:
+            return data
+        raise Invalid(f"input {given.name!r} has {len(data)} values, but shape {shape}", field=given.name)
+    flat: list[Any] = data
+    for _ in shape[1:]:
+        if not any(isinstance(item, list) for item in flat):
+            break
+        if not all(isinstance(item, list) for item in flat):
+            raise Invalid(f"input {given.name!r} is neither flat nor nested as {shape}", field=given.name)
+        flat = [value for item in flat for value in item]
+    count = 1
+    for size in shape:
+        count *= size
+    if len(flat) != count:
+        raise Invalid(f"input {given.name!r} has {len(flat)} values, but shape {shape}", field=given.name)
+    if count == shape[0]:
+        return flat
+    return nest(flat, shape)
+
+
+def encode(
+    outputs: Sequence[Output],
+    *,
+    endpoint: str,
+    version: str,
+    prediction_id: str,
+    batch: Batch,
+) -> bytes:
+    """Return an inference response with the outputs that were asked for, all of them where none was named."""
+    chosen = outputs
+    if batch.outputs:
+        by_name = {output.name: output for output in outputs}
+        for name in batch.outputs:
+            if name not in by_name:
+                raise Invalid(f"the model has no output {name!r}; it has {', '.join(by_name)}", field=name)
+        chosen = [by_name[name] for name in batch.outputs]
+    return _encode(
+        {
+            "model_name": endpoint,
+            "model_version": version,
+            "id": prediction_id if batch.id is None else batch.id,
+            "outputs": [
+                {"name": o.name, "shape": o.shape, "datatype": o.datatype, "data": o.data} for o in chosen
+            ],
+        }
+    )
+
+
+def encode_error(status: int, message: str) -> bytes:
+    """Return the protocol's error object."""
+    del status  # the same shape for every status
+    return _encode({"error": message})
+
+
+def server_metadata() -> bytes:
+    """Return the answer to ``GET /v2``."""
+    return _encode({"name": "trimtab", "version": __version__, "extensions": []})
+
+
+def model_metadata(endpoint: str, versions: Sequence[str], schema: Schema) -> bytes:
+    """Return the endpoint's description: its versions, inputs and outputs."""
+    signature = schema.signature
+    if signature is not None and signature.tensor:
+        kind = _DATATYPE_OF[schema.fields[0].type]
+        inputs = [{"name": "input", "datatype": kind, "shape": [-1, len(schema.fields)]}]
+    else:
+        inputs = [_tensor(field) for field in schema.fields]
+    outputs = [_tensor(field) for field in signature.outputs] if signature else []
+    if len(outputs) == 1:
+        outputs[0]["name"] = "predictions"  # the name that answers carry, whatever the signature calls it
+    return _encode(
+        {
+            "name": endpoint,
+            "versions": list(versions),
+            "platform": "trimtab",
+            "inputs": inputs,
+            "outputs": outputs,
+        }
+    )
+
+
+def _tensor(field: Field) -> dict[str, Any]:
+    return {"name": field.name, "datatype": _DATATYPE_OF[field.type], "shape": [-1, *(field.shape or [])]}

@@ -1,0 +1,302 @@
+"""A replica: one model in a process of its own, answering calls over a Unix socket.
+
+    python -m trimtab.serving.replica --model DIR --socket PATH [--allow-pickle]
+
+One thread reads, predicts and writes. While it predicts, further calls wait in their sockets; it then takes all of
+them at once and, where rows do not depend on one another, predicts them in one call: batches form only where a queue
+does. The socket appears when the model is loaded and has answered its input example. A model that cannot be loaded
+ends the process with code 3 and one JSON line on stderr; SIGTERM ends it after the calls that it has read.
+"""
+
+import argparse
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import traceback
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from trimtab.serving.batch import Output
+from trimtab.serving.errors import ModelNotLoaded
+from trimtab.serving.frames import (
+    PREDICTIONS,
+    PROBABILITIES,
+    PROTOCOL,
+    Answer,
+    Call,
+    FrameReader,
+    Hello,
+    decode_call,
+    decode_columns,
+    frame,
+    socket_address,
+)
+from trimtab.serving.loaders import Model, Rows, load
+from trimtab.serving.loaders.mlmodel import ModelFolder
+from trimtab.serving.processes import die_with_parent, forbid_new_privileges
+from trimtab.serving.protocols import mlflow
+from trimtab.serving.schema import Schema
+
+EXIT_NOT_LOADED = 3
+
+MAX_BATCH_CALLS = 256
+MAX_BATCH_ROWS = 4096
+
+_READ_BYTES = 1 << 18
+_MAX_TRACEBACKS = 20
+
+
+class Connection:
+    """One gateway's connection: what it sent, and what it has not yet taken."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.reader = FrameReader()
+        self.unsent = bytearray()
+
+
+class Replica:
+    """Serves one loaded model on one listening socket."""
+
+    def __init__(self, model: Model, listener: socket.socket) -> None:
+        self._model = model
+        self._listener = listener
+        self._poll = select.epoll()
+        self._connections: dict[int, Connection] = {}
+        self._queue: deque[tuple[Connection, Call]] = deque()
+        self._stopping = False
+        self._tracebacks = 0
+        self._wake, wake = socket.socketpair()
+        self._wake.setblocking(False)
+        wake.setblocking(False)
+        signal.set_wakeup_fd(wake.fileno())
+        self._wake_writer = wake
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        self._poll.register(self._wake, select.EPOLLIN)
+        self._poll.register(listener, select.EPOLLIN)
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+
+    def run(self) -> None:
+        """Serve until a signal says stop; calls that were read by then are answered."""
+        while not self._stopping:
+            for descriptor, events in self._poll.poll():
+                if descriptor == self._listener.fileno():
+                    self._accept()
+                elif descriptor in self._connections:
+                    self._serve(self._connections[descriptor], events)
+            self._work()
+
+    def _accept(self) -> None:
+        sock, _ = self._listener.accept()
+        sock.setblocking(False)
+        connection = Connection(sock)
+        self._connections[sock.fileno()] = connection
+        self._poll.register(sock, select.EPOLLIN)
+        model = self._model
+        self._send(connection, Hello(PROTOCOL, model.names, model.packed, model.flavor, os.getpid()))
+
+    def _serve(self, connection: Connection, events: int) -> None:
+        if events & select.EPOLLOUT:
+            self._flush(connection)
+        if not events & ~select.EPOLLOUT:
+            return
+        try:
+            data = connection.sock.recv(_READ_BYTES)
+            if not data:
+                self._drop(connection)
+                return
+            for body in connection.reader.feed(data):
+                self._queue.append((connection, decode_call(body)))
+        except BlockingIOError:
+            return
+        except (OSError, ValueError):
+            self._drop(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        if self._connections.pop(connection.sock.fileno(), None) is not None:
+            self._poll.unregister(connection.sock)
+            connection.sock.close()
+
+    def _send(self, connection: Connection, *messages: Hello | Answer) -> None:
+        connection.unsent += b"".join([frame(message) for message in messages])
+        self._flush(connection)
+
+    def _flush(self, connection: Connection) -> None:
+        if connection.sock.fileno() < 0:
+            return
+        try:
+            sent = connection.sock.send(connection.unsent)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._drop(connection)
+            return
+        del connection.unsent[:sent]
+        events = select.EPOLLIN | (select.EPOLLOUT if connection.unsent else 0)
+        self._poll.modify(connection.sock, events)
+
+    def _work(self) -> None:
+        """Answer everything that was read, as many calls at a time as may share one prediction."""
+        while self._queue:
+            batch = [self._queue.popleft()]
+            first = batch[0][1]
+            rows = first.rows
+            while self._queue and self._model.row_wise and len(batch) < MAX_BATCH_CALLS:
+                call = self._queue[0][1]
+                if (call.packed is None) != (first.packed is None) or rows + call.rows > MAX_BATCH_ROWS:
+                    break
+                rows += call.rows
+                batch.append(self._queue.popleft())
+            answers = self._answer([call for _, call in batch])
+            by_connection: dict[Connection, list[Answer]] = {}
+            for (connection, _), answer in zip(batch, answers, strict=True):
+                by_connection.setdefault(connection, []).append(answer)
+            for connection, its in by_connection.items():
+                self._send(connection, *its)
+
+    def _answer(self, calls: Sequence[Call]) -> list[Answer]:
+        """Return one answer per call; where one spoils the batch, each is tried alone."""
+        want = 0
+        for call in calls:
+            want |= call.want
+        try:
+            outputs = self._model.predict(self._rows(calls), want)
+            return _split(calls, outputs)
+        except self._model.input_errors as error:
+            if len(calls) == 1:
+                return [Answer(calls[0].call, fault="input", message=_first_line(error))]
+        except Exception as error:  # noqa: BLE001 - a model may raise anything, and the next call must go on
+            if len(calls) == 1:
+                self._tell(error)
+                message = (
+                    f"the model failed on this input with {type(error).__name__}; its log has the details"
+                )
+                return [Answer(calls[0].call, fault="model", message=message)]
+        return [self._answer([call])[0] for call in calls]
+
+    def _tell(self, error: Exception) -> None:
+        self._tracebacks += 1
+        if self._tracebacks <= _MAX_TRACEBACKS:
+            traceback.print_exception(error, file=sys.stderr)
+            sys.stderr.flush()
+
+    def _rows(self, calls: Sequence[Call]) -> Rows:
+        total = sum(call.rows for call in calls)
+        if calls[0].packed is not None:
+            width = len(self._model.names)
+            packed = [call.packed or b"" for call in calls]
+            if any(len(data) != call.rows * width * 8 for data, call in zip(packed, calls, strict=True)):
+                raise ValueError("a packed call has the wrong size")
+            if total == len(calls):
+                return Rows(total, matrix=np.frombuffer(b"".join(packed)).reshape(total, width))
+            parts = [
+                np.frombuffer(data).reshape(width, call.rows).T
+                for data, call in zip(packed, calls, strict=True)
+            ]
+            return Rows(total, matrix=parts[0] if len(parts) == 1 else np.concatenate(parts))
+        tables = [decode_columns(call.columns or b"") for call in calls]
+        columns = tables[0]
+        for table in tables[1:]:
+            if table.keys() != columns.keys():
+                raise ValueError("the calls have different columns")
+            for name, values in table.items():
+                columns[name] += values
+        return Rows(total, columns=columns)
+
+
+def _split(calls: Sequence[Call], outputs: list[Output]) -> list[Answer]:
+    """Return each call's share of the outputs."""
+    if len(calls) == 1:
+        return [Answer(calls[0].call, _wanted(calls[0], outputs))]
+    answers: list[Answer] = []
+    start = 0
+    for call in calls:
+        shares: list[Output] = []
+        for output in _wanted(call, outputs):
+            width = 1
+            for size in output.shape[1:]:
+                width *= size
+            data = output.data[start * width : (start + call.rows) * width]
+            shares.append(Output(output.name, output.datatype, [call.rows, *output.shape[1:]], data))
+        answers.append(Answer(call.call, shares))
+        start += call.rows
+    return answers
+
+
+def _wanted(call: Call, outputs: list[Output]) -> list[Output]:
+    if call.want & PROBABILITIES:
+        return outputs
+    return [output for output in outputs if output.name != "probabilities"]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).strip().splitlines()[0][:500]
+
+
+def warm_up(model: Model, folder: ModelFolder) -> None:
+    """Predict the input example, if there is one; raises ModelNotLoaded where the model does not take its own."""
+    body = folder.example()
+    if body is None:
+        return
+    try:
+        batch = mlflow.decode(Schema(folder.signature), body)
+        model.predict(Rows(batch.rows, columns=batch.columns), PREDICTIONS | PROBABILITIES)
+    except Exception as error:
+        # Whatever it raises, a model that cannot predict its own example must not get traffic.
+        raise ModelNotLoaded(f"the model does not predict its input example: {_first_line(error)}") from error
+
+
+def _listen(path: Path) -> socket.socket:
+    """Return a listening socket whose file appears at once and ready: bound beside its place, then renamed to it."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.unlink(missing_ok=True)
+    with socket_address(beside) as address:
+        listener.bind(address)
+    beside.chmod(0o600)
+    listener.listen(128)
+    listener.setblocking(False)
+    beside.rename(path)
+    return listener
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m trimtab.serving.replica", description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="folder with an MLmodel file")
+    parser.add_argument("--socket", type=Path, required=True, help="where to listen")
+    parser.add_argument("--allow-pickle", action="store_true", help="load formats that run code")
+    arguments = parser.parse_args()
+    die_with_parent()
+    forbid_new_privileges()
+    try:
+        folder = ModelFolder(arguments.model)
+        model = load(folder, allow_pickle=arguments.allow_pickle)
+        warm_up(model, folder)
+    except ModelNotLoaded as error:
+        line = {
+            "event": "load-failed",
+            "model": str(arguments.model),
+            "code": error.code,
+            "message": error.message,
+        }
+        sys.stderr.write(json.dumps(line) + "\n")
+        return EXIT_NOT_LOADED
+    listener = _listen(arguments.socket)
+    try:
+        Replica(model, listener).run()
+    finally:
+        arguments.socket.unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,245 @@
+"""The prediction log: append-only files of framed records, written off the request path and read by monitoring.
+
+A record is a u32 length, a u32 CRC-32 (both little endian) and MessagePack. Files grow as ``*.open`` under a lock
+that dies with its gateway, and are renamed to ``*.seg`` when they are complete.
+"""
+
+import asyncio
+import fcntl
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from trimtab.kernel.time import now_us
+
+MAX_SEGMENT_BYTES = 4 * 1024 * 1024
+MAX_SEGMENT_AGE_S = 0.5
+
+_FRAME = struct.Struct("<II")
+
+
+class Prediction(msgspec.Struct, tag="p", array_like=True, frozen=True, gc=False):
+    """One request as one version answered it; row ``i`` of it is addressed as ``<id>/<i>``.
+
+    ``outputs`` has one item per row and is empty where ``status`` is not 200; ``error`` then says why. A shadow's
+    record has the id of the request that it copied. A request refused before any version was asked has neither
+    version nor role nor rows.
+    """
+
+    id: str
+    endpoint: str
+    version: str
+    role: Literal["champion", "challenger", "shadow", "warm", ""]
+    at_us: int
+    event_us: int
+    latency_us: int
+    rows: int
+    columns: dict[str, list[Any]]
+    outputs: list[Any]
+    status: int
+    error: str | None = None
+    probabilities: list[list[float]] | None = None
+
+
+class Feedback(msgspec.Struct, tag="f", array_like=True, frozen=True, gc=False):
+    """One true value that arrived later. ``row`` null means the whole prediction, which then has one row.
+
+    ``event_us`` is when the label became known, by the sender's account, else ``at_us``.
+    """
+
+    prediction_id: str
+    row: int | None
+    label: bool | int | float | str
+    at_us: int
+    event_us: int
+    endpoint: str = ""
+
+
+Record = Prediction | Feedback
+
+_encoder = msgspec.msgpack.Encoder()
+_decode = msgspec.msgpack.Decoder(Record).decode
+
+
+class SegmentWriter:
+    """Writes records to one folder from one event loop. A full disk never stops it: it counts what it loses.
+
+    Records appended in one turn of the loop are written by a plain write() at its end, so that they survive the
+    death of the process, though not that of the machine.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.written = 0
+        self.lost = 0
+        self.sealed = 0
+        self.problem = ""
+        self._folder = folder
+        self._pending: list[Record] = []
+        self._file = -1
+        self._path = folder
+        self._size = 0
+        self._count = 0
+        self._deadline: asyncio.TimerHandle | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def append(self, record: Record) -> None:
+        """Keep a record for the end of this turn of the running loop."""
+        if not self._pending:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._pending.append(record)
+
+    def flush(self) -> bool:
+        """Write what is kept now; return whether all of it was written."""
+        records, self._pending = self._pending, []
+        if not records:
+            return True
+        data = bytearray()
+        kept = 0
+        for record in records:
+            try:
+                body = _encoder.encode(record)
+            except (OverflowError, UnicodeEncodeError, TypeError, RecursionError) as error:
+                # A value that a model made up and that has no form here must not cost the other records.
+                self.lost += 1
+                self.problem = f"a record could not be encoded: {error}"
+                continue
+            data += _FRAME.pack(len(body), zlib.crc32(body))
+            data += body
+            kept += 1
+        if not self._write(data):
+            self.lost += kept
+            return False
+        self.written += kept
+        if self._size >= MAX_SEGMENT_BYTES:
+            self.seal()
+        return kept == len(records)
+
+    def seal(self) -> None:
+        """Complete the present file, so that readers may take it."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if self._file < 0:
+            return
+        try:
+            self._path.rename(self._path.with_suffix(".seg"))
+            self.sealed += 1
+        except OSError as error:  # the folder went away: the records with it
+            self.problem = str(error)
+        os.close(self._file)
+        self._file = -1
+
+    def close(self) -> None:
+        """Write and complete everything."""
+        self.flush()
+        self.seal()
+
+    def _write(self, data: bytearray) -> bool:
+        try:
+            if self._file < 0:
+                self._open()
+            done = os.write(self._file, data)
+        except OSError as error:
+            self.problem = str(error)
+            self._discard_empty()
+            return False
+        if done < len(data):
+            # No room for all: what was written of it would be a torn record in the middle of the file.
+            self.problem = "the disk is full"
+            with suppress(OSError):
+                os.ftruncate(self._file, self._size)
+            self._discard_empty()
+            return False
+        self._size += done
+        return True
+
+    def _open(self) -> None:
+        self._count += 1
+        self._path = self._folder / f"{now_us():016d}-{os.getpid()}-{self._count:06d}.open"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        self._file = os.open(self._path, flags, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._size = 0
+        self._deadline = asyncio.get_running_loop().call_later(MAX_SEGMENT_AGE_S, self.seal)
+
+    def _discard_empty(self) -> None:
+        if self._file >= 0 and self._size == 0:
+            with suppress(OSError):
+                self._path.unlink()
+            os.close(self._file)
+            self._file = -1
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+
+
+def adopt(folder: Path) -> list[Path]:
+    """Complete the files that dead gateways left open, and return them; those of living ones stay as they are."""
+    adopted: list[Path] = []
+    for path in sorted(folder.glob("*.open")):
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not path.exists():
+                continue  # its gateway completed it between the listing and the lock
+            if os.fstat(file).st_size == 0:
+                path.unlink()
+                continue
+            adopted.append(path.rename(path.with_suffix(".seg")))
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(file)
+    return adopted
+
+
+def sealed(folder: Path) -> list[Path]:
+    """Return the complete files, oldest first. Whoever has taken one in deletes it."""
+    return sorted(folder.glob("*.seg"))
+
+
+def read(path: Path) -> Iterator[Record]:
+    """Yield a file's records in the order of writing, up to the end or the first torn one."""
+    data = path.read_bytes()
+    at = 0
+    while at < len(data):
+        record, at = _next(data, at)
+        if record is None:
+            return
+        yield record
+
+
+def torn_bytes(path: Path) -> int:
+    """Return how many bytes at a file's end are no whole record: 0 for every file whose gateway lived on."""
+    data = path.read_bytes()
+    at = 0
+    while at < len(data):
+        record, after = _next(data, at)
+        if record is None:
+            return len(data) - at
+        at = after
+    return 0
+
+
+def _next(data: bytes, at: int) -> tuple[Record | None, int]:
+    """Return the record at a place and the place after it, or None where it is torn."""
+    start = at + _FRAME.size
+    if start > len(data):
+        return None, at
+    size, checksum = _FRAME.unpack_from(data, at)
+    body = data[start : start + size]
+    if len(body) < size or zlib.crc32(body) != checksum:
+        return None, at
+    try:
+        return _decode(body), start + size
+    except msgspec.DecodeError:
+        return None, at

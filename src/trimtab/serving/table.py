@@ -1,0 +1,192 @@
+"""The route table at work: endpoints compiled for lookup, versions that keep their counters and replicas across swaps."""
+
+import asyncio
+import zlib
+from bisect import bisect_right
+from pathlib import Path
+
+from trimtab.kernel.errors import did_you_mean
+from trimtab.kernel.time import SECOND_US, now_us
+from trimtab.serving import routes
+from trimtab.serving.access import Access
+from trimtab.serving.errors import EndpointNotFound, NoReplica, VersionNotFound
+from trimtab.serving.files import write_atomically
+from trimtab.serving.links import Pool, Replicas
+from trimtab.serving.protocols import mlflow
+from trimtab.serving.routes import RouteTable
+from trimtab.serving.schema import Schema
+from trimtab.serving.stats import Counters, EndpointState, VersionState
+
+_KEPT_US = 600 * SECOND_US
+"""How long the counters of a version that left the table are still told."""
+
+
+class LiveVersion:
+    """One version as it is served: it lives on while the table is replaced around it."""
+
+    __slots__ = ("counters", "endpoint", "left_us", "pool", "route", "shadows_waiting")
+
+    def __init__(self, endpoint: str, route: routes.Version, replicas: Replicas) -> None:
+        self.endpoint = endpoint
+        self.route = route
+        self.pool = Pool(replicas)
+        self.counters = Counters()
+        self.shadows_waiting = 0
+        self.left_us: int | None = None
+
+    def state(self) -> VersionState:
+        counters, route = self.counters, self.route
+        return VersionState(
+            version=route.version,
+            model=route.model,
+            role=route.role,
+            weight=route.weight if self.left_us is None else 0.0,
+            routed=self.left_us is None,
+            in_flight=counters.in_flight,
+            requests=counters.requests,
+            errors=counters.errors,
+            rejected=counters.rejected,
+            rows=counters.rows,
+            latency_counts=counters.counts,
+            latency_sum_us=counters.sum_us,
+            last_request_us=counters.last_us,
+            replicas=self.pool.up(),
+        )
+
+
+class LiveEndpoint:
+    """One endpoint of one table: the split among its versions, its schema and limits."""
+
+    def __init__(
+        self, name: str, route: routes.Endpoint, versions: dict[str, LiveVersion], schema: Schema
+    ) -> None:
+        self.name = name
+        self.schema = schema
+        self.versions = versions
+        self.max_body_bytes = route.max_body_bytes
+        self.timeout_s = route.timeout_ms / 1000
+        live = list(versions.values())
+        self.shadows = [v for v in live if v.route.role == "shadow" and v.route.weight > 0]
+        self._split = [v for v in live if v.route.role in ("champion", "challenger") and v.route.weight > 0]
+        total = sum(version.route.weight for version in self._split)
+        reached = 0.0
+        self._cuts: list[float] = []
+        for version in self._split[:-1]:
+            reached += version.route.weight
+            self._cuts.append(reached / total * 2**32)
+
+    def choose(self, prediction_id: str) -> LiveVersion:
+        """Return the version for a prediction: the same one for the same id and weights."""
+        if not self._cuts:
+            if not self._split:
+                raise NoReplica(f"endpoint {self.name!r} has no version that takes traffic")
+            return self._split[0]
+        return self._split[bisect_right(self._cuts, zlib.crc32(prediction_id.encode()))]
+
+    def shadowed_by(self, prediction_id: str) -> list[LiveVersion]:
+        """Return the shadows that get a copy of a prediction."""
+        point = zlib.crc32(prediction_id.encode(), 1) / 2**32 * 100
+        return [version for version in self.shadows if point < version.route.weight]
+
+    def version(self, version: str) -> LiveVersion:
+        found = self.versions.get(version)
+        if found is None:
+            hint = did_you_mean(version, self.versions)
+            raise VersionNotFound(
+                f"endpoint {self.name!r} has no version {version!r}.{hint}", field="version"
+            )
+        return found
+
+    @property
+    def ready(self) -> bool:
+        return any(version.pool.ready for version in self._split)
+
+
+class LiveTable:
+    """What is served now. Replacing it never touches a request that is under way."""
+
+    def __init__(self, replicas: Replicas, folder: Path) -> None:
+        self.generation = 0
+        self.endpoints: dict[str, LiveEndpoint] = {}
+        self.access = Access(routes.Auth(open=False))
+        self.route_table: bytes = b""
+        self.invalid: dict[str, int] = {}
+        self._replicas = replicas
+        self._path = folder / "routes.json"
+        self._writing = asyncio.Lock()
+        self._versions: dict[tuple[str, str], LiveVersion] = {}
+
+    def load(self) -> None:
+        """Serve what was served when the gateway last ran, if it ever did."""
+        if self._path.exists():
+            body = self._path.read_bytes()
+            self._serve(routes.decode(body), body)
+
+    async def replace(self, body: bytes) -> str:
+        """Check a new table, put it on disk, and serve it to all requests to come; raises Invalid.
+
+        Returns why it could not be put on disk, or nothing: a full disk must not stand against a rollback.
+        """
+        table = routes.decode(body)
+        async with self._writing:
+            problem = ""
+            try:
+                await asyncio.to_thread(write_atomically, self._path, body)
+            except OSError as error:
+                problem = str(error)
+            self._serve(table, body)
+        return problem
+
+    def endpoint(self, name: str) -> LiveEndpoint:
+        found = self.endpoints.get(name)
+        if found is None:
+            raise EndpointNotFound(f"there is no endpoint {name!r}.{did_you_mean(name, self.endpoints)}")
+        return found
+
+    def _serve(self, table: RouteTable, body: bytes) -> None:
+        now = now_us()
+        endpoints: dict[str, LiveEndpoint] = {}
+        for name, route in table.endpoints.items():
+            versions: dict[str, LiveVersion] = {}
+            for version in route.versions:
+                live = self._versions.get((name, version.version))
+                if live is None:
+                    live = self._versions[name, version.version] = LiveVersion(name, version, self._replicas)
+                elif live.left_us is not None:
+                    live.left_us = None
+                    live.pool = Pool(self._replicas)
+                live.route = version
+                live.pool.set(version.sockets)
+                versions[version.version] = live
+            endpoints[name] = LiveEndpoint(name, route, versions, self._schema(name, route))
+        for (name, version), live in list(self._versions.items()):
+            if name in endpoints and version in endpoints[name].versions:
+                continue
+            if live.left_us is None:
+                live.left_us = now
+                live.pool.retire()
+            elif now - live.left_us > _KEPT_US and not live.counters.in_flight:
+                del self._versions[name, version]
+        self.endpoints = endpoints
+        self.access = Access(table.auth)
+        self.generation = table.generation
+        self.route_table = body
+
+    def _schema(self, name: str, route: routes.Endpoint) -> Schema:
+        """Return the compiled signature, that of before where it has not changed."""
+        before = self.endpoints.get(name)
+        if before is not None and before.schema.signature == route.signature:
+            return before.schema
+        schema = Schema(route.signature)
+        mlflow.prepare(schema)
+        return schema
+
+    def state(self) -> dict[str, EndpointState]:
+        """Return the counters of all versions that are served, or were a short while ago."""
+        states: dict[str, EndpointState] = {
+            name: EndpointState(versions={}, invalid=self.invalid.get(name, 0)) for name in self.endpoints
+        }
+        for (name, version), live in self._versions.items():
+            entry = states.setdefault(name, EndpointState(versions={}, invalid=self.invalid.get(name, 0)))
+            entry.versions[version] = live.state()
+        return states
