@@ -5,6 +5,7 @@ import threading
 import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32
+_PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)  # two digits at a time: half the steps
 
 
 class _Clock:
@@ -31,11 +32,8 @@ def new_id(prefix: str = "") -> str:
     same millisecond still increase.
     """
     value = _clock.next()
-    digits = []
-    for _ in range(26):
-        digits.append(_ALPHABET[value & 31])
-        value >>= 5
-    return prefix + "".join(reversed(digits))
+    pairs = [_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)]
+    return prefix + "".join(pairs)
 
 
 def hex32() -> str:
