@@ -28,6 +28,7 @@ MIGRATED = (
     "trimtab.domains.govern",
     "trimtab.domains.lineage",
     "trimtab.domains.alerts",
+    "trimtab.domains.registry",
 )
 
 
@@ -74,15 +75,20 @@ class Background:
         self._app = app
         self._stopping = threading.Event()
         self._runner = Runner(app.db, app.jobs, queue="light", threads=app.settings.light_threads)
-        self._pool = WorkerPool(app.db, app.jobs, most=app.settings.workers, environment=environment)
+        self._pools = [
+            WorkerPool(app.db, app.jobs, queue="heavy", most=app.settings.workers, environment=environment),
+            WorkerPool(app.db, app.jobs, queue="stream", most=1, environment=environment),
+        ]
         self._ticker = threading.Thread(target=self._tick, name="schedules", daemon=True)
         self._runner.start()
-        self._pool.start()
+        for pool in self._pools:
+            pool.start()
         self._ticker.start()
 
     def stop(self) -> None:
         self._stopping.set()
-        self._pool.stop()
+        for pool in self._pools:
+            pool.stop()
         self._runner.stop()
         self._ticker.join(5.0)
 

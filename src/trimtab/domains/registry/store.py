@@ -1,0 +1,338 @@
+"""The tables of models, versions, their files and tags, aliases with their history, and gates."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from trimtab.domains.registry.model import (
+    AliasMove,
+    File,
+    Gate,
+    GateCheck,
+    ModelVersion,
+    RegisteredModel,
+)
+from trimtab.infra.db import Tx, Where, load
+
+Q = load(__package__ or "")
+
+_MOST_NAMES = 2000  # how many names are considered for "did you mean"
+_ALL = 2**31 - 1
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+# Models
+
+
+def insert_model(
+    tx: Tx,
+    *,
+    name: str,
+    description: str,
+    now_us: int,
+    created_by: str,
+    last_version: int = 0,
+    created_us: int | None = None,
+) -> bool:
+    """Add a model, in the place of a deleted one's tombstone where there is one; False when the name is taken."""
+    return (
+        tx.run(
+            Q.insert_model,
+            name=name,
+            description=description,
+            created_us=now_us if created_us is None else created_us,
+            created_by=created_by,
+            updated_us=now_us,
+            last_version=last_version,
+        )
+        == 1
+    )
+
+
+def models(tx: Tx, where: Where, *, order: str = "", limit: int = _ALL) -> list[RegisteredModel]:
+    rows = tx.all(Q.models.with_(where=where.sql, order=order), limit=limit, **where.params)
+    names = [row[0] for row in rows]
+    aliases: dict[str, dict[str, int]] = defaultdict(dict)
+    tags: dict[str, dict[str, str]] = defaultdict(dict)
+    for names_where in _in_parts("model", names):
+        for name, alias, version in tx.all(Q.aliases.with_(where=names_where.sql), **names_where.params):
+            aliases[name][alias] = version
+        for name, key, value in tx.all(Q.model_tags.with_(where=names_where.sql), **names_where.params):
+            tags[name][key] = value
+    return [RegisteredModel(*row, aliases=aliases[row[0]], tags=tags[row[0]]) for row in rows]
+
+
+def model(tx: Tx, *, name: str) -> RegisteredModel | None:
+    found = models(tx, Where().add("m.name = :name and m.deleted_us is null", name=name), limit=1)
+    return found[0] if found else None
+
+
+def model_names(tx: Tx) -> list[str]:
+    """Return names, those that changed last first."""
+    return [name for (name,) in tx.all(Q.model_names, limit=_MOST_NAMES)]
+
+
+def last_version(tx: Tx, *, name: str) -> tuple[int, str] | None:
+    """Return the highest number that was ever given and who made the model, or None where there is no such model."""
+    row = tx.one(Q.last_version, name=name)
+    return (row[0], row[1]) if row else None
+
+
+def take_version(tx: Tx, *, name: str, now_us: int) -> int | None:
+    """Return the next version number, which no one else will get, or None where there is no such model."""
+    row = tx.one(Q.take_version, name=name, now_us=now_us)
+    return row[0] if row else None
+
+
+def touch_model(tx: Tx, *, name: str, now_us: int) -> bool:
+    return tx.run(Q.touch_model, name=name, now_us=now_us) == 1
+
+
+def describe_model(tx: Tx, *, name: str, description: str, now_us: int) -> bool:
+    return tx.run(Q.describe_model, name=name, description=description, now_us=now_us) == 1
+
+
+def bury_model(tx: Tx, *, name: str, now_us: int) -> bool:
+    """Leave a tombstone that remembers the last version number."""
+    return tx.run(Q.bury_model, name=name, now_us=now_us) == 1
+
+
+def rename(tx: Tx, *, name: str, new_name: str, now_us: int) -> None:
+    """Give everything below a model to its new name, whose row exists already."""
+    tx.run(Q.rename_versions, name=name, new_name=new_name, now_us=now_us)
+    for query in (
+        Q.rename_model_tags,
+        Q.rename_version_tags,
+        Q.rename_files,
+        Q.rename_aliases,
+        Q.rename_alias_moves,
+        Q.rename_gates,
+    ):
+        tx.run(query, name=name, new_name=new_name)
+
+
+def delete_model_tags(tx: Tx, *, name: str) -> None:
+    tx.run(Q.delete_model_tags, name=name)
+
+
+def set_model_tags(tx: Tx, *, name: str, tags: dict[str, str]) -> None:
+    for key, value in tags.items():
+        tx.run(Q.set_model_tag, model=name, key=key, value=value)
+
+
+def delete_model_tag(tx: Tx, *, name: str, key: str) -> bool:
+    return tx.run(Q.delete_model_tag, model=name, key=key) == 1
+
+
+# Versions
+
+
+def insert_version(tx: Tx, version: ModelVersion, files: Iterable[File]) -> None:
+    columns = msgspec.structs.asdict(version)
+    facts = {key: columns.pop(key) for key in ("flavor", "flavors", "unsafe_because", "signature")}
+    tags = columns.pop("tags")
+    columns.pop("aliases")
+    columns.pop("status")
+    name = columns.pop("name")
+    metrics, data = columns.pop("metrics"), columns.pop("data")
+    columns["safe"] = int(version.safe)
+    tx.run(
+        Q.insert_version, model=name, facts=_json(facts), metrics=_json(metrics), data=_json(data), **columns
+    )
+    set_version_tags(tx, name=name, version=version.version, tags=tags)
+    rows = [{"model": name, "version": version.version, **msgspec.structs.asdict(file)} for file in files]
+    if rows:
+        tx.many(Q.insert_file, rows)
+
+
+def versions(tx: Tx, where: Where, *, order: str = "", limit: int = _ALL) -> list[ModelVersion]:
+    """Return versions with their tags and aliases; the conditions name the table ``v``."""
+    rows = tx.all(Q.versions.with_(where=where.sql, order=order), limit=limit, **where.params)
+    names = sorted({row[0] for row in rows})
+    numbers = {row[1] for row in rows}
+    tags: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
+    aliases: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for names_where in _in_parts("model", names):
+        names_where.add("version between :low and :high", low=min(numbers), high=max(numbers))
+        for name, version, key, value in tx.all(
+            Q.version_tags.with_(where=names_where.sql), **names_where.params
+        ):
+            tags[name, version][key] = value
+        for name, alias, version in tx.all(Q.aliases.with_(where=names_where.sql), **names_where.params):
+            aliases[name, version].append(alias)
+    return [_version(row, tags=tags[row[0], row[1]], aliases=aliases[row[0], row[1]]) for row in rows]
+
+
+def _version(row: tuple[Any, ...], *, tags: dict[str, str], aliases: list[str]) -> ModelVersion:
+    *columns, size_bytes, files, facts_text, metrics, data = row
+    columns[13] = bool(columns[13])
+    facts: dict[str, Any] = msgspec.json.decode(facts_text)
+    return ModelVersion(
+        *columns,
+        size_bytes=size_bytes,
+        files=files,
+        **facts,
+        metrics=msgspec.json.decode(metrics),
+        data=msgspec.json.decode(data),
+        aliases=aliases,
+        tags=tags,
+    )
+
+
+def version(tx: Tx, *, name: str, version: int) -> ModelVersion | None:
+    found = versions(tx, Where().equals(model=name, version=version), limit=1)
+    return found[0] if found else None
+
+
+def latest_by_stage(tx: Tx, names: Sequence[str], *, stages: Sequence[str] = ()) -> list[ModelVersion]:
+    """Return the highest version in each stage of each model, oldest first."""
+    found: list[ModelVersion] = []
+    for where in _in_parts("model", list(names)):
+        where.add(
+            "v.version = (select max(w.version) from registry_version w where w.model = v.model and w.stage = v.stage)"
+        )
+        if stages:
+            where.any_of("stage", list(stages))
+        found += versions(tx, where, order="order by v.model, v.version")
+    return found
+
+
+def version_numbers(tx: Tx, *, name: str) -> list[int]:
+    return [number for (number,) in tx.all(Q.version_numbers, model=name)]
+
+
+def versions_of_run(tx: Tx, *, run_id: str) -> list[tuple[str, int]]:
+    return [(name, number) for name, number in tx.all(Q.versions_of_run, run_id=run_id)]
+
+
+def describe_version(tx: Tx, *, name: str, version: int, description: str, now_us: int) -> bool:
+    return (
+        tx.run(Q.describe_version, model=name, version=version, description=description, now_us=now_us) == 1
+    )
+
+
+def set_stage(tx: Tx, *, name: str, version: int, stage: str, now_us: int) -> bool:
+    return tx.run(Q.set_stage, model=name, version=version, stage=stage, now_us=now_us) == 1
+
+
+def archive_others(tx: Tx, *, name: str, version: int, stage: str, now_us: int) -> list[int]:
+    """Archive the other versions in a stage and return their numbers."""
+    rows = tx.all(Q.archive_others, model=name, version=version, stage=stage, now_us=now_us)
+    return sorted(number for (number,) in rows)
+
+
+def set_run_facts(
+    tx: Tx, *, name: str, version: int, metrics: dict[str, float | None], data: Sequence[str]
+) -> None:
+    tx.run(Q.set_run_facts, model=name, version=version, metrics=_json(metrics), data=_json(data))
+
+
+def set_version_tags(tx: Tx, *, name: str, version: int, tags: dict[str, str]) -> None:
+    for key, value in tags.items():
+        tx.run(Q.set_version_tag, model=name, version=version, key=key, value=value)
+
+
+def delete_version_tag(tx: Tx, *, name: str, version: int, key: str) -> bool:
+    return tx.run(Q.delete_version_tag, model=name, version=version, key=key) == 1
+
+
+def delete_versions(tx: Tx, *, name: str, version: int | None = None) -> int:
+    """Remove one version or all of a model, with tags, files and gates; the history of aliases stays."""
+    where = Where().equals(model=name, version=version)
+    for query in (Q.delete_version_tags, Q.delete_files, Q.delete_gates):
+        tx.run(query.with_(where=where.sql), **where.params)
+    return tx.run(Q.delete_versions.with_(where=where.sql), **where.params)
+
+
+def files(tx: Tx, *, name: str, version: int) -> list[File]:
+    return [File(*row) for row in tx.all(Q.files, model=name, version=version)]
+
+
+def file(tx: Tx, *, name: str, version: int, path: str) -> File | None:
+    row = tx.one(Q.file, model=name, version=version, path=path)
+    return File(*row) if row else None
+
+
+def blobs_in_use(tx: Tx, blobs: Sequence[str]) -> set[str]:
+    used: set[str] = set()
+    for where in _in_parts("blob", list(blobs)):
+        used.update(blob for (blob,) in tx.all(Q.blobs_in_use.with_(where=where.sql), **where.params))
+    return used
+
+
+# Aliases
+
+
+def alias(tx: Tx, *, name: str, alias: str) -> int | None:
+    where = Where().equals(model=name, alias=alias)
+    row = tx.one(Q.aliases.with_(where=where.sql), **where.params)
+    return row[2] if row else None
+
+
+def aliases(tx: Tx, *, name: str, version: int | None = None) -> dict[str, int]:
+    where = Where().equals(model=name, version=version)
+    rows = tx.all(Q.aliases.with_(where=where.sql), **where.params)
+    return {alias: number for _, alias, number in rows}
+
+
+def set_alias(tx: Tx, *, name: str, alias: str, version: int) -> None:
+    tx.run(Q.set_alias, model=name, alias=alias, version=version)
+
+
+def delete_alias(tx: Tx, *, name: str, alias: str) -> bool:
+    return tx.run(Q.delete_alias, model=name, alias=alias) == 1
+
+
+def insert_alias_move(
+    tx: Tx, *, name: str, alias: str, version: int | None, previous: int | None, at_us: int, actor: str, reason: str,
+    evidence: Any,
+) -> None:  # fmt: skip
+    tx.run(
+        Q.insert_alias_move,
+        model=name,
+        alias=alias,
+        version=version,
+        previous=previous,
+        at_us=at_us,
+        actor=actor,
+        reason=reason,
+        evidence=_json(evidence),
+    )
+
+
+def alias_moves(tx: Tx, where: Where, *, limit: int) -> list[AliasMove]:
+    rows = tx.all(Q.alias_moves.with_(where=where.sql), limit=limit, **where.params)
+    return [AliasMove(*row[:7], evidence=msgspec.json.decode(row[7])) for row in rows]
+
+
+# Gates
+
+
+def insert_gate(tx: Tx, gate: Gate, *, name: str, version: int) -> None:
+    columns = msgspec.structs.asdict(gate)
+    checks, evidence = columns.pop("checks"), columns.pop("evidence")
+    tx.run(
+        Q.insert_gate, model=name, version=version, checks=_json(checks), evidence=_json(evidence), **columns
+    )
+
+
+def gates(tx: Tx, where: Where, *, limit: int) -> list[Gate]:
+    rows = tx.all(Q.gates.with_(where=where.sql), limit=limit, **where.params)
+    return [
+        Gate(
+            *row[:5],
+            checks=msgspec.json.decode(row[5], type=list[GateCheck]),
+            evidence=msgspec.json.decode(row[6]),
+        )
+        for row in rows
+    ]
+
+
+def _in_parts(column: str, values: list[str]) -> list[Where]:
+    """Return the conditions ``column in (...)`` for values in parts that one statement can take."""
+    return [Where().any_of(column, values[start : start + 500]) for start in range(0, len(values), 500)]
