@@ -1,7 +1,7 @@
 """What a store of content-addressed bytes must do."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -21,6 +21,12 @@ class BlobCorrupt(Unavailable):
     code = "blob-corrupt"
 
 
+class BlobMismatch(Invalid):
+    """Bytes that came do not have the digest that was announced for them; nothing was stored."""
+
+    code = "blob-mismatch"
+
+
 def check_id(blob: str) -> BlobId:
     """Return the id when it has the form ``b3:<64 hexadecimal digits>``; raises Invalid."""
     if not _ID.fullmatch(blob):
@@ -31,8 +37,18 @@ def check_id(blob: str) -> BlobId:
 class Blobs(Protocol):
     """Immutable bytes by digest. Writing the same bytes twice is free."""
 
-    def put(self, content: bytes | BinaryIO | Iterator[bytes], /) -> BlobId:
-        """Store bytes durably and return their id; a stream is stored in constant memory."""
+    def put(self, content: bytes | BinaryIO | Iterator[bytes], /, *, expect: BlobId | None = None) -> BlobId:
+        """Store bytes durably and return their id; a stream is stored in constant memory.
+
+        With ``expect``, raises BlobMismatch and stores nothing when the bytes have another id.
+        """
+        ...
+
+    def put_many(self, members: Iterable[tuple[BlobId, bytes]], /) -> int:
+        """Store many small blobs and return how many; all are durable together when this returns.
+
+        Raises BlobMismatch, and stores none, when the bytes of one have another id than the one beside them.
+        """
         ...
 
     def open(self, blob: BlobId, /) -> BinaryIO:
