@@ -9,6 +9,7 @@ from trimtab.domains.alerts import AlertService
 from trimtab.domains.alerts import jobs as alerts_jobs
 from trimtab.domains.govern import GovernService
 from trimtab.domains.lineage import LineageService
+from trimtab.domains.tracking import TrackingService
 from trimtab.infra import blobs, db
 from trimtab.infra.blobs import Blobs
 from trimtab.infra.bus import Bus
@@ -28,6 +29,7 @@ MIGRATED = (
     "trimtab.domains.govern",
     "trimtab.domains.lineage",
     "trimtab.domains.alerts",
+    "trimtab.domains.tracking",
     "trimtab.domains.registry",
 )
 
@@ -46,6 +48,7 @@ class App:
         self.alerts = AlertService(
             database, self.bus, self.jobs, self.govern, public_url=public_url(settings)
         )
+        self.tracking = TrackingService(database, self.bus, blob_store, self.govern, self.lineage)
         alerts_jobs.register(self.jobs, self.alerts, retention_days=settings.retention_days)
 
         self._background: Background | None = None

@@ -1,0 +1,1 @@
+"""Artifacts: the files of runs and logged models."""

@@ -1,0 +1,128 @@
+"""Takes, lists, opens and removes the files of runs and logged models; bytes go to the blob store."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from trimtab.domains.govern import GovernService
+from trimtab.domains.tracking.artifacts import store
+from trimtab.domains.tracking.artifacts.model import Artifact, Entry, ancestors, check_path
+from trimtab.domains.tracking.errors import ArtifactNotFound, BadPath
+from trimtab.infra.blobs import Blobs
+from trimtab.infra.db import Database
+from trimtab.kernel import refs
+from trimtab.kernel.time import now_us
+from trimtab.kernel.who import Principal
+
+
+class ArtifactService:
+    """Files by path, such as ``<experiment>/<run>/artifacts/...`` and ``<experiment>/models/<model>/artifacts/...``."""
+
+    def __init__(self, db: Database, blobs: Blobs, govern: GovernService) -> None:
+        self._db = db
+        self._blobs = blobs
+        self.govern = govern
+
+    def put(self, who: Principal, path: str, content: bytes | BinaryIO | Iterator[bytes]) -> Artifact:
+        """Store a file in constant memory, in the place of one that was there; raises BadPath."""
+        self.govern.permit(who, "write", "artifacts")
+        check_path(path)
+        blob = self._blobs.put(content)
+        return self.put_blob(who, path, blob)
+
+    def put_blob(self, who: Principal, path: str, blob: str) -> Artifact:
+        """Give bytes that are in the blob store a path; raises BadPath and BlobNotFound."""
+        self.govern.permit(who, "write", "artifacts")
+        check_path(path)
+        artifact = Artifact(path, blob, self._blobs.size(blob), now_us())
+        with self._db.write() as tx:
+            if obstacle := store.file_among(tx, ancestors(path)):
+                raise BadPath(f"Invalid path: {obstacle} is a file and no folder.", field="path")
+            if store.is_folder(tx, path=path):
+                raise BadPath(f"Invalid path: {path} is a folder.", field="path")
+            store.put(tx, artifact)
+        return artifact
+
+    def get(self, who: Principal, path: str) -> Artifact:
+        """Return what is known of a file; raises BadPath and ArtifactNotFound."""
+        self.govern.permit(who, "read", "artifacts")
+        check_path(path)
+        with self._db.read() as tx:
+            artifact = store.get(tx, path=path)
+        if artifact is None:
+            raise ArtifactNotFound(f"There is no artifact {path[:200]}.")
+        return artifact
+
+    def open(self, who: Principal, path: str) -> BinaryIO:
+        """Open a file for reading; raises BadPath and ArtifactNotFound."""
+        self.govern.permit(who, "read", "artifacts")
+        return self._blobs.open(self.get(who, path).blob)
+
+    def local(self, who: Principal, path: str) -> tuple[Artifact, Path | None]:
+        """Return a file and, where the blob store has one, a read-only local copy of it; raises ArtifactNotFound."""
+        self.govern.permit(who, "read", "artifacts")
+        artifact = self.get(who, path)
+        return artifact, self._blobs.path(artifact.blob)
+
+    def list(self, who: Principal, path: str = "") -> list[Entry]:
+        """Return what is directly in a folder, by name; nothing where there is no such folder. Raises BadPath."""
+        self.govern.permit(who, "read", "artifacts")
+        check_path(path, root=True)
+        with self._db.read() as tx:
+            return store.entries(tx, folder=path)
+
+    def delete(self, who: Principal, path: str) -> int:
+        """Remove a file, or a folder with all that is in it; return how many files went. Raises BadPath."""
+        self.govern.permit(who, "write", "artifacts")
+        check_path(path)
+        with self._db.write() as tx:
+            count = store.delete(tx, path=path)
+            if count:
+                subject = refs.make("experiment", path.partition("/")[0])
+                detail = {"path": path, "files": count}
+                self.govern.audit(tx, who, "tracking.artifact.delete", subject, detail=detail)
+        return count
+
+    def size(self, who: Principal, prefix: str) -> int:
+        """Return the bytes of all files in a folder; raises BadPath."""
+        self.govern.permit(who, "read", "artifacts")
+        check_path(prefix)
+        with self._db.read() as tx:
+            return sum(artifact.size_bytes for artifact in store.below(tx, folder=prefix))
+
+    def below(self, who: Principal, prefix: str) -> "list[Artifact]":
+        """Return every file in a folder and the folders in it; raises BadPath."""
+        self.govern.permit(who, "read", "artifacts")
+        check_path(prefix)
+        with self._db.read() as tx:
+            return store.below(tx, folder=prefix)
+
+    def materialize(self, who: Principal, prefix: str, folder: Path) -> Path:
+        """Write a folder's files below a local folder and return that; raises BadPath and ArtifactNotFound.
+
+        Local blobs are linked where the file system can, so that nothing is copied; they are read-only.
+        """
+        self.govern.permit(who, "read", "artifacts")
+        files = self.below(who, prefix)
+        if not files:
+            raise ArtifactNotFound(f"There are no artifacts in {prefix[:200]}.")
+        for artifact in files:
+            target = folder / artifact.path.removeprefix(f"{prefix}/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._write(artifact.blob, target)
+        return folder
+
+    def _write(self, blob: str, target: Path) -> None:
+        target.unlink(missing_ok=True)
+        local = self._blobs.path(blob)
+        if local is not None:
+            try:
+                os.link(local, target)
+            except OSError:  # another file system, or one without links
+                pass
+            else:
+                return
+        with self._blobs.open(blob) as source, target.open("wb") as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)

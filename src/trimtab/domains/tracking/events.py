@@ -1,0 +1,25 @@
+"""Facts that tracking announces."""
+
+from trimtab.kernel.events import Event
+
+
+class RunStarted(Event, frozen=True, tag="tracking.run_started"):
+    run_id: str
+    experiment_id: str
+    name: str
+
+
+class RunFinished(Event, frozen=True, tag="tracking.run_finished"):
+    """The run ended; the status is FINISHED, FAILED or KILLED."""
+
+    run_id: str
+    experiment_id: str
+    status: str
+
+
+class ModelLogged(Event, frozen=True, tag="tracking.model_logged"):
+    """All files of a logged model are there."""
+
+    model_id: str
+    name: str
+    run_id: str | None

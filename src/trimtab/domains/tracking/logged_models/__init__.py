@@ -1,0 +1,1 @@
+"""Logged models: what runs trained and saved, before anyone registers it."""

@@ -1,0 +1,1 @@
+"""Metrics: the points of every curve, and the latest value of each."""

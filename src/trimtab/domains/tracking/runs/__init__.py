@@ -1,0 +1,1 @@
+"""Runs: one training each, with what went in and what came out."""

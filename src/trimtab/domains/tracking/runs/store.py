@@ -1,0 +1,189 @@
+"""The tables of runs: parameters, tags, data sets and models beside them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from trimtab.domains.tracking.experiments.model import State
+from trimtab.domains.tracking.keys import listed
+from trimtab.domains.tracking.metrics import store as metrics_store
+from trimtab.domains.tracking.runs.model import (
+    CONTEXT_TAG,
+    Dataset,
+    DatasetInput,
+    ModelOutput,
+    Run,
+    RunHead,
+    Status,
+)
+from trimtab.infra.db import Tx, load
+
+Q = load(__package__ or "")
+
+_MOST_AT_ONCE = 1000
+
+
+def insert(
+    tx: Tx,
+    *,
+    run_id: str,
+    experiment_no: int,
+    name: str,
+    started_us: int,
+    owner: str,
+    artifact_uri: str,
+) -> RunHead:
+    row = tx.one(
+        Q.insert_run,
+        id=run_id,
+        experiment_no=experiment_no,
+        name=name,
+        status="RUNNING",
+        started_us=started_us,
+        owner=owner,
+        artifact_uri=artifact_uri,
+    )
+    assert row is not None
+    return RunHead(
+        no=row[0],
+        id=run_id,
+        experiment_id=str(experiment_no),
+        name=name,
+        status="RUNNING",
+        started_us=started_us,
+        ended_us=None,
+        owner=owner,
+        state="active",
+        artifact_uri=artifact_uri,
+    )
+
+
+def head(tx: Tx, *, run_id: str) -> RunHead | None:
+    row = tx.one(Q.head, id=run_id)
+    return _head(row) if row else None
+
+
+def load_runs(tx: Tx, run_nos: Sequence[int]) -> list[Run]:
+    """Return runs with everything that was logged to them, in the order of the numbers."""
+    runs: list[Run] = []
+    for start in range(0, len(run_nos), _MOST_AT_ONCE):
+        runs += _load(tx, run_nos[start : start + _MOST_AT_ONCE])
+    return runs
+
+
+def _load(tx: Tx, run_nos: Sequence[int]) -> list[Run]:
+    wanted = listed(tx, run_nos)
+    heads = {row[0]: _head(row) for row in tx.all(Q.heads, runs=wanted)}
+    latest = metrics_store.latest(tx, run_nos)
+    params: dict[int, dict[str, str]] = {no: {} for no in run_nos}
+    tags: dict[int, dict[str, str]] = {no: {} for no in run_nos}
+    for no, key, value in tx.all(Q.params, runs=wanted):
+        params[no][key] = value
+    for no, key, value in tx.all(Q.tags, runs=wanted):
+        tags[no][key] = value
+    datasets: dict[int, list[DatasetInput]] = {no: [] for no in run_nos}
+    for no, *columns, its_tags in tx.all(Q.inputs, runs=wanted):
+        datasets[no].append(DatasetInput(Dataset(*columns), msgspec.json.decode(its_tags)))
+    went_in: dict[int, list[str]] = {no: [] for no in run_nos}
+    came_out: dict[int, list[ModelOutput]] = {no: [] for no in run_nos}
+    for no, role, model_id, step in tx.all(Q.models, runs=wanted):
+        if role == "input":
+            went_in[no].append(model_id)
+        else:
+            came_out[no].append(ModelOutput(model_id, step))
+    return [
+        Run(heads[no], latest[no], params[no], tags[no], datasets[no], went_in[no], came_out[no])
+        for no in run_nos
+        if no in heads
+    ]
+
+
+def search(
+    tx: Tx,
+    *,
+    columns: Sequence[str],
+    joins: str,
+    where: str,
+    order: str,
+    limit: int,
+    params: Mapping[str, Any],
+) -> list[tuple[Any, ...]]:
+    """Return (number, *sort values) of the runs that conditions match."""
+    query = Q.search.with_(
+        columns="".join(f", {one}" for one in columns), joins=joins, where=where, order=order
+    )
+    return tx.all(query, limit=limit, **params)
+
+
+def update(tx: Tx, *, run_no: int, name: str, status: Status, ended_us: int | None) -> None:
+    tx.run(Q.update_run, no=run_no, name=name, status=status, ended_us=ended_us)
+
+
+def set_state(tx: Tx, *, run_no: int, state: State, now_us: int) -> None:
+    tx.run(Q.set_state, no=run_no, state=state, deleted_us=now_us if state == "deleted" else None)
+
+
+def set_state_of_all(tx: Tx, *, experiment_no: int, state: State, now_us: int) -> None:
+    deleted_us = now_us if state == "deleted" else None
+    tx.run(Q.set_state_of_all, experiment_no=experiment_no, state=state, deleted_us=deleted_us)
+
+
+def add_params(tx: Tx, run_no: int, params: Mapping[str, str], numbers: Mapping[str, int]) -> dict[str, str]:
+    """Add the parameters that are not there yet and return those that are, as they stand now."""
+    by_number = {numbers[key]: key for key in params}
+    rows = [{"run_no": run_no, "key_no": no, "value": params[by_number[no]]} for no in sorted(by_number)]
+    tx.many(Q.insert_param, rows)
+    stored = tx.all(Q.params_among, run_no=run_no, keys=listed(tx, list(by_number)))
+    return {by_number[number]: value for number, value in stored}
+
+
+def put_tags(tx: Tx, run_no: int, tags: Mapping[str, str], numbers: Mapping[str, int]) -> None:
+    by_number = {numbers[key]: value for key, value in tags.items()}
+    rows = [{"run_no": run_no, "key_no": no, "value": by_number[no]} for no in sorted(by_number)]
+    tx.many(Q.put_tag, rows)
+
+
+def delete_tag(tx: Tx, *, run_no: int, key_no: int) -> bool:
+    return tx.run(Q.delete_tag, run_no=run_no, key_no=key_no) == 1
+
+
+def tag(tx: Tx, *, run_no: int, key_no: int) -> str | None:
+    row = tx.one(Q.tag, run_no=run_no, key_no=key_no)
+    return row[0] if row else None
+
+
+def add_inputs(tx: Tx, *, run_no: int, experiment_no: int, inputs: Sequence[DatasetInput]) -> None:
+    """Add data sets that the experiment does not know yet, and what the run used; known inputs stay as they are."""
+    for one in sorted(inputs, key=lambda one: (one.dataset.name, one.dataset.digest)):
+        tx.run(Q.insert_dataset, experiment_no=experiment_no, **msgspec.structs.asdict(one.dataset))
+        tx.run(
+            Q.insert_input,
+            run_no=run_no,
+            experiment_no=experiment_no,
+            name=one.dataset.name,
+            digest=one.dataset.digest,
+            context=one.tags.get(CONTEXT_TAG),
+            tags=msgspec.json.encode(one.tags).decode(),
+        )
+
+
+def dataset_summaries(
+    tx: Tx, experiment_nos: Sequence[int], *, limit: int
+) -> list[tuple[int, str, str, str | None]]:
+    """Return (experiment, name, digest, context) of the data sets that runs of experiments used."""
+    rows = tx.all(Q.dataset_summaries, experiments=listed(tx, experiment_nos), limit=limit)
+    return [(number, name, digest, context) for number, name, digest, context in rows]
+
+
+def put_models(
+    tx: Tx, *, run_no: int, role: Literal["input", "output"], models: Sequence[ModelOutput]
+) -> None:
+    steps = {one.model_id: one.step for one in models}
+    rows = [{"run_no": run_no, "role": role, "model_id": key, "step": steps[key]} for key in sorted(steps)]
+    tx.many(Q.put_model, rows)
+
+
+def _head(row: tuple[Any, ...]) -> RunHead:
+    number, run_id, experiment_no, *rest = row
+    return RunHead(number, run_id, str(experiment_no), *rest)

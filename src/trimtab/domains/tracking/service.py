@@ -1,0 +1,27 @@
+"""The one face of tracking: a service for each noun, over one database."""
+
+from trimtab.domains.govern import GovernService
+from trimtab.domains.lineage import LineageService
+from trimtab.domains.tracking.artifacts.service import ArtifactService
+from trimtab.domains.tracking.experiments.service import ExperimentService
+from trimtab.domains.tracking.keys import Keys
+from trimtab.domains.tracking.logged_models.service import LoggedModelService
+from trimtab.domains.tracking.metrics.service import MetricService
+from trimtab.domains.tracking.runs.service import RunService
+from trimtab.infra.blobs import Blobs
+from trimtab.infra.bus import Bus
+from trimtab.infra.db import Database
+
+
+class TrackingService:
+    """What was trained, how it went and what came of it."""
+
+    def __init__(
+        self, db: Database, bus: Bus, blobs: Blobs, govern: GovernService, lineage: LineageService
+    ) -> None:
+        keys = Keys()
+        self.experiments = ExperimentService(db, govern)
+        self.runs = RunService(db, bus, govern, lineage, keys=keys)
+        self.metrics = MetricService(db, govern, keys=keys)
+        self.artifacts = ArtifactService(db, blobs, govern)
+        self.logged_models = LoggedModelService(db, bus, govern, lineage)

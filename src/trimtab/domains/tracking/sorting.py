@@ -1,0 +1,51 @@
+"""Orders searches and continues them by keyset: the cursor holds the sort key of the last row of a page."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from trimtab.infra.db import Where
+from trimtab.kernel.errors import Invalid
+from trimtab.kernel.pages import decode_cursor, encode_cursor
+
+
+class Term(msgspec.Struct, frozen=True):
+    """One expression to sort by, which is never null, and its direction."""
+
+    sql: str
+    kind: type[int] | type[float] | type[str]
+    ascending: bool = True
+
+
+def order_sql(terms: Sequence[Term]) -> str:
+    """Return what follows ORDER BY."""
+    return ", ".join(f"{term.sql} {'asc' if term.ascending else 'desc'}" for term in terms)
+
+
+def continue_after(where: Where, terms: Sequence[Term], cursor: str, *, search: str) -> None:
+    """Narrow a search to the rows that follow the cursor's; raises Invalid for the cursor of another search."""
+    mark, *values = decode_cursor(cursor, len(terms) + 1)
+    if mark != _mark(search):
+        raise Invalid("The page token belongs to another search.", field="page_token")
+    alternatives: list[str] = []
+    params: dict[str, Any] = {}
+    for index, (term, value) in enumerate(zip(terms, values, strict=True)):
+        if not isinstance(value, int | float if term.kind is float else term.kind):
+            raise Invalid("The page token is not one that this server issued.", field="page_token")
+        params[f"after_{index}"] = value
+        equal = [f"{earlier.sql} = :after_{place}" for place, earlier in enumerate(terms[:index])]
+        alternatives.append(
+            " and ".join([*equal, f"{term.sql} {'>' if term.ascending else '<'} :after_{index}"])
+        )
+    where.add(" or ".join(f"({one})" for one in alternatives), **params)
+
+
+def cursor_of(values: Sequence[Any], *, search: str) -> str:
+    """Return the cursor that continues a search after the row with these sort values."""
+    return encode_cursor((_mark(search), *values))
+
+
+def _mark(search: str) -> str:
+    return hashlib.blake2b(search.encode(), digest_size=6).hexdigest()
