@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from trimtab.domains.monitor.events import MonitorAlarmed
+from trimtab.domains.monitor.events import MonitorAlarmed, WindowsClosed
 from trimtab.domains.monitor.model import Losses, Monitor, Window
 from trimtab.kernel.time import iso
 from trimtab.science import plain
@@ -35,17 +35,19 @@ def fresh_losses(monitor: Monitor) -> dict[str, Any] | None:
 
 def advance(
     monitor: Monitor, windows: list[Window], steps: list[Losses]
-) -> tuple[Monitor, list[MonitorAlarmed]]:
+) -> tuple[Monitor, list[MonitorAlarmed | WindowsClosed]]:
     """Close what the watermarks passed, oldest first; return the monitor after it and the alarms that sounded.
 
     A window closes when rows of a later one have been seen; the windows and steps are changed in place.
     """
-    events: list[MonitorAlarmed] = []
+    events: list[MonitorAlarmed | WindowsClosed] = []
+    closed = 0
     reference = plain.load(sketch.Reference, monitor.sketch) if monitor.sketch else None
     for one in windows:
         if one.closed or one.end_us > monitor.watermark_us:
             continue
         one.closed = True
+        closed += 1
         if reference is not None and one.counted:
             monitor = _drift(monitor, reference, one, events)
     for step in steps:
@@ -54,11 +56,20 @@ def advance(
         step.used = True
         if step.rows and monitor.loss_state is not None:
             monitor = _losses(monitor, step, events)
+    if closed:
+        events.append(
+            WindowsClosed(
+                monitor=monitor.name,
+                endpoint=monitor.endpoint,
+                windows=closed,
+                watermark_us=monitor.watermark_us,
+            )
+        )
     return monitor, events
 
 
 def _drift(
-    monitor: Monitor, reference: sketch.Reference, one: Window, events: list[MonitorAlarmed]
+    monitor: Monitor, reference: sketch.Reference, one: Window, events: list[MonitorAlarmed | WindowsClosed]
 ) -> Monitor:
     counted = sketch.Window(one.counted, {name: tuple(cells) for name, cells in one.counts.items()})
     policy = monitor.policy
@@ -116,7 +127,7 @@ def _drift(
     return monitor
 
 
-def _losses(monitor: Monitor, step: Losses, events: list[MonitorAlarmed]) -> Monitor:
+def _losses(monitor: Monitor, step: Losses, events: list[MonitorAlarmed | WindowsClosed]) -> Monitor:
     assert monitor.loss_state is not None, "checked by the caller"
     before = plain.load(change.ChangeDetector, monitor.loss_state)
     after = change.update_mass(before, step.mass, LOSS_GRID)

@@ -18,6 +18,15 @@ class MonitorAlarmed(Event, tag="monitor.alarmed"):
     evidence: dict[str, Any]
 
 
+class WindowsClosed(Event, tag="monitor.windows_closed"):
+    """Some windows of event time are complete; ``watermark_us`` is the newest event time seen."""
+
+    monitor: str
+    endpoint: str
+    windows: int
+    watermark_us: int
+
+
 class ReferenceReady(Event, tag="monitor.reference_ready"):
     """A monitor has a new reference and its alarms begin anew."""
 

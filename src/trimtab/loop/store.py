@@ -1,0 +1,57 @@
+"""The loop's tables: policies, episodes, and the steps of the timeline."""
+
+from typing import Any
+
+import msgspec
+
+from trimtab.infra.db import Tx, Where, load
+from trimtab.loop.model import Episode, LoopPolicy, Step
+
+Q = load(__package__ or "")
+
+
+def put_policy(tx: Tx, policy: LoopPolicy, *, updated_us: int, updated_by: str) -> None:
+    text = msgspec.json.encode(policy).decode()
+    tx.run(Q.put_policy, endpoint=policy.endpoint, policy=text, updated_us=updated_us, updated_by=updated_by)
+
+
+def policies(tx: Tx, *, endpoint: str | None = None) -> list[LoopPolicy]:
+    where = Where().equals(endpoint=endpoint)
+    rows = tx.all(Q.policies.with_(where=where.sql), **where.params)
+    return [msgspec.json.decode(row[0], type=LoopPolicy) for row in rows]
+
+
+def delete_policy(tx: Tx, *, endpoint: str) -> bool:
+    return tx.run(Q.delete_policy, endpoint=endpoint) == 1
+
+
+def put_episode(tx: Tx, episode: Episode) -> None:
+    columns = msgspec.structs.asdict(episode)
+    columns["baseline"] = msgspec.json.encode(episode.baseline).decode()
+    tx.run(Q.put_episode, **columns)
+
+
+def episodes(tx: Tx, *, where: Where, limit: int) -> list[Episode]:
+    found: list[Episode] = []
+    for row in tx.all(Q.episodes.with_(where=where.sql), limit=limit, **where.params):
+        columns = dict(zip(Episode.__struct_fields__, row, strict=True))
+        columns["baseline"] = msgspec.json.decode(columns["baseline"])
+        found.append(Episode(**columns))
+    return found
+
+
+def insert_step(tx: Tx, step: Step) -> bool:
+    """Add a step unless it is there already; return whether it is new."""
+    tx.lock("loop.steps")
+    columns: dict[str, Any] = msgspec.structs.asdict(step)
+    columns["data"] = msgspec.json.encode(step.data).decode()
+    return tx.run(Q.insert_step, **columns) == 1
+
+
+def steps(tx: Tx, *, where: Where, limit: int) -> list[tuple[int, Step]]:
+    found: list[tuple[int, Step]] = []
+    for row in tx.all(Q.steps.with_(where=where.sql), limit=limit, **where.params):
+        columns = dict(zip(Step.__struct_fields__, row[:-1], strict=True))
+        columns["data"] = msgspec.json.decode(columns["data"])
+        found.append((row[-1], Step(**columns)))
+    return found
