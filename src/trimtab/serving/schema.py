@@ -67,6 +67,7 @@ class Schema:
                     for at, (field, kind) in enumerate(zip(self.fields, values, strict=True))
                 ],
                 rename=rename,
+                kw_only=True,
                 gc=False,
             )
             self.row_types = (row, tuple.__class_getitem__(tuple(values)))

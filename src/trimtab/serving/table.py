@@ -3,6 +3,7 @@
 import asyncio
 import zlib
 from bisect import bisect_right
+from hashlib import blake2b
 from pathlib import Path
 
 from trimtab.kernel.errors import did_you_mean
@@ -85,7 +86,9 @@ class LiveEndpoint:
 
     def shadowed_by(self, prediction_id: str) -> list[LiveVersion]:
         """Return the shadows that get a copy of a prediction."""
-        point = zlib.crc32(prediction_id.encode(), 1) / 2**32 * 100
+        # Not a CRC of anything: two CRCs of one id always differ by the same bits, so that copies would follow the split.
+        digest = blake2b(prediction_id.encode(), digest_size=4).digest()
+        point = int.from_bytes(digest) / 2**32 * 100
         return [version for version in self.shadows if point < version.route.weight]
 
     def version(self, version: str) -> LiveVersion:

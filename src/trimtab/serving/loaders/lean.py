@@ -1,4 +1,4 @@
-"""Imports of heavy libraries without the parts that a replica never uses: half the start-up time, 75 MB less."""
+"""Imports of heavy libraries without the parts that a replica never uses: a fifth of the time, a third of the memory."""
 
 import sys
 from collections.abc import Generator
@@ -7,20 +7,20 @@ from typing import Any
 
 
 @contextmanager
-def without_pandas() -> Generator[None]:
-    """Let modules that import pandas only if it is there do without it.
+def without(*names: str) -> Generator[None]:
+    """Let modules that import these packages only if they are there do without them.
 
-    scikit-learn does so on import, and looks for pandas again whenever it is given a table: it can still come later.
+    Packages that have been imported already stay. The others can still be imported after the block.
     """
-    if "pandas" in sys.modules:
-        yield
-        return
     modules: dict[str, Any] = sys.modules
-    modules["pandas"] = None
+    hidden = [name for name in names if name not in modules]
+    for name in hidden:
+        modules[name] = None
     try:
         yield
     finally:
-        del modules["pandas"]
+        for name in hidden:
+            del modules[name]
 
 
 def import_skops() -> Any:

@@ -1,12 +1,14 @@
 """LightGBM models: boosters in LightGBM's own text format, and its scikit-learn classes in skops files."""
 
-import lightgbm
+from typing import Any
+
 import numpy as np
 
 from trimtab.serving.batch import Output
 from trimtab.serving.errors import ModelNotLoaded
 from trimtab.serving.frames import PROBABILITIES
 from trimtab.serving.loaders import Model, Rows
+from trimtab.serving.loaders.lean import without
 from trimtab.serving.loaders.mlmodel import ModelFolder
 from trimtab.serving.loaders.tables import frame, matrix, output
 from trimtab.serving.routes import NUMERIC
@@ -17,10 +19,10 @@ class LightgbmModel:
 
     flavor = "lightgbm"
     row_wise = True
-    input_errors: tuple[type[Exception], ...] = (ValueError, TypeError, lightgbm.basic.LightGBMError)
 
-    def __init__(self, booster: lightgbm.Booster, folder: ModelFolder) -> None:
+    def __init__(self, booster: Any, folder: ModelFolder, input_errors: tuple[type[Exception], ...]) -> None:
         self._booster = booster
+        self.input_errors = input_errors
         self._signature = folder.signature
         self._predict = folder.predict
         known = tuple(booster.feature_name())
@@ -69,7 +71,16 @@ def load(folder: ModelFolder, *, allow_pickle: bool) -> Model:
 
         with path.open("rb") as file:
             return prepare(cloudpickle.load(file), folder)
+    with without("sklearn", "matplotlib", *(() if _needs_frames(folder) else ("pandas", "pyarrow"))):
+        import lightgbm
     try:
-        return LightgbmModel(lightgbm.Booster(model_file=path), folder)
+        booster = lightgbm.Booster(model_file=path)
     except lightgbm.basic.LightGBMError as error:
         raise ModelNotLoaded(f"LightGBM cannot read {path.name}: {error}") from None
+    return LightgbmModel(booster, folder, (ValueError, TypeError, lightgbm.basic.LightGBMError))
+
+
+def _needs_frames(folder: ModelFolder) -> bool:
+    return folder.signature is not None and any(
+        field.type not in NUMERIC for field in folder.signature.inputs
+    )

@@ -14,7 +14,7 @@ from trimtab.serving.batch import Output
 from trimtab.serving.errors import ModelNotLoaded
 from trimtab.serving.frames import PROBABILITIES
 from trimtab.serving.loaders import Rows
-from trimtab.serving.loaders.lean import without_pandas
+from trimtab.serving.loaders.lean import without
 from trimtab.serving.loaders.mlmodel import ModelFolder
 from trimtab.serving.loaders.tables import column, frame, matrix, missing, output
 from trimtab.serving.loaders.trusted import load_skops
@@ -112,7 +112,7 @@ class SklearnModel:
 def load(folder: ModelFolder, *, allow_pickle: bool) -> SklearnModel:
     """Load from skops, or from a pickle where that is allowed."""
     if folder.signature is None or all(field.type in NUMERIC for field in folder.signature.inputs):
-        with without_pandas():
+        with without("pandas"):
             import_module("sklearn")
     entry = folder.flavors["sklearn"]
     path = folder.file("sklearn", "pickled_model", "model_data")

@@ -4,15 +4,18 @@ import json
 from typing import Any
 
 import numpy as np
-import xgboost
 
 from trimtab.serving.batch import Output
 from trimtab.serving.errors import ModelNotLoaded
 from trimtab.serving.frames import PROBABILITIES
 from trimtab.serving.loaders import Rows
+from trimtab.serving.loaders.lean import without
 from trimtab.serving.loaders.mlmodel import ModelFolder
 from trimtab.serving.loaders.tables import frame, matrix, output
 from trimtab.serving.routes import NUMERIC
+
+with without("pandas", "pyarrow", "sklearn"):
+    import xgboost
 
 
 class XgboostModel:

@@ -94,7 +94,7 @@ def _typed(schema: Schema, inputs: list[_Input]) -> dict[str, list[Any]] | None:
         takes = schema.compiled["v2"] = {
             field.name: _TAKES[field.type] for field in schema.fields if schema.typed
         }
-    if len(inputs) != len(takes):
+    if not takes or len(inputs) != len(takes):
         return None
     shape = inputs[0].shape
     if len(shape) != 1 or shape[0] < 1:
@@ -116,7 +116,7 @@ def _columns(schema: Schema, inputs: list[_Input], *, finite: bool) -> tuple[dic
         raise Invalid("the request has no inputs", field="inputs")
     for given in inputs:
         if given.datatype not in _DATATYPES:
-            hint = did_you_mean(given.datatype, _DATATYPES)
+            hint = did_you_mean(given.datatype, sorted(_DATATYPES))
             raise Invalid(
                 f"input {given.name!r} has the unknown datatype {given.datatype!r}.{hint}", field=given.name
             )
