@@ -4,13 +4,22 @@ import ipaddress
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from trimtab.domains.alerts import AlertService
 from trimtab.domains.alerts import jobs as alerts_jobs
+from trimtab.domains.deploy import DeployService
+from trimtab.domains.deploy.plane import Plane
+from trimtab.domains.deploy.targets.process import ProcessTarget
 from trimtab.domains.govern import GovernService
 from trimtab.domains.lineage import LineageService
+from trimtab.domains.pipelines import PipelineService
+from trimtab.domains.pipelines import jobs as pipelines_jobs
+from trimtab.domains.pipelines.execution import Place
+from trimtab.domains.registry import RegistryService
+from trimtab.domains.registry import jobs as registry_jobs
 from trimtab.domains.tracking import TrackingService
-from trimtab.infra import blobs, db
+from trimtab.infra import blobs, db, executors
 from trimtab.infra.blobs import Blobs
 from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database
@@ -21,6 +30,7 @@ from trimtab.infra.jobs.runner import Runner, release_dead_owners
 from trimtab.kernel.errors import TrimtabError
 from trimtab.settings import Settings
 
+STEP_PROCESS = "trimtab.domains.pipelines.step_process"
 log = logging.getLogger(__name__)
 
 MIGRATED = (
@@ -31,6 +41,8 @@ MIGRATED = (
     "trimtab.domains.alerts",
     "trimtab.domains.tracking",
     "trimtab.domains.registry",
+    "trimtab.domains.pipelines",
+    "trimtab.domains.deploy",
 )
 
 
@@ -49,18 +61,66 @@ class App:
             database, self.bus, self.jobs, self.govern, public_url=public_url(settings)
         )
         self.tracking = TrackingService(database, self.bus, blob_store, self.govern, self.lineage)
+        self.registry = RegistryService(
+            database,
+            self.bus,
+            blob_store,
+            govern=self.govern,
+            lineage=self.lineage,
+            tracking=self.tracking,
+        )
+        registry_jobs.register(self.bus, self.registry)
         alerts_jobs.register(self.jobs, self.alerts, retention_days=settings.retention_days)
+        self.pipelines = PipelineService(database, self.bus, self.jobs, self.govern, self.lineage, blob_store)
+        pipelines_jobs.register(
+            self.jobs, self.pipelines, place=self.place, retention_days=settings.retention_days
+        )
 
+        self.deploy = DeployService(
+            database, self.bus, govern=self.govern, lineage=self.lineage, registry=self.registry
+        )
+        self.plane: Plane | None = None
         self._background: Background | None = None
 
+    def place(self) -> Place:
+        """Return where this process carries out pipeline runs."""
+        settings = self.settings
+        host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "localhost") else settings.host  # noqa: S104
+        return Place(
+            executor=executors.connect(settings.executor, preload=[STEP_PROCESS]),
+            folder=settings.home_path / "runs",
+            blobs_url=settings.blobs_url,
+            server_url=f"http://[{host}]:{settings.port}"
+            if ":" in host
+            else f"http://{host}:{settings.port}",
+            sign_in=needs_sign_in(settings),
+        )
+
+    @property
+    def serving_folder(self) -> Path:
+        """Where the data plane keeps its sockets, models and prediction log."""
+        return self.settings.home_path / "serving"
+
     def start(self, environment: Mapping[str, str]) -> None:
-        """Begin the background work of a server: deliveries, schedules, worker processes."""
+        """Begin the background work of a server: deliveries, schedules, worker processes, the data plane."""
+        self.plane = Plane(
+            self.deploy,
+            govern=self.govern,
+            registry=self.registry,
+            target=ProcessTarget(self.serving_folder),
+            folder=self.serving_folder,
+            host=self.settings.host,
+            port=self.settings.inference_port_number,
+        )
+        self.plane.start()
         self._background = Background(self, environment)
 
     def stop(self) -> None:
         """End the background work in order, then close the connections."""
         if self._background is not None:
             self._background.stop()
+        if self.plane is not None:
+            self.plane.stop()
         self.close()
 
     def close(self) -> None:
@@ -75,6 +135,7 @@ class Background:
         release_dead_owners(app.db)
         with app.db.write() as tx:
             alerts_jobs.schedule(app.jobs, tx)
+            pipelines_jobs.schedule(app.jobs, tx)
         self._app = app
         self._stopping = threading.Event()
         self._runner = Runner(app.db, app.jobs, queue="light", threads=app.settings.light_threads)
@@ -115,6 +176,12 @@ def public_url(settings: Settings) -> str:
     """Return the address under which people reach this server."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return settings.public_url or f"http://{host}:{settings.port}"
+
+
+def inference_url(settings: Settings) -> str:
+    """Return the address at which endpoints answer."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.inference_port_number}"
 
 
 def needs_sign_in(settings: Settings) -> bool:

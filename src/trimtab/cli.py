@@ -21,7 +21,10 @@ EXIT_CODES: dict[Kind, int] = {
     "bug": 70,
 }
 GROUPS: dict[str, tuple[str, str]] = {
+    "pipelines": ("trimtab.domains.pipelines.cli:pipelines", "Pipelines: run a file, follow, list, retry, schedule."),
     "alerts": ("trimtab.domains.alerts.cli:alerts", "Alerts: list, acknowledge, resolve; rules and channels."),
+    "endpoints": ("trimtab.domains.deploy.cli:endpoints", "Endpoints: deploy, traffic, rollback, logs."),
+    "monitors": ("trimtab.domains.monitor.cli:monitors", "Monitors: create, list, show."),
     "tokens": ("trimtab.domains.govern.cli:tokens", "Service tokens: create, list, revoke."),
     "audit": ("trimtab.domains.govern.cli:audit", "The audit trail: list, verify."),
 }

@@ -8,10 +8,13 @@ from starlette.routing import BaseRoute, Router
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp
 
-from trimtab.app import App
+from trimtab.app import App, inference_url
 from trimtab.domains.alerts import http as alerts_http
+from trimtab.domains.deploy import http as deploy_http
 from trimtab.domains.govern import http as govern_http
 from trimtab.domains.lineage import http as lineage_http
+from trimtab.domains.registry import http as registry_http
+from trimtab.domains.pipelines import http as pipelines_http
 from trimtab.infra.http import Route
 from trimtab.infra.http.edge import Edge
 from trimtab.infra.http.events import Follower, response
@@ -28,7 +31,10 @@ def native_routes(app: App) -> list[Route]:
     return [
         *govern_http.routes(app.govern),
         *lineage_http.routes(app.lineage),
+        *registry_http.routes(app.registry),
+        *pipelines_http.routes(app.pipelines),
         *alerts_http.routes(app.alerts),
+        *deploy_http.routes(app.deploy, lambda: app.plane, inference_url=inference_url(app.settings)),
     ]
 
 

@@ -101,7 +101,7 @@ class OverviewService:
         )
 
     def _training_stages(self, who: Principal) -> list[Stage]:
-        runs = self._pipelines.runs(who, limit=1).items
+        runs = self._pipelines.find_runs(who, limit=1).items
         features = Stage(
             "features", "empty", "No pipeline yet", "trimtab pipelines run FILE.py:NAME", "/pipelines"
         )

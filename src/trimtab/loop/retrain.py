@@ -178,7 +178,11 @@ class Retrain:
         trigger = {"kind": "alarm", "episode": episode.id, "event_us": episode.event_us}
         try:
             run = self._pipelines.submit(
-                WHO, pipeline=policy.pipeline, params=policy.params_at(episode.event_us), trigger=trigger
+                WHO,
+                pipeline=policy.pipeline,
+                params=policy.params_at(episode.event_us),
+                trigger=trigger,
+                idempotency_key=episode.id,
             )
         except TrimtabError as error:
             self._fail(episode, policy, str(error), cause_event=cause_event)

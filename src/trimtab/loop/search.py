@@ -69,7 +69,7 @@ class SearchService:
             yield dataset.name, refs.data(dataset.name)
         for monitor in self._monitors.monitors(who):
             yield monitor.name, refs.make("monitor", monitor.name)
-        for pipeline in self._pipelines.pipelines(who):
+        for pipeline, _, _ in self._pipelines.find_pipelines(who, limit=1000).items:
             yield pipeline.name, refs.make("pipeline", pipeline.name)
         for experiment in self._tracking.experiments.search(who, limit=1000).items:
             yield experiment.name, refs.make("experiment", experiment.id)

@@ -57,7 +57,7 @@ class LoopService:
             raise Invalid(
                 f"Endpoint {policy.endpoint} serves {endpoint.model}, not {policy.model}.", field="model"
             )
-        self._pipelines.get(who, policy.pipeline)
+        self._pipelines.get_pipeline(who, policy.pipeline)
         with self._db.write() as tx:
             store.put_policy(tx, policy, updated_us=now_us(), updated_by=who.id)
             detail = msgspec.to_builtins(policy)

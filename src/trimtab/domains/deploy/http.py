@@ -1,5 +1,6 @@
 """The HTTP face of deploy: endpoints, traffic, rollbacks, rollouts, logs."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -117,9 +118,13 @@ class LogLines(msgspec.Struct):
     lines: list[str]
 
 
-def routes(service: DeployService, plane: Plane | None, *, inference_url: str) -> list[Route]:
+def routes(service: DeployService, data_plane: Callable[[], Plane | None], *, inference_url: str) -> list[Route]:
+    def last_minute(endpoint: str, version: str | None = None) -> Traffic:
+        plane = data_plane()
+        return plane.last_minute(endpoint, version) if plane else Traffic()
+
     def view(endpoint: Endpoint) -> EndpointView:
-        total = plane.last_minute(endpoint.name) if plane else Traffic()
+        total = last_minute(endpoint.name)
         return EndpointView(
             name=endpoint.name,
             model=endpoint.model,
@@ -148,7 +153,7 @@ def routes(service: DeployService, plane: Plane | None, *, inference_url: str) -
             pid=one.pid,
             error=one.error,
             added_us=one.added_us,
-            last_minute=plane.last_minute(endpoint.name, one.version) if plane else Traffic(),
+            last_minute=last_minute(endpoint.name, one.version),
         )
 
     @route("GET", "/api/v1/endpoints", returns=Page[EndpointView], tags=["endpoints"])
@@ -206,6 +211,7 @@ def routes(service: DeployService, plane: Plane | None, *, inference_url: str) -
         endpoint = service.endpoint(request.who, request.path["name"])
         version = query.version or endpoint.champion or ""
         endpoint.find(version)
+        plane = data_plane()
         return LogLines(plane.log_tail(endpoint.name, version, min(query.lines, 1000)) if plane else [])
 
     @route("GET", "/api/v1/endpoints/{name}/rollouts", returns=Page[RolloutView], tags=["endpoints"])
