@@ -58,9 +58,10 @@ export const q = {
 
   monitors: () => pages<T.Monitor>("monitors", "/monitors"),
   monitor: (name: string) => one<T.Monitor>("monitors", `/monitors/${seg(name)}`),
-  windows: (name: string, params: Params = {}) => read<T.Page<T.MonitorWindow>>("monitors", `/monitors/${seg(name)}/windows`, { limit: 1000, ...params }),
+  windows: (name: string, params: Params = {}) => read<T.Page<T.MonitorWindow>>("monitors", `/monitors/${seg(name)}/windows`, params),
   feature: (name: string, feature: string, params: Params) => read<T.FeatureDetail>("monitors", `/monitors/${seg(name)}/features/${seg(feature)}`, params),
 
+  predictions: (endpoint: string) => read<T.Page<T.RecentPrediction>>("predictions", "/predictions", { endpoint, limit: 100 }),
   prediction: (id: string) => one<T.Prediction>("predictions", `/predictions/${seg(id)}`),
   alerts: (state: string) => pages<T.Alert>("alerts", "/alerts", { state }),
   alertRules: () => one<T.Page<T.AlertRule>>("alerts", "/alert-rules"),

@@ -29,6 +29,7 @@ const STATES: Record<string, { tone: Tone; text?: string; icon?: IconName }> = {
   stopped: { tone: "quiet", icon: "minus" },
   admin: { tone: "neutral", icon: "person" },
   running: { tone: "active" },
+  watching: { tone: "neutral", icon: "check" },
   queued: { tone: "waiting" },
   waiting: { tone: "waiting" },
   pending: { tone: "waiting" },

@@ -18,6 +18,7 @@ import { Time } from "../../ui/Time.tsx";
 import { usePart } from "../../ui/useUrl.ts";
 import "./endpoints.css";
 import { errorShare } from "./EndpointsPage.tsx";
+import { Predictions } from "./Predictions.tsx";
 import { RollbackDialog } from "./RollbackDialog.tsx";
 import { Rollouts, RunningRollout } from "./Rollouts.tsx";
 import { ServiceCharts } from "./ServiceCharts.tsx";
@@ -60,6 +61,7 @@ export function EndpointPage() {
               { id: "traffic", label: "Traffic", body: () => <div className="stack"><TrafficCard endpoint={data} /><RunningRollout endpoint={name} /><Figures endpoint={data} /><ServiceCharts name={name} /></div> },
               { id: "rollouts", label: "Rollouts", count: rollouts.data?.items.length ?? null, body: () => <Rollouts endpoint={name} /> },
               { id: "history", label: "History", body: () => <TrafficHistory endpoint={name} /> },
+              { id: "predictions", label: "Predictions", body: () => <Predictions endpoint={name} /> },
               { id: "try", label: "Try it", body: () => <TryIt endpoint={data} /> },
             ]} />
             {dialog === "traffic" && <TrafficDialog endpoint={data} onClose={() => setDialog(null)} />}

@@ -2,21 +2,35 @@
 import { useQuery } from "@tanstack/react-query";
 import { q } from "../../api/queries.ts";
 import type { JudgeResult, Rollout } from "../../api/types.ts";
-import { IntervalRows, type Evidence } from "../../charts/IntervalRows.tsx";
+import { IntervalRows, type Evidence, type Limit } from "../../charts/IntervalRows.tsx";
 import { count, number } from "../../format/number.ts";
 import { duration } from "../../format/time.ts";
-import { Badge, State } from "../../ui/Badge.tsx";
+import { Badge, State, type Tone } from "../../ui/Badge.tsx";
 import { Card } from "../../ui/Card.tsx";
 import { QueryView } from "../../ui/QueryView.tsx";
 import { Empty } from "../../ui/States.tsx";
 import { Elapsed, Time } from "../../ui/Time.tsx";
 
+const KINDS: Record<string, [name: string, unit: string, difference: boolean]> = {
+  errors: ["Error rate", "difference of rates", true],
+  latency: ["Latency, p95", "ratio of challenger to champion", false],
+  predictions: ["Predictions", "distance of the distributions", false],
+  "prediction-mean": ["Mean prediction", "shift of the mean rank", true],
+  quality: ["Quality", "difference of the mean loss", true],
+};
+const FINDING: Record<string, [text: string, tone: Tone, of: Evidence["tone"]]> = { harm: ["harm", "alarm", "bad"], safe: ["safe", "active", "good"], open: ["open", "waiting", "open"] };
+
 function evidence(result: JudgeResult): Evidence {
-  const tone = result.verdict === "worse" ? "bad" : result.verdict === "better" ? "good" : "open";
+  const [name, unit, difference] = KINDS[result.name] ?? [result.name, "", false];
+  const [text, tone, of] = FINDING[result.verdict] ?? [result.verdict, "waiting", "open"];
+  const limits: Limit[] = [
+    ...(typeof result.harm === "number" ? [{ value: result.harm, label: `harm above ${number(result.harm)}`, harm: true }] : []),
+    ...(typeof result.margin === "number" ? [{ value: result.margin, label: `safe below ${number(result.margin)}` }] : []),
+  ];
   return {
-    key: result.name, name: result.name, value: result.value, low: result.low, high: result.high, threshold: 0, thresholdLabel: "no difference", tone,
-    detail: `${count(result.n_champion)} champion, ${count(result.n_challenger)} challenger`,
-    verdict: <Badge tone={tone === "bad" ? "alarm" : tone === "good" ? "active" : "waiting"} title={result.e_value === null ? "" : `e-value ${number(result.e_value)}: how much more likely the data are if there is a difference`}>{result.verdict}</Badge>,
+    key: result.name, name, value: result.value, low: result.low, high: result.high, limits, tone: of, difference,
+    detail: <>{unit}{unit && ", "}{count(result.n_champion)} against {count(result.n_challenger)} rows</>,
+    verdict: <Badge tone={tone} title={result.e_value === null ? "" : `e-value ${number(result.e_value)} of ${number(result.e_needed)} needed to call it harm`}>{text}</Badge>,
   };
 }
 
@@ -46,8 +60,8 @@ function RolloutCard({ rollout }: { rollout: Rollout }) {
       <Steps rollout={rollout} />
       {rollout.judge.length > 0 && (
         <>
-          <p className="ro-note small faint">Challenger minus champion. The intervals stay valid however often one looks.</p>
-          <IntervalRows label={`Evidence on v${rollout.challenger}`} rows={rollout.judge.map(evidence)} signedValues />
+          <p className="ro-note small faint">Challenger against champion. The intervals stay valid however often one looks.</p>
+          <IntervalRows label={`Evidence on v${rollout.challenger}`} rows={rollout.judge.map(evidence)} />
         </>
       )}
     </Card>

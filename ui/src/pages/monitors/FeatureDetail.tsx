@@ -9,14 +9,15 @@ import { dayClock } from "../../format/time.ts";
 import { Facts } from "../../ui/Facts.tsx";
 import { QueryView } from "../../ui/QueryView.tsx";
 import { Skeleton } from "../../ui/States.tsx";
+import { cells } from "./cells.ts";
 import "./monitors.css";
 
 export function FeatureDetail({ monitor, feature, window }: { monitor: string; feature: string; window: MonitorWindow }) {
-  const query = useQuery(q.feature(monitor, feature, { start_us: window.start_us, end_us: window.end_us }));
+  const query = useQuery(q.feature(monitor, feature, { from_us: window.start_us, to_us: window.end_us }));
   const drift = window.drift?.features[feature];
   const sheet = () => {
     const data = query.data;
-    return { head: ["from", "reference", "current"], rows: (data?.current ?? []).map((value, i) => [data?.edges[i] ?? "", data?.reference[i] ?? null, value]) };
+    return { head: ["cell", "reference", "current"], rows: data ? cells(data).map((cell, i) => [cell.name, data.reference[i] ?? null, data.current[i] ?? null]) : [] };
   };
   return (
     <Figure title={feature} note={dayClock(window.end_us)} name={`${monitor}-${feature}`} sheet={sheet}>
@@ -26,7 +27,7 @@ export function FeatureDetail({ monitor, feature, window }: { monitor: string; f
           <span className="series-key"><span className="series-swatch is-dashed detail-reference" aria-hidden />reference</span>
         </div>
         <QueryView query={query} skeleton={<Skeleton height={170} />}>
-          {(data) => <Histogram label={`${feature}: this window against the reference`} edges={data.edges} counts={data.current} reference={data.reference} height={180} />}
+          {(data) => <Histogram label={`${feature}: this window against the reference`} cells={cells(data)} counts={data.current} reference={data.reference} height={180} />}
         </QueryView>
         {drift && (
           <Facts items={[

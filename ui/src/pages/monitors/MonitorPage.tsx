@@ -1,7 +1,9 @@
 // One monitor: the last window in figures, performance over time, drift by feature and window, one distribution in detail.
 import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
 import { q } from "../../api/queries.ts";
 import type { Monitor, MonitorWindow } from "../../api/types.ts";
+import type { Marker } from "../../charts/markers.ts";
 import { count, number } from "../../format/number.ts";
 import { Card } from "../../ui/Card.tsx";
 import { Page } from "../../ui/Page.tsx";
@@ -12,9 +14,11 @@ import { Stat } from "../../ui/Stat.tsx";
 import { State } from "../../ui/Badge.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { usePart, useUrl } from "../../ui/useUrl.ts";
+import { DriftEvidence } from "./DriftEvidence.tsx";
 import { Drift } from "./Drift.tsx";
 import { Performance } from "./Performance.tsx";
 import { Policy } from "./Policy.tsx";
+import { isProvisional } from "./windows.ts";
 import { Volume } from "./Volume.tsx";
 
 const SPANS: [days: number, label: string][] = [[7, "7 d"], [30, "30 d"], [90, "90 d"], [0, "All"]];
@@ -29,7 +33,7 @@ function LastWindow({ windows }: { windows: MonitorWindow[] }) {
     <div className="stats">
       <Stat label="Last window ended" value={<Time us={last.end_us} />} note={`${count(last.rows)} rows`} />
       <Stat label="Features in drift" value={`${drifted.length} of ${Object.keys(last.drift?.features ?? {}).length}`} note={drifted.join(", ") || "none"} {...(drifted.length ? { tone: "alarm" as const } : {})} />
-      {metric && value && <Stat label={`${metric}${scored?.performance?.provisional ? ", provisional" : ""}`} value={number(value.value)} note={`${number(value.low)} to ${number(value.high)}, reference ${number(value.reference)}`} {...(scored?.performance?.alarm ? { tone: "alarm" as const } : {})} />}
+      {metric && value && <Stat label={`${metric}${scored && isProvisional(scored) ? ", provisional" : ""}`} value={number(value.value)} note={`${number(value.low)} to ${number(value.high)}, reference ${number(value.reference)}`} />}
       <Stat label="Labelled" value={`${last.rows ? Math.round((last.labelled / last.rows) * 100) : 0} %`} note={`${count(last.labelled)} of ${count(last.rows)} rows`} />
     </div>
   );
@@ -39,6 +43,8 @@ function Windows({ monitor }: { monitor: Monitor }) {
   const [search, setSearch] = useUrl();
   const days = SPANS.find(([each]) => String(each) === search["span"])?.[0] ?? 90;
   const query = useQuery(q.windows(monitor.name));
+  const timeline = useQuery(q.timeline({ subject: `monitor:${monitor.name}`, limit: 200 }));
+  const alarms = useMemo(() => (timeline.data?.items ?? []).filter((item) => item.kind === "alarm").map((item): Marker => ({ x: (item.event_us ?? item.at_us) / 1e6, label: item.title, kind: "alarm" })), [timeline.data]);
   return (
     <QueryView query={query} skeleton={<Skeleton height={320} />} empty={(data) => (data.items.length ? null : <Card><Empty title="No window has closed yet" code={`trimtab monitors show ${monitor.name}`}>A window closes when its time is over and enough rows have come. Until then there is nothing to compare.</Empty></Card>)}>
       {(data) => {
@@ -54,12 +60,13 @@ function Windows({ monitor }: { monitor: Monitor }) {
               </div>
               <span className="faint small">{count(windows.length)} windows, {count(windows.reduce((sum, window) => sum + window.rows, 0))} rows</span>
             </div>
-            <Performance windows={windows} name={monitor.name} />
+            <Performance windows={windows} name={monitor.name} alarms={alarms} />
             <Drift windows={windows} monitor={monitor} />
             <div className="grid-2">
+              <DriftEvidence windows={windows} name={monitor.name} alarms={alarms} />
               <Volume windows={windows} name={monitor.name} />
-              <Policy monitor={monitor} />
             </div>
+            <Policy monitor={monitor} />
           </>
         );
       }}
@@ -72,7 +79,7 @@ export function MonitorPage() {
   const query = useQuery(q.monitor(name));
   const monitor = query.data;
   return (
-    <Page title={name} crumbs={[{ label: "Monitors", href: "/monitors" }]} state={monitor && <State of={monitor.state} />}
+    <Page title={name} crumbs={[{ label: "Monitors", href: "/monitors" }]} state={monitor && <State of={monitor.state} />} meta={monitor?.problem && <span className="is-alarm-text">{monitor.problem}</span>}
       chips={monitor && <ChipChain refs={[{ ref: monitor.reference }, { ref: `endpoint:${monitor.endpoint}` }]} />}>
       <QueryView query={query}>{(data) => <Windows monitor={data} />}</QueryView>
     </Page>

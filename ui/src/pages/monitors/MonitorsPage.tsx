@@ -19,7 +19,7 @@ const COLUMNS: Column<Monitor>[] = [
   { key: "endpoint", head: "Endpoint", cell: (row) => <RefChip of={`endpoint:${row.endpoint}`} /> },
   { key: "reference", head: "Reference", cell: (row) => <RefChip of={row.reference} /> },
   { key: "features", head: "Features", num: true, cell: (row) => count(row.features.length), sort: (row) => row.features.length },
-  { key: "on", head: "On alarm", grow: true, cell: (row) => <span className="dim">{typeof row.policy["on_alarm"] === "string" ? row.policy["on_alarm"] : "alert"}</span> },
+  { key: "on", head: "Alarms on", grow: true, cell: (row) => <span className="dim">{Array.isArray(row.policy["alarm_on"]) ? row.policy["alarm_on"].join(", ") : ""}</span> },
 ];
 
 const CODE = `trimtab monitors create flights --endpoint flights --reference flights@1

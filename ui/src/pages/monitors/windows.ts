@@ -23,13 +23,18 @@ export function versionChanges(windows: MonitorWindow[]): { index: number; versi
   return changes;
 }
 
+const SETTLED_SHARE = 0.8;
+
+/** Whether so few labels are in that the metrics of a window may still move. */
+export const isProvisional = (window: MonitorWindow): boolean => window.provisional && window.labelled < SETTLED_SHARE * window.rows;
+
 export interface PerformanceLines { xs: number[]; series: Series[]; markers: Marker[]; reference: number | null }
 
-/** One metric over the windows' ends in seconds: settled values, then provisional ones dashed from the last settled value on. */
+/** One metric over the windows' ends in seconds: settled values, then provisional ones dashed from the last settled value on; version changes as markers. */
 export function performanceLines(windows: MonitorWindow[], metric: string): PerformanceLines {
   const at = windows.map((window) => window.end_us / 1e6);
   const band = (pick: "value" | "low" | "high") => windows.map((window) => window.performance?.metrics[metric]?.[pick] ?? null);
-  const provisional = windows.map((window) => window.performance?.provisional ?? false);
+  const provisional = windows.map(isProvisional);
   const settledOf = (column: (number | null)[]) => column.map((value, i) => (provisional[i] ? null : value));
   const openOf = (column: (number | null)[]) => column.map((value, i) => (provisional[i] || provisional[i + 1] ? value : null));
   const columns = [band("value"), band("low"), band("high")];
@@ -38,10 +43,7 @@ export function performanceLines(windows: MonitorWindow[], metric: string): Perf
     label, color: "--champion", values: spread[from] ?? [], low: spread[from + 1] ?? [], high: spread[from + 2] ?? [], width: 1.8, ...(dash.length ? { dash } : {}),
   });
   const reference = windows.map((window) => window.performance?.metrics[metric]?.reference ?? null).filter((value): value is number => value !== null).at(-1) ?? null;
-  const markers: Marker[] = [
-    ...versionChanges(windows).map(({ index, version }): Marker => ({ x: at[index] as number, label: `v${version}`, kind: "version" })),
-    ...windows.filter((window) => window.performance?.alarm).map((window): Marker => ({ x: window.end_us / 1e6, label: "alarm", kind: "alarm" })),
-  ];
+  const markers = versionChanges(windows).map(({ index, version }): Marker => ({ x: at[index] as number, label: `v${version}`, kind: "version" }));
   return { xs, series: [line(0, metric), ...(provisional.some(Boolean) ? [line(3, "provisional", [4, 4])] : [])], markers, reference };
 }
 
