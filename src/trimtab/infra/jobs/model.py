@@ -23,6 +23,10 @@ class Permanent(Exception):
     """Raised by a handler when trying again cannot help; the job goes to the dead letters at once."""
 
 
+class Interrupted(Exception):
+    """Raised by a handler that gives up because its process is asked to leave; the job goes on elsewhere at once."""
+
+
 class Job(msgspec.Struct, frozen=True):
     """A claimed piece of work as its handler sees it. ``attempt`` counts from 1."""
 

@@ -23,10 +23,18 @@ class LeaseLost(Exception):
 class JobContext:
     """What a running handler may say about its job."""
 
-    def __init__(self, db: Database, job: Job, owner: str) -> None:
+    def __init__(
+        self, db: Database, job: Job, owner: str, *, stopping: threading.Event | None = None
+    ) -> None:
         self._db = db
         self._job = job
         self._owner = owner
+        self._stopping = stopping
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the process is asked to leave: a long handler saves what it has and raises Interrupted."""
+        return self._stopping is not None and self._stopping.is_set()
 
     def heartbeat(self, *, progress: float | None = None, note: str | None = None) -> None:
         """Extend the lease and show progress (0..1); raises LeaseLost when the job was taken away."""

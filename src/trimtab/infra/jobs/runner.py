@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trimtab.infra.db import Database
 from trimtab.infra.jobs import store
-from trimtab.infra.jobs.model import HEARTBEAT_S, LEASE_US, Job, Permanent, Queue, retry_delay_us
+from trimtab.infra.jobs.model import HEARTBEAT_S, LEASE_US, Interrupted, Job, Permanent, Queue, retry_delay_us
 from trimtab.infra.jobs.queue import JobContext, Jobs, LeaseLost
 from trimtab.kernel.errors import TrimtabError
 from trimtab.kernel.time import now_us
@@ -115,9 +115,11 @@ class Runner:
         try:
             if handle is None:
                 raise Permanent(f"no handler for jobs of kind {job.kind}")
-            handle(job, JobContext(self._db, job, self._owner))
+            handle(job, JobContext(self._db, job, self._owner, stopping=self._stopping))
         except LeaseLost:
             log.warning("lease lost", extra={"job": job.id, "kind": job.kind})
+        except Interrupted:
+            self._finish(job, "queued", None, at_once=True)
         except Permanent as error:
             self._finish(job, "dead", str(error))
         except Exception as error:  # a handler may fail in any way; the queue must live on
@@ -129,9 +131,9 @@ class Runner:
         else:
             self._finish(job, "done", None)
 
-    def _finish(self, job: Job, state: str, error: str | None) -> None:
+    def _finish(self, job: Job, state: str, error: str | None, *, at_once: bool = False) -> None:
         now = now_us()
-        due = now + retry_delay_us(job.attempt) if state == "queued" else now
+        due = now + retry_delay_us(job.attempt) if state == "queued" and not at_once else now
         try:
             with self._db.write() as tx:
                 store.finish(

@@ -1,0 +1,401 @@
+"""Registers pipelines, submits their runs to the queue, and answers what became of them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from trimtab.domains.govern import GovernService
+from trimtab.domains.lineage import LineageService
+from trimtab.domains.pipelines import store
+from trimtab.domains.pipelines.errors import (
+    PipelineNotFound,
+    PipelineRunNotFound,
+    RunEnded,
+    RunNotRetryable,
+    StepNotFound,
+)
+from trimtab.domains.pipelines.events import PipelineRunFinished
+from trimtab.domains.pipelines.execution import Execution, Place
+from trimtab.domains.pipelines.model import (
+    ENDED,
+    MOST_ATTEMPTS,
+    RUN_STATES,
+    Pipeline,
+    Run,
+    Spec,
+    StepRow,
+    check_entry,
+    check_spec,
+    check_trigger,
+)
+from trimtab.domains.pipelines.values import blobs_of, refs_in
+from trimtab.infra.blobs import Blobs
+from trimtab.infra.bus import Bus
+from trimtab.infra.db import Database, Tx, Where
+from trimtab.infra.jobs import JobContext, Jobs
+from trimtab.infra.jobs.queue import JobNotFound
+from trimtab.kernel import refs
+from trimtab.kernel.errors import Invalid, did_you_mean
+from trimtab.kernel.ids import new_id
+from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
+from trimtab.kernel.time import now_us
+from trimtab.kernel.who import Principal
+from trimtab.sdk.bundles import MOST_BYTES, unpack
+from trimtab.sdk.graph import check_name
+from trimtab.sdk.parameters import check
+
+RUN = "pipelines.run"
+SUBMIT = "pipelines.submit"
+
+
+class PipelineService:
+    """Pipelines and their runs. Runs are carried out by worker processes, never by the server's own."""
+
+    def __init__(
+        self, db: Database, bus: Bus, jobs: Jobs, govern: GovernService, lineage: LineageService, blobs: Blobs
+    ) -> None:
+        self._db = db
+        self._bus = bus
+        self._jobs = jobs
+        self.govern = govern
+        self._lineage = lineage
+        self._blobs = blobs
+
+    # pipelines
+
+    def add_bundle(self, who: Principal, content: bytes) -> tuple[str, list[str]]:
+        """Store a zip archive of source files; return its blob and the names of its files. Raises Invalid."""
+        self.govern.permit(who, "write", "pipelines")
+        if len(content) > MOST_BYTES:
+            raise Invalid(f"The bundle is larger than {MOST_BYTES >> 20} MiB.", field="bundle")
+        files = unpack(content)
+        if not files:
+            raise Invalid("The bundle holds no files.", field="bundle")
+        return self._blobs.put(content), sorted(files)
+
+    def register(self, who: Principal, name: str, *, source_blob: str, entry: str, spec: Spec) -> Pipeline:
+        """Register a pipeline, or a new version of it where its source, entry or spec changed.
+
+        ``entry`` is ``module:function`` within the bundle that ``add_bundle`` stored. Raises Invalid.
+        """
+        self.govern.permit(who, "write", _ref(name))
+        check_name(name, "pipeline")
+        check_spec(spec)
+        if not self._blobs.exists(source_blob):
+            raise Invalid(f"There is no bundle {source_blob}: upload it first.", field="source_blob")
+        with self._blobs.open(source_blob) as stream:
+            check_entry(entry, unpack(stream.read(MOST_BYTES + 1)))
+        now = now_us()
+        with self._db.write() as tx:
+            tx.lock(_ref(name))
+            known = store.pipeline(tx, name)
+            if known is not None and (known.source_blob, known.entry, known.spec) == (
+                source_blob,
+                entry,
+                spec,
+            ):
+                return known
+            pipeline = Pipeline(
+                name=name,
+                version=known.version + 1 if known is not None else 1,
+                entry=entry,
+                source_blob=source_blob,
+                spec=spec,
+                created_us=known.created_us if known is not None else now,
+                updated_us=now,
+                updated_by=who.id,
+                cron=known.cron if known is not None else None,
+                cron_params=known.cron_params if known is not None else {},
+            )
+            store.put_pipeline(tx, pipeline)
+            detail = {"version": pipeline.version, "source": source_blob, "entry": entry}
+            self.govern.audit(tx, who, "pipelines.register", _ref(name), detail=detail)
+        return pipeline
+
+    def get_pipeline(self, who: Principal, name: str) -> Pipeline:
+        """Return a pipeline; raises PipelineNotFound."""
+        self.govern.permit(who, "read", _ref(name))
+        with self._db.read() as tx:
+            return _pipeline(tx, name)
+
+    def find_pipelines(
+        self, who: Principal, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page[tuple[Pipeline, int, Run | None]]:
+        """Return pipelines by name, each with how many runs it has had and the newest."""
+        self.govern.permit(who, "read", "pipelines")
+        size = check_limit(limit)
+        where = Where()
+        if cursor:
+            where.add("name > :after", after=str(decode_cursor(cursor, 1)[0]))
+        with self._db.read() as tx:
+            found = store.pipelines(tx, where=where, limit=size + 1)
+            shown = found[:size]
+            counts = store.run_counts(tx, [pipeline.name for pipeline in shown])
+            items: list[tuple[Pipeline, int, Run | None]] = []
+            for pipeline in shown:
+                number, newest = counts.get(pipeline.name, (0, ""))
+                items.append((pipeline, number, store.run(tx, newest) if newest else None))
+        more = encode_cursor((shown[-1].name,)) if len(found) > size else None
+        return Page(items, more)
+
+    def count_runs(self, who: Principal, name: str) -> tuple[int, Run | None]:
+        """Return how many runs a pipeline has had, and the newest."""
+        self.govern.permit(who, "read", _ref(name))
+        with self._db.read() as tx:
+            number, newest = store.run_counts(tx, [name]).get(name, (0, ""))
+            return number, store.run(tx, newest) if newest else None
+
+    def schedule(
+        self, who: Principal, name: str, *, cron: str | None, params: dict[str, Any] | None = None
+    ) -> Pipeline:
+        """Have a pipeline run by a cron expression (UTC), or no longer where that is None.
+
+        Raises PipelineNotFound, and Invalid for a bad expression or parameter.
+        """
+        self.govern.permit(who, "write", _ref(name))
+        with self._db.write() as tx:
+            tx.lock(_ref(name))
+            pipeline = _pipeline(tx, name)
+            given = params or {}
+            if cron is None:
+                self._jobs.unschedule(tx, _ref(name))
+            else:
+                check(pipeline.spec.parameters, given)
+                self._jobs.schedule(
+                    tx, _ref(name), kind=SUBMIT, payload={"pipeline": name, "params": given}, cron=cron
+                )
+            pipeline = msgspec.structs.replace(
+                pipeline, cron=cron, cron_params=given if cron is not None else {}
+            )
+            store.put_pipeline(tx, pipeline)
+            self.govern.audit(tx, who, "pipelines.schedule", _ref(name), detail={"cron": cron})
+        return pipeline
+
+    # runs
+
+    def submit(
+        self,
+        who: Principal,
+        *,
+        pipeline: str,
+        params: dict[str, Any] | None = None,
+        trigger: dict[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Run:
+        """Queue a run of the registered pipeline's present version.
+
+        ``trigger`` says why: ``{"kind": "manual" | "schedule" | "alarm" | ...}``, with the ``ref`` of what caused it.
+        A second submission with the same ``idempotency_key`` returns the first one's run.
+        Raises PipelineNotFound, and Invalid that names a wrong parameter.
+        """
+        self.govern.permit(who, "write", _ref(pipeline))
+        cause = check_trigger(trigger or {"kind": "manual"})
+        with self._db.write() as tx:
+            if idempotency_key is not None:
+                tx.lock(f"pipelines.submit:{idempotency_key}")
+                known = store.run_by_key(tx, idempotency_key)
+                if known is not None:
+                    return known
+            registered = _pipeline(tx, pipeline)
+            values = check(registered.spec.parameters, params or {})
+            run_id = new_id("pr_")
+            run = Run(
+                id=run_id,
+                pipeline=pipeline,
+                pipeline_version=registered.version,
+                entry=registered.entry,
+                source_blob=registered.source_blob,
+                params=values,
+                trigger=cause,
+                submitted_by=who.id,
+                state="queued",
+                created_us=now_us(),
+                job_id=self._enqueue(tx, run_id),
+            )
+            store.insert_run(tx, run, idempotency_key=idempotency_key)
+            self._link(tx, run, registered.spec.commit)
+            detail = {"pipeline": pipeline, "params": values, "trigger": cause}
+            self.govern.audit(tx, who, "pipelines.run.submit", _run_ref(run_id), detail=detail)
+        return run
+
+    def get_run(self, who: Principal, run_id: str) -> Run:
+        """Return a run; raises PipelineRunNotFound."""
+        self.govern.permit(who, "read", _run_ref(run_id))
+        with self._db.read() as tx:
+            return _run(tx, run_id)
+
+    def find_runs(
+        self,
+        who: Principal,
+        *,
+        pipeline: str | None = None,
+        state: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[Run]:
+        """Return runs, newest first, optionally of one pipeline or in one state."""
+        self.govern.permit(who, "read", "pipeline runs")
+        size = check_limit(limit)
+        if state is not None and state not in RUN_STATES:
+            hint = did_you_mean(state, RUN_STATES)
+            raise Invalid(f"A run is {', '.join(RUN_STATES)}, not {state!r}.{hint}", field="state")
+        where = Where().equals(pipeline=pipeline, state=state)
+        if cursor:
+            where.add("id < :before", before=str(decode_cursor(cursor, 1)[0]))
+        with self._db.read() as tx:
+            found = store.runs(tx, where=where, limit=size + 1)
+        more = encode_cursor((found[size - 1].id,)) if len(found) > size else None
+        return Page(found[:size], more)
+
+    def get_steps(self, who: Principal, run_ids: list[str]) -> dict[str, list[StepRow]]:
+        """Return the steps of some runs in the order of their graphs, by the id of the run."""
+        self.govern.permit(who, "read", "pipeline runs")
+        found: dict[str, list[StepRow]] = {run_id: [] for run_id in run_ids}
+        with self._db.read() as tx:
+            for row in store.steps(tx, run_ids):
+                found[row.run_id].append(row)
+        return found
+
+    def step_log(self, who: Principal, run_id: str, step: str) -> str:
+        """Return what the last attempt of a step has written; raises PipelineRunNotFound and StepNotFound."""
+        row = self.get_step(who, run_id, step)
+        if row.log_blob is None or not self._blobs.exists(row.log_blob):
+            return row.log_tail
+        with self._blobs.open(row.log_blob) as stream:
+            return stream.read().decode("utf-8", "replace")
+
+    def get_step(self, who: Principal, run_id: str, step: str) -> StepRow:
+        """Return a step; raises PipelineRunNotFound and StepNotFound."""
+        self.govern.permit(who, "read", _run_ref(run_id))
+        with self._db.read() as tx:
+            _run(tx, run_id)
+            row = store.step(tx, run_id, step)
+            if row is None:
+                hint = did_you_mean(step, [known.name for known in store.steps(tx, [run_id])])
+                raise StepNotFound(f"Run {run_id} has no step {step!r}.{hint}")
+        return row
+
+    def cancel(self, who: Principal, run_id: str) -> Run:
+        """Have a run ended; what waits is cancelled at once, what runs within a second. Raises RunEnded."""
+        self.govern.permit(who, "write", _run_ref(run_id))
+        now = now_us()
+        with self._db.write() as tx:
+            tx.lock(_run_ref(run_id))
+            run = _run(tx, run_id)
+            if run.state in ENDED:
+                raise RunEnded(f"Run {run_id} has {run.state} already.")
+            store.ask_cancel(tx, run_id, now_us=now)
+            if run.state == "queued":
+                self._end(tx, run, "cancelled", "cancelled before it began")
+            self.govern.audit(tx, who, "pipelines.run.cancel", _run_ref(run_id))
+            return _run(tx, run_id)
+
+    def retry(self, who: Principal, run_id: str) -> Run:
+        """Queue a failed or cancelled run again; steps that succeeded are not done again. Raises RunNotRetryable."""
+        self.govern.permit(who, "write", _run_ref(run_id))
+        with self._db.write() as tx:
+            tx.lock(_run_ref(run_id))
+            run = _run(tx, run_id)
+            if not store.requeue_run(tx, run_id, job_id=self._enqueue(tx, run_id)):
+                raise RunNotRetryable(
+                    f"Run {run_id} is {run.state}: only one that failed or was cancelled is retried."
+                )
+            self.govern.audit(tx, who, "pipelines.run.retry", _run_ref(run_id))
+            return _run(tx, run_id)
+
+    def execution(self, who: Principal, run: Run, place: Place, context: JobContext) -> Execution:
+        """Return what carries a run out in this process; for workers."""
+        self.govern.permit(who, "write", _run_ref(run.id))
+        return Execution(
+            run,
+            place,
+            context,
+            db=self._db,
+            bus=self._bus,
+            blobs=self._blobs,
+            govern=self.govern,
+            lineage=self._lineage,
+        )
+
+    # upkeep
+
+    def bury_lost(self, who: Principal) -> int:
+        """Fail the runs whose job ran out of attempts; return how many."""
+        self.govern.permit(who, "write", "pipeline runs")
+        with self._db.read() as tx:
+            unfinished = store.unfinished_runs(tx)
+        lost = [run_id for run_id, job_id in unfinished if not self._alive(job_id)]
+        for run_id in lost:
+            with self._db.write() as tx:
+                tx.lock(_run_ref(run_id))
+                run = _run(tx, run_id)
+                if run.state not in ENDED and not self._alive(run.job_id):
+                    self._end(tx, run, "failed", "The processes that carried it out died again and again.")
+        return len(lost)
+
+    def expire(self, who: Principal, *, before_us: int) -> int:
+        """Delete what ended, and what the cache has not needed, before a moment; return how many runs went."""
+        self.govern.permit(who, "admin", "pipeline runs")
+        with self._db.write() as tx:
+            return store.expire(tx, before_us=before_us)
+
+    def blobs_in_use(self, who: Principal) -> Iterator[str]:
+        """Yield every blob that must be kept for pipelines, runs and the cache."""
+        self.govern.permit(who, "admin", "blobs")
+        with self._db.read() as tx:
+            yield from store.blobs_in_use(tx)
+            for value in store.values_in_use(tx):
+                yield from blobs_of(value, self._blobs)
+
+    def _alive(self, job_id: str) -> bool:
+        try:
+            return self._jobs.get(job_id).state in ("queued", "running")
+        except JobNotFound:
+            return False
+
+    def _enqueue(self, tx: Tx, run_id: str) -> str:
+        return self._jobs.enqueue(tx, RUN, {"run": run_id}, queue="heavy", max_attempts=MOST_ATTEMPTS)
+
+    def _end(self, tx: Tx, run: Run, state: str, error: str) -> None:
+        now = now_us()
+        store.end_run(tx, run.id, state=state, now_us=now, outputs={}, error=error)
+        store.cancel_steps(tx, run.id, now_us=now)
+        event = PipelineRunFinished(run.id, run.pipeline, state, {}, run.trigger, error)
+        self._bus.emit(tx, event, subject=_run_ref(run.id), actor=run.submitted_by)
+
+    def _link(self, tx: Tx, run: Run, commit: str) -> None:
+        """Record what is known of a run's origin before it starts: its cause, its code, the data it was given."""
+        here = _run_ref(run.id)
+        self._lineage.describe(tx, here, run.pipeline)
+        cause = run.trigger.get("ref")
+        if isinstance(cause, str):
+            self._lineage.link(tx, cause, here, "triggered")
+        if commit:
+            self._lineage.link(tx, refs.make("commit", commit), here, "code")
+        for ref in refs_in(run.params):
+            self._lineage.link(tx, ref, here, "input")
+
+
+def _ref(name: str) -> str:
+    return refs.make("pipeline", name)
+
+
+def _run_ref(run_id: str) -> str:
+    return refs.make("pipeline-run", run_id)
+
+
+def _pipeline(tx: Tx, name: str) -> Pipeline:
+    found = store.pipeline(tx, name)
+    if found is None:
+        raise PipelineNotFound(
+            f"There is no pipeline {name!r}.{did_you_mean(name, store.pipeline_names(tx))}"
+        )
+    return found
+
+
+def _run(tx: Tx, run_id: str) -> Run:
+    found = store.run(tx, run_id)
+    if found is None:
+        raise PipelineRunNotFound(f"There is no pipeline run {run_id}.")
+    return found
