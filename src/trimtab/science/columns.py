@@ -120,7 +120,9 @@ def _gathered(pairs: Iterable[tuple[Any, int]]) -> tuple[dict[str, int], int]:
 
 def _array(values: Any) -> NDArray[Any]:
     if isinstance(values, np.ma.MaskedArray):
-        return cast(Any, values).astype(object).filled(None).ravel()
+        plain = np.array(values, dtype=object)
+        plain[np.ma.getmaskarray(values)] = None
+        return plain.ravel()
     if isinstance(values, np.ndarray):
         return cast(NDArray[Any], values).ravel()
     if hasattr(values, "null_count") and hasattr(values, "type"):  # pyarrow Array or ChunkedArray

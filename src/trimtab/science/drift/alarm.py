@@ -9,8 +9,10 @@ over summaries, directions and bet sizes is one e-detector for the column, the a
 the table: while nothing drifts by more than `tolerance`, the expected number of windows to a false alarm of
 the table is at least `arl`, and the chance of one in k windows at most k / `arl`.
 
-Where windows differ by nature (each day has its weather), rows are not independent; the design effect learned
-by `sketch.build(groups=...)` scales the evidence of a window down to what it is worth.
+Where windows differ by nature (each day has its weather), rows are not independent. Then the correlation
+learned by `sketch.build(groups=...)` scales the evidence of a window, taken as one group, down to that of the
+independent rows it is worth: exact for group means that are normal, the better an approximation the more rows
+a group has.
 
 Source: Shin, Ramdas & Rinaldo, "E-detectors: a nonparametric framework for sequential change detection",
 NEJSDS 2 (2024).
@@ -22,7 +24,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from trimtab.science.drift.sketch import ColumnSketch, Reference, Window
+from trimtab.science.clustering import effective_rows
+from trimtab.science.drift.sketch import ColumnSketch, Reference, Window, summaries
 
 Floats = NDArray[np.float64]
 
@@ -90,7 +93,7 @@ def start(
     if arl < 1 or not 0 <= tolerance < 1:
         raise ValueError("arl is at least 1, tolerance lies in [0, 1)")
     columns = tuple(
-        ColumnAlarm(column.name, (0.0,) * (2 * len(_summaries(column)[0]) * BETS))
+        ColumnAlarm(column.name, (0.0,) * (2 * len(summaries(column)[0]) * BETS))
         for column in reference.columns
         if sum(column.counts) > 0
     )
@@ -144,7 +147,7 @@ def report(state: DriftAlarm, reference: Reference, window: Window | None = None
     threshold = state.arl * max(len(logs), 1)
     found: list[ColumnReport] = []
     for column, log in zip(state.columns, logs, strict=True):
-        names, scores = _summaries(sketches[column.name])
+        names, scores = summaries(sketches[column.name])
         wealth = np.expm1(np.minimum(np.asarray(column.wealth), 700.0)).reshape(2, len(names), BETS).mean(2)
         direction, leading = np.unravel_index(int(np.argmax(wealth)), wealth.shape)
         counts = None if window is None else window.counts.get(column.name)
@@ -174,43 +177,26 @@ def report(state: DriftAlarm, reference: Reference, window: Window | None = None
     )
 
 
-def _summaries(column: ColumnSketch) -> tuple[tuple[str, ...], Floats]:
-    """Names (S,) and the value in [0, 1] (S, cells) that each summary gives to a row of each cell."""
-    counts = np.asarray(column.counts, dtype=np.float64)
-    cells = counts.size
-    if column.kind == "categorical":
-        return tuple(f"share of {label}" for label in column.labels), np.eye(cells)
-    known = counts[:-1]
-    share = known / max(known.sum(), 1.0)
-    ranks = np.clip(np.cumsum(share) - share / 2, 0.0, 1.0)
-    missing = np.zeros(cells)
-    missing[-1] = 1.0
-    # A missing value says nothing on the others: it gets the reference's mean.
-    location = np.append(ranks, float(ranks @ share))
-    spread = np.append(np.abs(2 * ranks - 1), float(np.abs(2 * ranks - 1) @ share))
-    outer = (np.abs(2 * ranks - 1) >= 0.9).astype(np.float64)
-    tails = np.append(outer, float(outer @ share))
-    return ("location", "spread", "tails", "missing"), np.stack([location, spread, tails, missing])
-
-
 def _moved(
     column: ColumnAlarm, sketch: ColumnSketch, counts: tuple[int, ...], state: DriftAlarm
 ) -> ColumnAlarm:
-    _, scores = _summaries(sketch)
+    _, scores = summaries(sketch)
     mass = np.asarray(sketch.counts, dtype=np.float64)
     share = mass / mass.sum()
     means = scores @ share
     variances = np.maximum((scores * scores) @ share - means**2, 0.0)
+    clustered = sketch.clustering or (0.0,) * means.size
     # Two standard errors of the reference, and three rows for shares it has never seen.
-    slack = (
-        2.0 * np.sqrt(variances * sketch.design_effect / mass.sum()) + 3.0 * sketch.design_effect / mass.sum()
-    )
+    worth = np.asarray([effective_rows(sketch.group_rows, one) for one in clustered]) / sketch.group_rows
+    slack = 2.0 * np.sqrt(variances / (mass.sum() * worth)) + 3.0 / (mass.sum() * worth)
     both = np.stack([scores, 1.0 - scores])
     levels = np.minimum(np.stack([means, 1.0 - means]) + state.tolerance + slack, 1.0)
     bets = 0.9 / levels[:, :, None] * 0.5 ** np.arange(BETS)
     gains = both - levels[:, :, None]
-    weight = np.asarray(counts, dtype=np.float64) / sketch.design_effect
-    growth = np.log1p(bets[:, :, :, None] * gains[:, :, None, :]) @ weight
+    rows = float(sum(counts))
+    scale = np.asarray([effective_rows(rows, one) for one in clustered]) / rows
+    growth = np.log1p(bets[:, :, :, None] * gains[:, :, None, :]) @ np.asarray(counts, dtype=np.float64)
+    growth = growth * scale[None, :, None]
     wealth = np.logaddexp(np.asarray(column.wealth) + growth.ravel(), 0.0)
     return replace(column, wealth=tuple(wealth.tolist()))
 

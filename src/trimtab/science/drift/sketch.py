@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.science import clustering
 from trimtab.science import columns as table
 
 LEVELS = (0.01, 0.025, *(i / 20 for i in range(1, 20)), 0.975, 0.99)
@@ -24,8 +25,9 @@ class ColumnSketch:
     """One column of the reference. `counts` has a cell for each bin and, last, one for missing values.
 
     Numeric: `edges` (E,) rise; bin i of E + 1 holds edges[i-1] < value <= edges[i]. Categorical: `values`
-    (V,), most frequent first, then one bin for all others. `design_effect` >= 1: how much more the shares
-    vary between groups of rows (days, say) than they would if rows were independent.
+    (V,), most frequent first, then one bin for all others. `clustering`: intraclass correlation of each of
+    the column's `summaries` within groups of rows (days, say), and `group_rows` the size of such a group;
+    empty and 1 if rows are independent.
     """
 
     name: str
@@ -33,7 +35,8 @@ class ColumnSketch:
     edges: tuple[float, ...]
     values: tuple[str, ...]
     counts: tuple[int, ...]
-    design_effect: float = 1.0
+    clustering: tuple[float, ...] = ()
+    group_rows: float = 1.0
     low: float | None = None
     high: float | None = None
     mean: float | None = None
@@ -90,7 +93,7 @@ def build(
     """The reference of a table given as columns (numpy, lists, Arrow or pandas), all of one length.
 
     `kinds` overrides what `columns.kind_of` guesses. `groups` (n,), for example the day of each row, lets the
-    sketch learn how far groups differ when nothing is wrong (`design_effect`), so that days with weather of
+    sketch learn how far groups differ when nothing is wrong (`clustering`), so that days with weather of
     their own are not taken for drift. `top`: values kept of a categorical column.
 
     >>> reference = build({"hour": [5, 6, 6, 7], "carrier": ["UA", "AA", "UA", None]})
@@ -102,19 +105,18 @@ def build(
     lengths = {len(values) for values in data.values()}
     if len(lengths) > 1:
         raise ValueError("columns differ in length")
-    inverse: NDArray[np.intp] | None = None
+    group_of: NDArray[np.intp] | None = None
     if groups is not None:
-        _, inverse = np.unique(np.asarray(groups), return_inverse=True)
+        _, group_of = np.unique(np.asarray(groups), return_inverse=True)
     found: list[ColumnSketch] = []
     for name, values in data.items():
         kind = (kinds or {}).get(name) or table.kind_of(values)
         if kind == "numeric":
-            sketch, cells = _numeric(name, table.numbers(values), levels)
+            sketch = _numeric(name, table.numbers(values), levels)
         else:
             sketch = _categorical(name, values, top)
-            cells = None if inverse is None else cell_of(sketch, values)
-        if inverse is not None and cells is not None:
-            sketch = _with_design_effect(sketch, cells, inverse)
+        if group_of is not None and group_of.size:
+            sketch = _clustered(sketch, cell_of(sketch, values), group_of)
         found.append(sketch)
     return Reference(rows=lengths.pop() if lengths else 0, columns=tuple(found))
 
@@ -168,9 +170,32 @@ def cell_of(column: ColumnSketch, values: Any) -> NDArray[np.intp]:
     return np.fromiter(cells, dtype=np.intp, count=len(items))
 
 
-def _numeric(
-    name: str, numbers: NDArray[np.float64], levels: Sequence[float]
-) -> tuple[ColumnSketch, NDArray[np.intp]]:
+def summaries(column: ColumnSketch) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Names (S,) of a column's summaries and the value in [0, 1] (S, cells) each gives to a row of each cell.
+
+    Numeric: mean rank in the reference ("location"), distance of the rank from the middle ("spread"), whether
+    it lies in the outer tenth ("tails"), whether it is missing. Categorical: the share of each cell.
+
+    >>> names, scores = summaries(build({"x": list(range(1, 11)) * 10}).column("x"))
+    >>> names, scores[0].round(2).tolist()[:3]
+    (('location', 'spread', 'tails', 'missing'), [0.05, 0.15, 0.25])
+    """
+    counts = np.asarray(column.counts, dtype=np.float64)
+    if column.kind == "categorical":
+        return tuple(f"share of {label}" for label in column.labels), np.eye(counts.size)
+    known = counts[:-1]
+    share = known / max(float(known.sum()), 1.0)
+    ranks = np.clip(np.cumsum(share) - share / 2, 0.0, 1.0)
+    off_middle = np.abs(2 * ranks - 1)
+    outer = (off_middle >= 0.9).astype(np.float64)
+    missing = np.zeros(counts.size)
+    missing[-1] = 1.0
+    # A missing value says nothing on the others: it gets the reference's mean.
+    with_mean = [np.append(scores, float(scores @ share)) for scores in (ranks, off_middle, outer)]
+    return ("location", "spread", "tails", "missing"), np.stack([*with_mean, missing])
+
+
+def _numeric(name: str, numbers: NDArray[np.float64], levels: Sequence[float]) -> ColumnSketch:
     known = numbers[np.isfinite(numbers)]
     edges: tuple[float, ...] = ()
     if known.size:
@@ -181,7 +206,7 @@ def _numeric(
         edges = tuple(found.tolist())
     cells = _numeric_cells(numbers, edges)
     counts = np.bincount(cells, minlength=len(edges) + 2)
-    sketch = ColumnSketch(
+    return ColumnSketch(
         name=name,
         kind="numeric",
         edges=edges,
@@ -192,7 +217,6 @@ def _numeric(
         mean=float(known.mean()) if known.size else None,
         std=float(known.std()) if known.size else None,
     )
-    return sketch, cells
 
 
 def _numeric_cells(numbers: NDArray[np.float64], edges: Sequence[float]) -> NDArray[np.intp]:
@@ -216,20 +240,12 @@ def _categorical_counts(kept: tuple[str, ...], values: Any) -> tuple[int, ...]:
     return (*of_kept, sum(counted.values()), missing)
 
 
-def _with_design_effect(
-    column: ColumnSketch, cells: NDArray[np.intp], groups: NDArray[np.intp]
-) -> ColumnSketch:
-    """Learn the design effect: variance of cell shares between groups over the one of independent rows."""
-    size, total = int(groups.max()) + 1, cells.size
-    if size < 5 or total == 0:
-        return column
-    by_group = np.bincount(groups * column.cells + cells, minlength=size * column.cells).reshape(size, -1)
-    rows = by_group.sum(1, keepdims=True)
-    share = by_group.sum(0) / total
-    # Pearson's statistic of homogeneity over its degrees of freedom: 1 for independent rows.
-    expected = rows * share
-    used = share > 0
-    statistic = float(((by_group - expected)[:, used] ** 2 / expected[:, used]).sum())
-    degrees = (size - 1) * max(int(used.sum()) - 1, 1)
-    effect = max(1.0, statistic / degrees)
-    return replace(column, design_effect=effect)
+def _clustered(column: ColumnSketch, cells: NDArray[np.intp], group_of: NDArray[np.intp]) -> ColumnSketch:
+    size = int(group_of.max()) + 1
+    by_group = np.bincount(group_of * column.cells + cells, minlength=size * column.cells).reshape(size, -1)
+    rows = by_group.sum(1).astype(np.float64)
+    _, scores = summaries(column)
+    shares = by_group / rows[:, None]
+    found = clustering.correlations(rows, scores @ shares.T, (scores * scores) @ shares.T)
+    typical = float((rows * rows).sum() / rows.sum())
+    return replace(column, clustering=tuple(found.tolist()), group_rows=typical)

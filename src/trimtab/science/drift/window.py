@@ -4,9 +4,9 @@ there.
 Evidence for a column is the smallest of three p-values, times three: Pearson's chi-squared over all cells;
 for numbers Neyman's smooth test, which looks at location, spread, skew and tails of the ranks and so sees a
 change of scale that moves no mean; and the share of missing values. All take the size of both samples into
-account, and the design effect learned from groups. P-values are then adjusted across columns, so that the
-stated `alpha` is the chance of any false alarm in a window (holm) or the share of false ones among alarms
-(benjamini-hochberg).
+account, and the correlation within groups where the reference has learned one. P-values are then adjusted
+across columns, so that the stated `alpha` is the chance of any false alarm in a window (holm) or the share of
+false ones among alarms (benjamini-hochberg).
 
 The effect is the population stability index. What it reaches by chance alone at this window size ("noise
 floor", from its asymptotic distribution: (1/n + 1/m) chi-squared) is the least threshold, whatever the policy
@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtrc, chdtri, erfc  # pyright: ignore[reportMissingTypeStubs]
 
-from trimtab.science import multiplicity
+from trimtab.science import clustering, multiplicity
 from trimtab.science.drift import distances
 from trimtab.science.drift.sketch import ColumnSketch, Reference, Window
 
@@ -151,23 +151,39 @@ def noise_floor(column: ColumnSketch, rows: int, *, alpha: float = 0.01) -> floa
     >>> round(noise_floor(column, 100), 3), round(noise_floor(column, 10_000), 3)
     (0.101, 0.01)
     """
-    total = sum(column.counts)
     used = sum(1 for count in column.counts if count > 0)
-    if used < 2 or rows <= 0 or total <= 0:
+    if used < 2 or rows <= 0:
         return 0.0
-    return float(chdtri(used - 1, alpha)) * (1.0 / rows + 1.0 / total) * column.design_effect
+    n, m = _worth(column, rows, max(column.clustering, default=0.0))
+    return float(chdtri(used - 1, alpha)) * (1.0 / n + 1.0 / m)
+
+
+def _worth(column: ColumnSketch, rows: float, correlation: float) -> tuple[float, float]:
+    """Independent rows that the reference and a window of `rows`, one group, are worth."""
+    total = float(sum(column.counts))
+    share = clustering.effective_rows(column.group_rows, correlation) / column.group_rows
+    return total * share, clustering.effective_rows(rows, correlation)
 
 
 def _test(column: ColumnSketch, counts: tuple[int, ...]) -> tuple[float, float | None, float | None]:
     """P-value of a column, and z of location and spread."""
     first, second = np.asarray(column.counts, dtype=float), np.asarray(counts, dtype=float)
-    statistic, degrees = distances.chi_squared(first, second)
-    p_values = [float(chdtrc(degrees, statistic / column.design_effect)) if degrees else 1.0]
-    p_values.append(_share_p(first, second, column.design_effect))
+    n, m = float(first.sum()), float(second.sum())
+    # The largest correlation stands for all cells together: conservative.
+    most = max(column.clustering, default=0.0)
+    worth_n, worth_m = _worth(column, m, most)
+    first_worth, second_worth = first * (worth_n / n), second * (worth_m / m)
+    statistic, degrees = distances.chi_squared(first_worth, second_worth)
+    p_values = [float(chdtrc(degrees, statistic)) if degrees else 1.0, _share_p(first_worth, second_worth)]
     location = spread = None
     if column.kind == "numeric":
-        z = smooth_components(first[:-1], second[:-1]) / math.sqrt(column.design_effect)
+        z = smooth_components(first[:-1], second[:-1])
         if z.size:
+            of_each = [most] * z.size
+            of_each[:2] = column.clustering[: min(2, z.size)] or of_each[:2]
+            worths = [_worth(column, m, one) for one in of_each]
+            shrink = [(1 / n + 1 / m) / (1 / worth[0] + 1 / worth[1]) for worth in worths]
+            z = z * np.sqrt(shrink)
             p_values.append(float(chdtrc(z.size, float((z * z).sum()))))
             location, spread = float(z[0]), float(z[1]) if z.size > 1 else None
     return min(1.0, len(p_values) * min(p_values)), location, spread
@@ -196,13 +212,13 @@ def smooth_components(reference: Floats, current: Floats, order: int = 4) -> Flo
     return change / math.sqrt(1.0 / n + 1.0 / m)
 
 
-def _share_p(first: Floats, second: Floats, design_effect: float) -> float:
+def _share_p(first: Floats, second: Floats) -> float:
     """Two-sided p-value for the share of missing values; 1 unless the smaller sample expects five."""
     n, m = first.sum(), second.sum()
     pooled = (first[-1] + second[-1]) / (n + m)
     if min(n, m) * pooled < 5.0 or pooled >= 1.0:
         return 1.0
-    z = (second[-1] / m - first[-1] / n) / math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m) * design_effect)
+    z = (second[-1] / m - first[-1] / n) / math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
     return float(erfc(abs(z) / math.sqrt(2.0)))
 
 

@@ -41,7 +41,7 @@ class Betting:
     below: tuple[float, ...]
 
 
-def start(*, resolution: int = 256, bet_alpha: float = 0.05, cap: float = 0.5) -> Betting:
+def start(*, resolution: int = 512, bet_alpha: float = 0.05, cap: float = 0.5) -> Betting:
     """An empty sequence. `cap` in (0, 1): the largest share of wealth risked on one observation."""
     if resolution < 2 or not 0 < cap < 1 or not 0 < bet_alpha < 1:
         raise ValueError("resolution is at least 2; cap and bet_alpha lie between 0 and 1")

@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trimtab.science.clustering import effective_rows
 from trimtab.science.sequential.difference import on_knots
 
 _GRID = tuple(i / 64 for i in range(65))
@@ -43,6 +44,7 @@ class ChangeDetector:
     since: tuple[int, ...]
     rows: tuple[float, ...]
     total: tuple[float, ...]
+    clustering: float = 0.0
     alarmed_at: int | None = None
 
     @property
@@ -74,15 +76,20 @@ def start(
     margin: float = 0.0,
     arl: float = 1000.0,
     direction: Literal["rise", "fall"] = "rise",
+    clustering: float = 0.0,
     bets: int = 9,
 ) -> ChangeDetector:
     """A fresh detector for a mean that should stay at `reference`, give or take `margin`.
 
     `margin` should cover the error of the reference itself (about two standard errors) and what nobody minds.
-    `arl`: average number of updates to a false alarm, at least.
+    `arl`: average number of updates to a false alarm, at least. `clustering`: correlation of rows within an
+    update, where updates are groups (days) with moods of their own; `science.clustering.correlation`
+    estimates it.
     """
     if not 0.0 <= reference <= 1.0 or margin < 0.0 or arl < 1.0 or bets < 1:
         raise ValueError("reference lies in [0, 1], margin >= 0, arl >= 1, bets >= 1")
+    if not 0.0 <= clustering <= 1.0:
+        raise ValueError("clustering lies in [0, 1]")
     level = _level(reference, margin, direction)
     sizes = tuple(0.9 / level * 0.5**j for j in range(bets))
     zeros = (0.0,) * bets
@@ -98,6 +105,7 @@ def start(
         since=(0,) * bets,
         rows=zeros,
         total=zeros,
+        clustering=clustering,
     )
 
 
@@ -139,7 +147,8 @@ def update_mass(state: ChangeDetector, mass: ArrayLike, knots: ArrayLike) -> Cha
     total = float(weight @ at)
     gain = (at if state.direction == "rise" else 1.0 - at) - state.level
     bets = np.asarray(state.bets)
-    growth = np.log1p(bets[:, None] * gain[None, :]) @ weight
+    worth = effective_rows(rows, state.clustering) / rows
+    growth = worth * (np.log1p(bets[:, None] * gain[None, :]) @ weight)
     # wealth is the logarithm of 1 + all gamblers, the 1 being the one who enters at the next step.
     wealth = np.logaddexp(np.asarray(state.wealth) + growth, 0.0)
     best = np.asarray(state.best)
@@ -185,6 +194,7 @@ def restart(state: ChangeDetector, *, reference: float | None = None) -> ChangeD
         margin=state.margin,
         arl=state.arl,
         direction=state.direction,
+        clustering=state.clustering,
         bets=len(state.bets),
     )
 
