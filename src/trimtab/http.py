@@ -10,17 +10,21 @@ from starlette.types import ASGIApp
 
 from trimtab.app import App, inference_url
 from trimtab.domains.alerts import http as alerts_http
+from trimtab.domains.data import http as data_http
 from trimtab.domains.deploy import http as deploy_http
 from trimtab.domains.govern import http as govern_http
 from trimtab.domains.lineage import http as lineage_http
-from trimtab.domains.registry import http as registry_http
+from trimtab.domains.monitor import http as monitor_http
 from trimtab.domains.pipelines import http as pipelines_http
+from trimtab.domains.registry import http as registry_http
 from trimtab.infra.http import Route
 from trimtab.infra.http.edge import Edge
 from trimtab.infra.http.events import Follower, response
 from trimtab.infra.http.openapi import document
 from trimtab.kernel.errors import Invalid
+from trimtab.loop import http as loop_http
 from trimtab.version import __version__
+from trimtab.wire import mlflow
 
 MLFLOW_VERSION = "3.17.2"  # the newest release whose client is tested against this server
 _PUBLIC = frozenset({"/health", "/version", "/api/v1/openapi.json", "/api/v1/session"})
@@ -31,9 +35,12 @@ def native_routes(app: App) -> list[Route]:
     return [
         *govern_http.routes(app.govern),
         *lineage_http.routes(app.lineage),
+        *data_http.routes(app.data),
         *registry_http.routes(app.registry),
         *pipelines_http.routes(app.pipelines),
         *alerts_http.routes(app.alerts),
+        *monitor_http.routes(app.monitors),
+        *loop_http.routes(app.loop, app.retrain, app.release, app.overview, app.search),
         *deploy_http.routes(app.deploy, lambda: app.plane, inference_url=inference_url(app.settings)),
     ]
 
@@ -64,6 +71,7 @@ def asgi(app: App) -> ASGIApp:
         return response(follower, int(after) if after is not None else None)
 
     table: list[BaseRoute] = [
+        *mlflow.routes(app.tracking, app.registry, max_body_bytes=limit),
         StarletteRoute("/health", health),
         StarletteRoute("/version", version),
         StarletteRoute("/metrics", metrics),
@@ -76,6 +84,7 @@ def asgi(app: App) -> ASGIApp:
         authenticate=app.govern.authenticate,
         allowed_hosts=["localhost", app.settings.host, *_names(app.settings.allowed_hosts)],
         public=_is_public,
+        renderers=[(prefix, mlflow.render_error) for prefix in mlflow.PREFIXES],
     )
 
 

@@ -50,6 +50,8 @@ def as_error(error: Exception) -> TrimtabError:
         return invalid_from(error)
     if isinstance(error, OverflowError):
         return Invalid("A number is outside the range of 64 bits.")
+    if isinstance(error, UnicodeEncodeError):
+        return Invalid("A text holds half a surrogate pair, which is no character.")
     return TrimtabError("Something went wrong in the server. Its log has the details under the request id.")
 
 

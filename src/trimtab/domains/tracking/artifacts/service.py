@@ -1,6 +1,5 @@
 """Takes, lists, opens and removes the files of runs and logged models; bytes go to the blob store."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,7 +91,7 @@ class ArtifactService:
         with self._db.read() as tx:
             return sum(artifact.size_bytes for artifact in store.below(tx, folder=prefix))
 
-    def below(self, who: Principal, prefix: str) -> "list[Artifact]":
+    def files(self, who: Principal, prefix: str) -> "list[Artifact]":
         """Return every file in a folder and the folders in it; raises BadPath."""
         self.govern.permit(who, "read", "artifacts")
         check_path(prefix)
@@ -100,12 +99,9 @@ class ArtifactService:
             return store.below(tx, folder=prefix)
 
     def materialize(self, who: Principal, prefix: str, folder: Path) -> Path:
-        """Write a folder's files below a local folder and return that; raises BadPath and ArtifactNotFound.
-
-        Local blobs are linked where the file system can, so that nothing is copied; they are read-only.
-        """
+        """Write a folder's files below a local folder and return that; raises BadPath and ArtifactNotFound."""
         self.govern.permit(who, "read", "artifacts")
-        files = self.below(who, prefix)
+        files = self.files(who, prefix)
         if not files:
             raise ArtifactNotFound(f"There are no artifacts in {prefix[:200]}.")
         for artifact in files:
@@ -115,14 +111,5 @@ class ArtifactService:
         return folder
 
     def _write(self, blob: str, target: Path) -> None:
-        target.unlink(missing_ok=True)
-        local = self._blobs.path(blob)
-        if local is not None:
-            try:
-                os.link(local, target)
-            except OSError:  # another file system, or one without links
-                pass
-            else:
-                return
         with self._blobs.open(blob) as source, target.open("wb") as copy:
             shutil.copyfileobj(source, copy, 1 << 20)

@@ -1,0 +1,1 @@
+"""Foreign protocols, translated to our services."""

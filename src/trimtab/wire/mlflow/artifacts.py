@@ -1,0 +1,128 @@
+"""The artifact proxy of the MLflow API: files go through the server in constant memory, both ways."""
+
+import mimetypes
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import msgspec
+from starlette.responses import FileResponse, Response
+
+from trimtab.domains.tracking import TrackingService
+from trimtab.domains.tracking.artifacts.model import check_path, path_of_uri
+from trimtab.infra.http import Request, Stream
+from trimtab.wire.mlflow.binding import Handler, handler
+from trimtab.wire.mlflow.errors import Unsupported
+from trimtab.wire.mlflow.messages import Empty, required
+
+_PIECE = 1 << 20
+
+
+class FileInfo(msgspec.Struct, omit_defaults=True):
+    path: str
+    is_dir: bool
+    file_size: int | None = None
+
+
+class FileList(msgspec.Struct, omit_defaults=True):
+    files: list[FileInfo] = []
+    root_uri: str | None = None
+
+
+class ListFiles(msgspec.Struct):
+    path: str | None = None
+
+
+class ListArtifacts(msgspec.Struct):
+    run_id: str | None = None
+    run_uuid: str | None = None
+    path: str | None = None
+    page_token: str | None = None
+
+
+def handlers(tracking: TrackingService) -> list[Handler]:
+    artifacts = tracking.artifacts
+
+    @handler("PUT", "/mlflow-artifacts/artifacts/{path:path}", raw_body=True)
+    def upload(request: Request) -> None:
+        artifacts.put(request.who, request.path["path"], request.chunks())
+
+    @handler("GET", "/mlflow-artifacts/artifacts/{path:path}", raw_body=True)
+    def download(request: Request) -> Response:
+        return send(tracking, request, request.path["path"])
+
+    @handler("DELETE", "/mlflow-artifacts/artifacts/{path:path}", Empty)
+    def delete(request: Request, _: Empty) -> None:
+        artifacts.delete(request.who, request.path["path"])
+
+    @handler("GET", "/mlflow-artifacts/artifacts", ListFiles)
+    def list_files(request: Request, body: ListFiles) -> FileList:
+        entries = artifacts.list(request.who, (body.path or "").strip("/"))
+        return FileList(
+            [FileInfo(one.path.rpartition("/")[2], one.is_dir, one.size_bytes or None) for one in entries]
+        )
+
+    @handler("GET", "/mlflow/artifacts/list", ListArtifacts)
+    def list_artifacts(request: Request, body: ListArtifacts) -> FileList:
+        run_id = required(body.run_id or body.run_uuid, "run_id")
+        uri = tracking.runs.head(request.who, run_id).artifact_uri
+        return list_below(tracking, request, root_uri=uri, root=path_of_uri(uri), path=body.path)
+
+    def decline(request: Request, _: Empty) -> None:
+        tracking.artifacts.govern.permit(request.who, "read", "artifacts")
+        raise Unsupported("Multipart upload is not supported for the current artifact repository")
+
+    def decline_presigned(request: Request, _: Empty) -> None:
+        tracking.artifacts.govern.permit(request.who, "read", "artifacts")
+        raise Unsupported("Multipart download is not supported for the current artifact repository")
+
+    return [
+        upload,
+        download,
+        delete,
+        list_files,
+        list_artifacts,
+        *[
+            handler("POST", f"/mlflow-artifacts/mpu/{step}/{{path:path}}", Empty)(decline)
+            for step in ("create", "complete", "abort")
+        ],
+        handler("GET", "/mlflow-artifacts/presigned/{path:path}", Empty)(decline_presigned),
+    ]
+
+
+def send(tracking: TrackingService, request: Request, path: str) -> Response:
+    """Answer with a file, or the range of it that was asked for; raises ArtifactNotFound."""
+    artifact, local = tracking.artifacts.local(request.who, path)
+    name = path.rpartition("/")[2]
+    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    headers = {
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(name)}",
+        "x-content-type-options": "nosniff",
+        "etag": f'"{artifact.blob}"',
+    }
+    if local is not None:
+        return FileResponse(local, headers=headers, media_type=media_type)
+
+    def pieces() -> Iterator[bytes]:
+        with tracking.artifacts.open(request.who, path) as file:
+            while piece := file.read(_PIECE):
+                yield piece
+
+    headers["content-length"] = str(artifact.size_bytes)
+    return Stream(pieces(), media_type=media_type, headers=headers).response()
+
+
+def list_below(
+    tracking: TrackingService, request: Request, *, root_uri: str, root: str | None, path: str | None
+) -> FileList:
+    """List a folder of a run or logged model, with paths relative to its root; raises BadPath.
+
+    What clients keep in stores of their own is not listed: this server never goes there.
+    """
+    if root is None:
+        raise Unsupported(f"The artifacts in {root_uri[:200]} are not kept by this server.")
+    folder = check_path((path or "").rstrip("/"), root=True)
+    entries = tracking.artifacts.list(request.who, f"{root}/{folder}" if folder else root)
+    return FileList(
+        [FileInfo(one.path.removeprefix(f"{root}/"), one.is_dir, one.size_bytes or None) for one in entries],
+        root_uri,
+    )

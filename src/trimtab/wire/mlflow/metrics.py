@@ -1,0 +1,114 @@
+"""The metric histories of the MLflow API."""
+
+import msgspec
+
+from trimtab.domains.tracking import TrackingService
+from trimtab.domains.tracking.metrics.model import Point
+from trimtab.infra.http import Request
+from trimtab.kernel.errors import Invalid
+from trimtab.wire.mlflow.binding import Handler, handler
+from trimtab.wire.mlflow.errors import missing
+from trimtab.wire.mlflow.messages import Int64, MetricView, metric_view, page_size, required
+
+_MOST_RUNS = 100
+_MOST_IN_A_PAGE = 1_000_000
+_MOST_IN_BULK = 25_000
+_MOST_SAMPLED = 2500
+
+
+class GetHistory(msgspec.Struct):
+    run_id: str | None = None
+    run_uuid: str | None = None
+    metric_key: str | None = None
+    page_token: str | None = None
+    max_results: Int64 | None = None
+
+
+class History(msgspec.Struct, omit_defaults=True):
+    metrics: list[MetricView] = []
+    next_page_token: str | None = None
+
+
+class GetBulk(msgspec.Struct):
+    run_id: list[str] | None = None
+    metric_key: str | None = None
+    max_results: Int64 | None = None
+
+
+class GetInterval(msgspec.Struct):
+    run_ids: list[str] | None = None
+    metric_key: str | None = None
+    start_step: Int64 | None = None
+    end_step: Int64 | None = None
+    max_results: Int64 | None = None
+
+
+def handlers(tracking: TrackingService) -> list[Handler]:
+    metrics = tracking.metrics
+
+    @handler("GET", "/mlflow/metrics/get-history", GetHistory)
+    def get_history(request: Request, body: GetHistory) -> History:
+        page = metrics.history(
+            request.who,
+            required(body.run_id or body.run_uuid, "run_id"),
+            required(body.metric_key, "metric_key"),
+            limit=min(page_size(body.max_results, default=_MOST_IN_A_PAGE, most=2**31), _MOST_IN_A_PAGE),
+            cursor=body.page_token or None,
+        )
+        return History([_view(point) for point in page.items], page.next_cursor)
+
+    @handler("GET", "/mlflow/metrics/get-history-bulk", GetBulk)
+    def get_bulk(request: Request, body: GetBulk) -> History:
+        if not body.run_id:
+            raise Invalid("GetMetricHistoryBulk request must specify at least one run_id.", field="run_id")
+        _check_runs(body.run_id, "GetMetricHistoryBulk")
+        key = required(body.metric_key, "metric_key")
+        left = min(page_size(body.max_results, default=_MOST_IN_BULK, most=2**31), _MOST_IN_BULK)
+        found: list[MetricView] = []
+        for run_id in sorted(set(body.run_id)):
+            if left <= 0:
+                break
+            points = metrics.history(request.who, run_id, key, limit=left).items
+            found += [_view(point, run_id) for point in points]
+            left -= len(points)
+        return History(found)
+
+    @handler("GET", "/mlflow/metrics/get-history-bulk-interval", GetInterval)
+    def get_interval(request: Request, body: GetInterval) -> History:
+        if not body.run_ids:
+            raise missing("run_ids")
+        _check_runs(body.run_ids, "GetMetricHistoryBulkInterval")
+        key = required(body.metric_key, "metric_key")
+        most = page_size(body.max_results, default=_MOST_SAMPLED, most=_MOST_SAMPLED)
+        sampled = metrics.sample(request.who, body.run_ids, key, most=most, steps=_steps(body))
+        return History([_view(point, run_id) for run_id, points in sampled for point in points])
+
+    return [get_history, get_bulk, get_interval]
+
+
+def _view(point: Point, run_id: str | None = None) -> MetricView:
+    return metric_view(point.key, point.value, point.at_us, point.step, run_id=run_id)
+
+
+def _check_runs(run_ids: list[str], request: str) -> None:
+    if len(run_ids) > _MOST_RUNS:
+        raise Invalid(
+            f"{request} request must specify at most {_MOST_RUNS} run_ids. Received {len(run_ids)} run_ids.",
+            field="run_ids",
+        )
+
+
+def _steps(body: GetInterval) -> tuple[int, int] | None:
+    if body.start_step is None and body.end_step is None:
+        return None
+    if body.start_step is None or body.end_step is None:
+        raise Invalid(
+            "If either start step or end step are specified, both must be specified.", field="start_step"
+        )
+    if body.start_step > body.end_step:
+        raise Invalid(
+            "end_step must be greater than start_step. "
+            f"Found start_step={body.start_step} and end_step={body.end_step}.",
+            field="end_step",
+        )
+    return body.start_step, body.end_step

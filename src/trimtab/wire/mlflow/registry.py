@@ -1,0 +1,353 @@
+"""The model registry of the MLflow API."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from trimtab.domains.registry import RegistryService
+from trimtab.domains.registry.model import ModelVersion, RegisteredModel
+from trimtab.domains.tracking import TrackingService
+from trimtab.infra.http import Request
+from trimtab.kernel.errors import Invalid
+from trimtab.kernel.pages import Page
+from trimtab.wire.mlflow.binding import Handler, handler
+from trimtab.wire.mlflow.messages import (
+    Int64,
+    Tag,
+    TagView,
+    millis,
+    page_size,
+    required,
+    tag_pairs,
+    tag_views,
+)
+
+T = TypeVar("T")
+_MOST_MODELS = 1000
+_DEFAULT_MODELS = 100
+_MOST_VERSIONS = 200_000
+_MOST_AT_ONCE = 1000
+
+
+class VersionView(msgspec.Struct, omit_defaults=True):
+    name: str
+    version: str
+    creation_timestamp: int
+    last_updated_timestamp: int
+    current_stage: str
+    description: str
+    source: str
+    run_id: str
+    status: str
+    run_link: str
+    tags: list[TagView] = []
+    aliases: list[str] = []
+
+
+class AliasView(msgspec.Struct):
+    alias: str
+    version: str
+
+
+class ModelView(msgspec.Struct, omit_defaults=True):
+    name: str
+    creation_timestamp: int
+    last_updated_timestamp: int
+    description: str = ""
+    latest_versions: list[VersionView] = []
+    tags: list[TagView] = []
+    aliases: list[AliasView] = []
+
+
+class OneModel(msgspec.Struct):
+    registered_model: ModelView
+
+
+class OneVersion(msgspec.Struct):
+    model_version: VersionView
+
+
+class FoundModels(msgspec.Struct, omit_defaults=True):
+    registered_models: list[ModelView] = []
+    next_page_token: str | None = None
+
+
+class FoundVersions(msgspec.Struct, omit_defaults=True):
+    model_versions: list[VersionView] = []
+    next_page_token: str | None = None
+
+
+class Location(msgspec.Struct):
+    artifact_uri: str
+
+
+class ModelMessage(msgspec.Struct):
+    """What the routes of one model take: its name, and whatever else they need."""
+
+    name: str | None = None
+    new_name: str | None = None
+    description: str | None = None
+    tags: list[Tag] | None = None
+    stages: list[str] | None = None
+    key: str | None = None
+    value: str | None = None
+    alias: str | None = None
+    version: str | int | None = None
+
+
+class VersionMessage(msgspec.Struct):
+    """What the routes of one version take: its name and number, and whatever else they need."""
+
+    name: str | None = None
+    version: str | int | None = None
+    description: str | None = None
+    stage: str | None = None
+    archive_existing_versions: bool | None = None
+    key: str | None = None
+    value: str | None = None
+
+
+class CreateVersion(msgspec.Struct):
+    name: str | None = None
+    source: str | None = None
+    run_id: str | None = None
+    tags: list[Tag] | None = None
+    run_link: str | None = None
+    description: str | None = None
+    model_id: str | None = None
+
+
+class Search(msgspec.Struct):
+    filter: str | None = None
+    max_results: Int64 | None = None
+    order_by: list[str] | None = None
+    page_token: str | None = None
+
+
+def handlers(registry: RegistryService, tracking: TrackingService) -> list[Handler]:
+    return [*_models(registry), *_aliases(registry), *_versions(registry, tracking)]
+
+
+def _models(registry: RegistryService) -> list[Handler]:
+    def shown(request: Request, model: RegisteredModel) -> OneModel:
+        latest = registry.latest_versions(request.who, [model.name])[model.name]
+        return OneModel(model_view(model, latest))
+
+    @handler("POST", "/mlflow/registered-models/create", ModelMessage)
+    def create(request: Request, body: ModelMessage) -> OneModel:
+        made = registry.create_model(
+            request.who,
+            required(body.name, "name"),
+            description=body.description or "",
+            tags=dict(tag_pairs(body.tags)),
+        )
+        return OneModel(model_view(made, []))
+
+    @handler("GET", "/mlflow/registered-models/get", ModelMessage)
+    def get(request: Request, body: ModelMessage) -> OneModel:
+        return shown(request, registry.get_model(request.who, required(body.name, "name")))
+
+    @handler("GET", "/mlflow/registered-models/search", Search)
+    def search(request: Request, body: Search) -> FoundModels:
+        page = registry.search_models(
+            request.who,
+            filter=body.filter or "",
+            order_by=body.order_by or (),
+            limit=page_size(body.max_results, default=_DEFAULT_MODELS, most=_MOST_MODELS),
+            cursor=body.page_token or None,
+        )
+        latest = registry.latest_versions(request.who, [model.name for model in page.items])
+        return FoundModels([model_view(one, latest[one.name]) for one in page.items], page.next_cursor)
+
+    @handler("POST", "/mlflow/registered-models/rename", ModelMessage)
+    def rename(request: Request, body: ModelMessage) -> OneModel:
+        name, new_name = required(body.name, "name"), required(body.new_name, "new_name")
+        return shown(request, registry.rename_model(request.who, name, new_name=new_name))
+
+    @handler("PATCH", "/mlflow/registered-models/update", ModelMessage)
+    def update(request: Request, body: ModelMessage) -> OneModel:
+        name = required(body.name, "name")
+        model = registry.describe_model(request.who, name, description=body.description or "")
+        return shown(request, model)
+
+    @handler("DELETE", "/mlflow/registered-models/delete", ModelMessage)
+    def delete(request: Request, body: ModelMessage) -> None:
+        registry.delete_model(request.who, required(body.name, "name"))
+
+    @handler("POST", "/mlflow/registered-models/set-tag", ModelMessage)
+    def set_tag(request: Request, body: ModelMessage) -> None:
+        name, key = required(body.name, "name"), required(body.key, "key")
+        registry.set_model_tag(request.who, name, key=key, value=body.value or "")
+
+    @handler("DELETE", "/mlflow/registered-models/delete-tag", ModelMessage)
+    def delete_tag(request: Request, body: ModelMessage) -> None:
+        name, key = required(body.name, "name"), required(body.key, "key")
+        registry.delete_model_tag(request.who, name, key=key)
+
+    def latest(request: Request, body: ModelMessage) -> FoundVersions:
+        name = registry.get_model(request.who, required(body.name, "name")).name
+        found = registry.latest_versions(request.who, [name], stages=body.stages or ())[name]
+        return FoundVersions([version_view(one) for one in found])
+
+    return [
+        create,
+        get,
+        search,
+        rename,
+        update,
+        delete,
+        set_tag,
+        delete_tag,
+        handler("GET", "/mlflow/registered-models/get-latest-versions", ModelMessage)(latest),
+        handler("POST", "/mlflow/registered-models/get-latest-versions", ModelMessage)(latest),
+    ]
+
+
+def _aliases(registry: RegistryService) -> list[Handler]:
+    @handler("POST", "/mlflow/registered-models/alias", ModelMessage)
+    def set_alias(request: Request, body: ModelMessage) -> None:
+        name, alias = required(body.name, "name"), required(body.alias, "alias")
+        registry.set_alias(request.who, name, alias, _number(body.version))
+
+    @handler("GET", "/mlflow/registered-models/alias", ModelMessage)
+    def get_by_alias(request: Request, body: ModelMessage) -> OneVersion:
+        name, alias = required(body.name, "name"), required(body.alias, "alias")
+        return OneVersion(version_view(registry.version_by_alias(request.who, name, alias)))
+
+    @handler("DELETE", "/mlflow/registered-models/alias", ModelMessage)
+    def delete_alias(request: Request, body: ModelMessage) -> None:
+        registry.delete_alias(request.who, required(body.name, "name"), required(body.alias, "alias"))
+
+    return [set_alias, get_by_alias, delete_alias]
+
+
+def _versions(registry: RegistryService, tracking: TrackingService) -> list[Handler]:
+    @handler("POST", "/mlflow/model-versions/create", CreateVersion)
+    def create(request: Request, body: CreateVersion) -> OneVersion:
+        made = registry.create_version(
+            request.who,
+            required(body.name, "name"),
+            source=required(body.source, "source"),
+            run_id=body.run_id or None,
+            model_id=body.model_id or None,
+            description=body.description or "",
+            tags=dict(tag_pairs(body.tags)),
+            run_link=body.run_link or None,
+        )
+        if made.model_id is not None:
+            version = str(made.version)
+            tracking.logged_models.note_version(request.who, made.model_id, name=made.name, version=version)
+        return OneVersion(version_view(made))
+
+    @handler("GET", "/mlflow/model-versions/get", VersionMessage)
+    def get(request: Request, body: VersionMessage) -> OneVersion:
+        return OneVersion(version_view(registry.get_version(request.who, *_named(body))))
+
+    @handler("GET", "/mlflow/model-versions/get-download-uri", VersionMessage)
+    def get_download_uri(request: Request, body: VersionMessage) -> Location:
+        version = registry.get_version(request.who, *_named(body))
+        return Location(version.location or version.source)
+
+    @handler("GET", "/mlflow/model-versions/search", Search)
+    def search(request: Request, body: Search) -> FoundVersions:
+        def page(size: int, cursor: str | None) -> Page[ModelVersion]:
+            return registry.search_versions(
+                request.who,
+                filter=body.filter or "",
+                order_by=body.order_by or (),
+                limit=size,
+                cursor=cursor,
+            )
+
+        size = page_size(body.max_results, default=_MOST_VERSIONS, most=_MOST_VERSIONS)
+        found = _gather(page, size, body.page_token or None)
+        return FoundVersions([version_view(one) for one in found.items], found.next_cursor)
+
+    @handler("PATCH", "/mlflow/model-versions/update", VersionMessage)
+    def update(request: Request, body: VersionMessage) -> OneVersion:
+        name, version = _named(body)
+        if body.description is None:
+            return OneVersion(version_view(registry.get_version(request.who, name, version)))
+        changed = registry.describe_version(request.who, name, version, description=body.description)
+        return OneVersion(version_view(changed))
+
+    @handler("POST", "/mlflow/model-versions/transition-stage", VersionMessage)
+    def transition(request: Request, body: VersionMessage) -> OneVersion:
+        name, version = _named(body)
+        moved = registry.move_to_stage(
+            request.who,
+            name,
+            version,
+            stage=required(body.stage, "stage"),
+            archive_others=body.archive_existing_versions or False,
+        )
+        return OneVersion(version_view(moved))
+
+    @handler("DELETE", "/mlflow/model-versions/delete", VersionMessage)
+    def delete(request: Request, body: VersionMessage) -> None:
+        registry.delete_version(request.who, *_named(body))
+
+    @handler("POST", "/mlflow/model-versions/set-tag", VersionMessage)
+    def set_tag(request: Request, body: VersionMessage) -> None:
+        name, version = _named(body)
+        key = required(body.key, "key")
+        registry.set_version_tag(request.who, name, version, key=key, value=body.value or "")
+
+    @handler("DELETE", "/mlflow/model-versions/delete-tag", VersionMessage)
+    def delete_tag(request: Request, body: VersionMessage) -> None:
+        name, version = _named(body)
+        registry.delete_version_tag(request.who, name, version, key=required(body.key, "key"))
+
+    return [create, get, get_download_uri, search, update, transition, delete, set_tag, delete_tag]
+
+
+def _gather(page: Callable[[int, str | None], Page[T]], size: int, cursor: str | None) -> Page[T]:
+    """Put pages together until there are as many items as a client asked for at once."""
+    items: list[T] = []
+    while True:
+        one = page(min(size - len(items), _MOST_AT_ONCE), cursor)
+        items += one.items
+        cursor = one.next_cursor
+        if cursor is None or len(items) >= size:
+            return Page(items, cursor)
+
+
+def _named(body: VersionMessage) -> tuple[str, int]:
+    return required(body.name, "name"), _number(body.version)
+
+
+def _number(version: str | int | None) -> int:
+    text = required(None if version is None else str(version), "version")
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise Invalid(f"Parameter 'version' must be an integer, got '{text[:100]}'.", field="version")
+    return int(text)
+
+
+def version_view(version: ModelVersion) -> VersionView:
+    return VersionView(
+        name=version.name,
+        version=str(version.version),
+        creation_timestamp=millis(version.created_us),
+        last_updated_timestamp=millis(version.updated_us),
+        current_stage=version.stage,
+        description=version.description,
+        source=version.source,
+        run_id=version.run_id or "",
+        status=version.status,
+        run_link=version.run_link or "",
+        tags=tag_views(version.tags),
+        aliases=version.aliases,
+    )
+
+
+def model_view(model: RegisteredModel, latest: list[ModelVersion]) -> ModelView:
+    return ModelView(
+        name=model.name,
+        creation_timestamp=millis(model.created_us),
+        last_updated_timestamp=millis(model.updated_us),
+        description=model.description,
+        latest_versions=[version_view(one) for one in latest],
+        tags=tag_views(model.tags),
+        aliases=[AliasView(alias, str(version)) for alias, version in sorted(model.aliases.items())],
+    )
