@@ -1,16 +1,14 @@
-"""A registry over logged files: runs and logged models stand still here, files are real blobs."""
+"""Runs and logged models with files, from which versions are made."""
 
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from types import SimpleNamespace
+from collections.abc import Mapping
 
 import pytest
 
 from trimtab.app import App
 from trimtab.domains.registry import RegistryService
-from trimtab.domains.registry.sources import Sources
-from trimtab.kernel.errors import NotFound
-from trimtab.kernel.ids import hex32
+from trimtab.domains.tracking.metrics.model import Point
+from trimtab.domains.tracking.runs.model import ModelOutput
+from trimtab.kernel.who import Principal
 
 MLMODEL = b"""flavors:
   python_function: {loader_module: mlflow.sklearn, model_path: model.skops, predict_fn: predict}
@@ -21,55 +19,37 @@ signature:
   params: null
 """
 SAFE = {"MLmodel": MLMODEL, "model.skops": b"PK\x03\x04 not really", "requirements.txt": b"scikit-learn\n"}
+_WHO = Principal("token:t", "trainer", "editor")
 
 
 class Tracked:
+    """Logs what a training would log, into the first experiment."""
+
     def __init__(self, app: App) -> None:
-        self._app = app
-        self._runs: dict[str, SimpleNamespace] = {}
-        self._models: dict[str, SimpleNamespace] = {}
-        self._files: dict[str, SimpleNamespace] = {}
-        self.runs = SimpleNamespace(get=lambda who, key: _get(self._runs, key))
-        self.logged_models = SimpleNamespace(get=lambda who, key: _get(self._models, key))
-        self.artifacts = SimpleNamespace(files=self._under)
+        self._tracking = app.tracking
 
     def run(self, **metrics: float) -> str:
-        run_id = hex32()
-        self._runs[run_id] = SimpleNamespace(
-            head=SimpleNamespace(artifact_uri=f"mlflow-artifacts:/1/{run_id}/artifacts"),
-            metrics={key: SimpleNamespace(value=value) for key, value in metrics.items()},
-            model_outputs=[],
-        )
+        run_id = self._tracking.runs.create(_WHO).id
+        self.measure(run_id, **metrics)
         return run_id
 
     def measure(self, run_id: str, **metrics: float) -> None:
-        self._runs[run_id].metrics.update({k: SimpleNamespace(value=v) for k, v in metrics.items()})
+        self._tracking.runs.log(_WHO, run_id, points=[Point(key, value, 1) for key, value in metrics.items()])
+
+    def finish(self, run_id: str) -> None:
+        self._tracking.runs.update(_WHO, run_id, status="FINISHED", ended_us=1)
 
     def model(self, files: Mapping[str, bytes], run_id: str | None = None, name: str = "model") -> str:
-        model_id = f"m-{hex32()}"
-        uri = f"mlflow-artifacts:/1/models/{model_id}/artifacts"
-        self._models[model_id] = SimpleNamespace(
-            id=model_id, name=name, artifact_uri=uri, source_run_id=run_id
-        )
+        model = self._tracking.logged_models.create(_WHO, experiment_id="0", name=name, source_run_id=run_id)
+        self.put(f"0/models/{model.id}/artifacts", files)
         if run_id:
-            self._runs[run_id].model_outputs.append(SimpleNamespace(model_id=model_id, step=0))
-        self.put(uri.removeprefix("mlflow-artifacts:/"), files)
-        return model_id
+            self._tracking.runs.log_outputs(_WHO, run_id, [ModelOutput(model.id)])
+        self._tracking.logged_models.finalize(_WHO, model.id, "READY")
+        return model.id
 
     def put(self, prefix: str, files: Mapping[str, bytes]) -> None:
         for path, content in files.items():
-            self._files[f"{prefix}/{path}"] = SimpleNamespace(
-                path=f"{prefix}/{path}", blob=self._app.blobs.put(content), size_bytes=len(content)
-            )
-
-    def _under(self, who, prefix):
-        return [one for path, one in sorted(self._files.items()) if path.startswith(f"{prefix}/")]
-
-
-def _get(table, key):
-    if key not in table:
-        raise NotFound(key)
-    return table[key]
+            self._tracking.artifacts.put(_WHO, f"{prefix}/{path}", content)
 
 
 @pytest.fixture
@@ -78,12 +58,5 @@ def tracked(app: App) -> Tracked:
 
 
 @pytest.fixture
-def registry(app: App, tracked: Tracked) -> RegistryService:
-    return RegistryService(
-        app.db,
-        app.bus,
-        app.blobs,
-        govern=app.govern,
-        lineage=app.lineage,
-        sources=Sources(tracked, app.blobs),
-    )
+def registry(app: App) -> RegistryService:
+    return app.registry

@@ -17,6 +17,7 @@ from trimtab.domains.registry.model import (
 )
 from trimtab.domains.registry.search import MODELS, add_cursor, add_filter, cursor_after, order_sql, ordering
 from trimtab.domains.registry.sources import Sources
+from trimtab.domains.tracking import TrackingService
 from trimtab.infra.blobs import Blobs
 from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database, Tx, Where
@@ -38,13 +39,13 @@ class Catalog:
         *,
         govern: GovernService,
         lineage: LineageService,
-        sources: Sources,
+        tracking: TrackingService,
     ) -> None:
         self._db = db
         self._bus = bus
         self._blobs = blobs
         self._lineage = lineage
-        self._sources = sources
+        self._sources = Sources(tracking, blobs)
         self.govern = govern
 
     def create_model(

@@ -5,7 +5,7 @@ is not known to be plain data counts as unsafe.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -74,13 +74,30 @@ def read_mlmodel(raw: bytes) -> dict[str, Any]:
 
     if len(raw) > MOST_MLMODEL_BYTES:
         raise MLmodelUnreadable(f"it is larger than {MOST_MLMODEL_BYTES} bytes")
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        content = yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a safe loader)
+        _check_depth(yaml.parse(raw, Loader=loader))
+        content = yaml.load(raw, Loader=loader)  # noqa: S506 (a safe loader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        if isinstance(error, MLmodelUnreadable):
+            raise
         raise MLmodelUnreadable("it is not YAML") from error
     if not isinstance(content, dict):
         raise MLmodelUnreadable("it is not a mapping")
     return _Plain().mapping(content, 0)
+
+
+def _check_depth(events: Iterable[Any]) -> None:
+    """Raise MLmodelUnreadable for nesting on which the loader, which recurses in C, would crash the process."""
+    depth = 0
+    for event in events:
+        kind = type(event).__name__
+        if kind in ("MappingStartEvent", "SequenceStartEvent"):
+            depth += 1
+            if depth > _MOST_DEPTH:
+                raise MLmodelUnreadable("it is nested too deeply")
+        elif kind in ("MappingEndEvent", "SequenceEndEvent"):
+            depth -= 1
 
 
 class _Plain:

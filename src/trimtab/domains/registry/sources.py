@@ -1,8 +1,7 @@
 """Finds what a new version is made of: the files behind a source, the run they came from, and what they say."""
 
-import math
 from collections.abc import Mapping
-from typing import Any, Protocol
+from contextlib import suppress
 
 import msgspec
 
@@ -10,10 +9,13 @@ from trimtab.domains.registry.errors import BadSource, ModelCorrupt
 from trimtab.domains.registry.formats import HEAD_BYTES, MLMODEL, MOST_MLMODEL_BYTES, facts_of
 from trimtab.domains.registry.model import Facts, File, ModelVersion
 from trimtab.domains.registry.uris import ArtifactSource, LoggedModelSource, RunSource
+from trimtab.domains.tracking import TrackingService
+from trimtab.domains.tracking.errors import LoggedModelNotFound, RunNotFound
+from trimtab.domains.tracking.metrics.model import finite
+from trimtab.domains.tracking.runs.model import RunHead
 from trimtab.infra.blobs import Blobs
 from trimtab.infra.blobs.port import BlobNotFound
 from trimtab.kernel import refs
-from trimtab.kernel.errors import NotFound
 from trimtab.kernel.who import Principal
 
 _SCHEME = "mlflow-artifacts:/"
@@ -33,18 +35,10 @@ class Origin(msgspec.Struct, frozen=True):
     copied_from: str | None = None
 
 
-class Tracking(Protocol):
-    """The runs, logged models and artifacts of tracking."""
-
-    runs: Any
-    logged_models: Any
-    artifacts: Any
-
-
 class Sources:
     """Looks sources up in tracking and reads the files' own words from the blobs."""
 
-    def __init__(self, tracking: Tracking, blobs: Blobs) -> None:
+    def __init__(self, tracking: TrackingService, blobs: Blobs) -> None:
         self._tracking = tracking
         self._blobs = blobs
 
@@ -138,28 +132,35 @@ class Sources:
         """Return the latest value of each metric of a run, None where it is not finite; nothing for a run that is gone."""
         try:
             run = self._tracking.runs.get(who, run_id)
-        except NotFound:
+        except RunNotFound:
             return {}
-        return {
-            key: latest.value if math.isfinite(latest.value) else None for key, latest in run.metrics.items()
-        }
+        return {key: finite(latest.value) for key, latest in run.metrics.items()}
+
+    def note_version(self, who: Principal, version: ModelVersion) -> None:
+        """Have the logged model of a version say that it is registered; idempotent."""
+        if version.model_id is not None:
+            with suppress(LoggedModelNotFound):
+                self._tracking.logged_models.note_version(
+                    who, version.model_id, name=version.name, version=str(version.version)
+                )
 
     def _logged_model(self, who: Principal, source: str, model_id: str) -> tuple[str, str | None, str | None]:
         try:
             model = self._tracking.logged_models.get(who, model_id)
-        except NotFound as error:
+        except LoggedModelNotFound as error:
             raise BadSource(f"There is no logged model {model_id}.", field="source") from error
         return _prefix(model.artifact_uri, source), model.source_run_id, model_id
 
     def _run_folder(
         self, who: Principal, source: str, parsed: RunSource
     ) -> tuple[str, str | None, str | None]:
-        run = self._run(who, parsed.run_id)
-        root = _prefix(run.head.artifact_uri, source)
+        root = _prefix(self._run(who, parsed.run_id).artifact_uri, source)
         prefix = f"{root}/{parsed.path}" if parsed.path else root
-        if not self._files(who, prefix):
-            # MLflow 3 keeps models beside their runs and still lets them be named by run and name.
-            for output in reversed(run.model_outputs):
+        if self._files(who, prefix):
+            return prefix, parsed.run_id, None
+        # MLflow 3 keeps models beside their runs and still lets them be named by run and name.
+        for output in reversed(self._tracking.runs.get(who, parsed.run_id).model_outputs):
+            with suppress(LoggedModelNotFound):
                 model = self._tracking.logged_models.get(who, output.model_id)
                 if model.name == parsed.path:
                     return _prefix(model.artifact_uri, source), parsed.run_id, model.id
@@ -171,16 +172,16 @@ class Sources:
         if parsed.owner == "logged-model":
             root, run_id, model_id = self._logged_model(who, source, parsed.owner_id)
         else:
-            root = _prefix(self._run(who, parsed.owner_id).head.artifact_uri, source)
+            root = _prefix(self._run(who, parsed.owner_id).artifact_uri, source)
             run_id, model_id = parsed.owner_id, None
         if parsed.prefix != root and not parsed.prefix.startswith(f"{root}/"):
             raise BadSource(f"{source[:200]!r} is not among the artifacts of its owner.", field="source")
         return parsed.prefix, run_id, model_id
 
-    def _run(self, who: Principal, run_id: str) -> Any:
+    def _run(self, who: Principal, run_id: str) -> RunHead:
         try:
-            return self._tracking.runs.get(who, run_id)
-        except NotFound as error:
+            return self._tracking.runs.head(who, run_id)
+        except RunNotFound as error:
             raise BadSource(f"There is no run {run_id[:64]}.", field="source") from error
 
     def _files(self, who: Principal, prefix: str) -> list[File]:

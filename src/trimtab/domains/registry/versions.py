@@ -129,6 +129,7 @@ class Versions(Catalog):
                 subject=ref,
                 actor=who.id,
             )
+        self._sources.note_version(who, version)
         return version
 
     def _find(self, who: Principal, source: str, *, run_id: str | None, model_id: str | None) -> Origin:
