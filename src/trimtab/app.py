@@ -8,17 +8,26 @@ from pathlib import Path
 
 from trimtab.domains.alerts import AlertService
 from trimtab.domains.alerts import jobs as alerts_jobs
+from trimtab.domains.data import DataService
+from trimtab.domains.data import jobs as data_jobs
+from trimtab.domains.data.events import DataValidationFinished
 from trimtab.domains.deploy import DeployService
+from trimtab.domains.deploy.events import RolloutEnded, VersionFailed
 from trimtab.domains.deploy.plane import Plane
 from trimtab.domains.deploy.targets.process import ProcessTarget
 from trimtab.domains.govern import GovernService
 from trimtab.domains.lineage import LineageService
+from trimtab.domains.monitor import MonitorService
+from trimtab.domains.monitor import jobs as monitor_jobs
 from trimtab.domains.pipelines import PipelineService
 from trimtab.domains.pipelines import jobs as pipelines_jobs
+from trimtab.domains.pipelines.events import PipelineRunFinished
 from trimtab.domains.pipelines.execution import Place
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry import jobs as registry_jobs
+from trimtab.domains.registry.events import GateDecided
 from trimtab.domains.tracking import TrackingService
+from trimtab.domains.tracking.events import RunFinished
 from trimtab.infra import blobs, db, executors
 from trimtab.infra.blobs import Blobs
 from trimtab.infra.bus import Bus
@@ -28,6 +37,13 @@ from trimtab.infra.jobs import Jobs
 from trimtab.infra.jobs.pool import WorkerPool
 from trimtab.infra.jobs.runner import Runner, release_dead_owners
 from trimtab.kernel.errors import TrimtabError
+from trimtab.loop import jobs as loop_jobs
+from trimtab.loop.canary import Canary
+from trimtab.loop.overview import OverviewService
+from trimtab.loop.release import Release
+from trimtab.loop.retrain import Retrain
+from trimtab.loop.search import SearchService
+from trimtab.loop.service import LoopService
 from trimtab.settings import Settings
 
 STEP_PROCESS = "trimtab.domains.pipelines.step_process"
@@ -38,12 +54,24 @@ MIGRATED = (
     "trimtab.infra.jobs",
     "trimtab.domains.govern",
     "trimtab.domains.lineage",
+    "trimtab.domains.data",
     "trimtab.domains.alerts",
     "trimtab.domains.tracking",
     "trimtab.domains.registry",
     "trimtab.domains.pipelines",
     "trimtab.domains.deploy",
+    "trimtab.domains.monitor",
+    "trimtab.loop",
 )
+RULED_EVENTS = (
+    DataValidationFinished,
+    RunFinished,
+    PipelineRunFinished,
+    GateDecided,
+    VersionFailed,
+    RolloutEnded,
+)
+"""The kinds of events that alert rules may watch."""
 
 
 class App:
@@ -57,6 +85,16 @@ class App:
         self.bus = Bus(database, self.jobs)
         self.govern = GovernService(database, open_to_owner=not needs_sign_in(settings))
         self.lineage = LineageService(database, self.govern)
+        self.data = DataService(
+            database,
+            self.bus,
+            self.jobs,
+            blob_store,
+            self.govern,
+            self.lineage,
+            scratch=settings.home_path / "scratch",
+        )
+        data_jobs.register(self.jobs, self.data)
         self.alerts = AlertService(
             database, self.bus, self.jobs, self.govern, public_url=public_url(settings)
         )
@@ -71,6 +109,7 @@ class App:
         )
         registry_jobs.register(self.bus, self.registry)
         alerts_jobs.register(self.jobs, self.alerts, retention_days=settings.retention_days)
+        alerts_jobs.watch(self.bus, self.alerts, RULED_EVENTS)
         self.pipelines = PipelineService(database, self.bus, self.jobs, self.govern, self.lineage, blob_store)
         pipelines_jobs.register(
             self.jobs, self.pipelines, place=self.place, retention_days=settings.retention_days
@@ -78,6 +117,66 @@ class App:
 
         self.deploy = DeployService(
             database, self.bus, govern=self.govern, lineage=self.lineage, registry=self.registry
+        )
+        self.monitors = MonitorService(
+            database,
+            self.bus,
+            self.jobs,
+            blob_store,
+            govern=self.govern,
+            lineage=self.lineage,
+            data=self.data,
+            deploy=self.deploy,
+            log_folder=self.serving_folder / "log",
+        )
+        monitor_jobs.register(self.jobs, self.monitors, retention_days=settings.retention_days)
+        self.loop = LoopService(
+            database, self.bus, govern=self.govern, deploy=self.deploy, pipelines=self.pipelines
+        )
+        self.retrain = Retrain(
+            database,
+            self.jobs,
+            loop=self.loop,
+            alerts=self.alerts,
+            deploy=self.deploy,
+            pipelines=self.pipelines,
+        )
+        self.canary = Canary(
+            database,
+            loop=self.loop,
+            alerts=self.alerts,
+            deploy=self.deploy,
+            monitors=self.monitors,
+            registry=self.registry,
+        )
+        self.release = Release(
+            database,
+            self.jobs,
+            govern=self.govern,
+            loop=self.loop,
+            deploy=self.deploy,
+            registry=self.registry,
+            data=self.data,
+        )
+        loop_jobs.register(self.bus, self.jobs, retrain=self.retrain, canary=self.canary, gate=self._gate)
+        self.overview = OverviewService(
+            loop=self.loop,
+            data=self.data,
+            tracking=self.tracking,
+            pipelines=self.pipelines,
+            registry=self.registry,
+            deploy=self.deploy,
+            monitors=self.monitors,
+            alerts=self.alerts,
+            plane=lambda: self.plane,
+        )
+        self.search = SearchService(
+            data=self.data,
+            tracking=self.tracking,
+            pipelines=self.pipelines,
+            registry=self.registry,
+            deploy=self.deploy,
+            monitors=self.monitors,
         )
         self.plane: Plane | None = None
         self._background: Background | None = None
@@ -95,6 +194,12 @@ class App:
             else f"http://{host}:{settings.port}",
             sign_in=needs_sign_in(settings),
         )
+
+    def _gate(self, episode: str, job: str) -> None:
+        from trimtab.loop.gate import Gate  # it computes, in a worker process
+
+        gate = Gate(self.db, loop=self.loop, registry=self.registry, data=self.data, canary=self.canary)
+        gate.run(episode, job=job)
 
     @property
     def serving_folder(self) -> Path:
@@ -157,9 +262,10 @@ class Background:
         self._ticker.join(5.0)
 
     def _tick(self) -> None:
-        while not self._stopping.wait(0.5):
+        while not self._stopping.wait(0.25):
             try:
                 self._app.jobs.tick()
+                monitor_jobs.notice(self._app.db, self._app.jobs, self._app.monitors)
             except TrimtabError as error:
                 log.warning("schedules not read", extra={"error": str(error)})
 

@@ -7,7 +7,7 @@ class StepTaken(Event, tag="loop.step_taken"):
     """The timeline has a new line."""
 
     step: str
-    kind: str
+    line: str
     state: str
     title: str
     episode: str | None

@@ -21,7 +21,7 @@ class SetPolicy(msgspec.Struct, forbid_unknown_fields=True):
     pipeline: str
     params: dict[str, Any] = {}
     mode: str = "auto"
-    on: list[str] = ["drift", "performance"]
+    on: tuple[str, ...] = ("drift", "performance")
     cooldown_us: int = 30 * 86_400_000_000
     gate: GatePolicy = GatePolicy()
     canary: CanaryPolicy = CanaryPolicy()

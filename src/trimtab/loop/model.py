@@ -63,7 +63,7 @@ class LoopPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pipeline: str
     params: dict[str, Any] = {}
     mode: Literal["auto", "suggest"] = "auto"
-    on: list[Literal["drift", "performance"]] = ["drift", "performance"]
+    on: tuple[Literal["drift", "performance"], ...] = ("drift", "performance")
     cooldown_us: int = 30 * DAY_US
     gate: GatePolicy = GatePolicy()
     canary: CanaryPolicy = CanaryPolicy()

@@ -213,7 +213,7 @@ class LoopService:
             data=data or {},
         )
         if store.insert_step(tx, step):
-            announced = StepTaken(step=step.id, kind=kind, state=state, title=title, episode=step.episode_id)
+            announced = StepTaken(step=step.id, line=kind, state=state, title=title, episode=step.episode_id)
             self._bus.emit(tx, announced, subject=subject, actor=who.id)
         return step
 

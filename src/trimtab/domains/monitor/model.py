@@ -25,7 +25,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     alpha: float = 0.01
     min_psi: float = 0.1
     loss_margin: float = 0.01
-    alarm_on: list[Literal["drift", "performance"]] = ["drift", "performance"]
+    alarm_on: tuple[Literal["drift", "performance"], ...] = ("drift", "performance")
 
     def check(self) -> None:
         """Raise Invalid for a policy that no test could keep."""
