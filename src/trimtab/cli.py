@@ -21,6 +21,7 @@ EXIT_CODES: dict[Kind, int] = {
     "bug": 70,
 }
 GROUPS: dict[str, tuple[str, str]] = {
+    "data": ("trimtab.domains.data.cli:data", "Datasets: add, get, list, show, validate, compare."),
     "pipelines": ("trimtab.domains.pipelines.cli:pipelines", "Pipelines: run a file, follow, list, retry, schedule."),
     "alerts": ("trimtab.domains.alerts.cli:alerts", "Alerts: list, acknowledge, resolve; rules and channels."),
     "endpoints": ("trimtab.domains.deploy.cli:endpoints", "Endpoints: deploy, traffic, rollback, logs."),

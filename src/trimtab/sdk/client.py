@@ -59,10 +59,14 @@ class Client:
         """Send raw bytes, streamed where an iterator is given, and return the answer's JSON."""
         return self._json(method, path, content=content, headers={"content-type": "application/octet-stream"})
 
-    def download(self, path: str, **query: Any) -> Iterator[bytes]:
-        """Yield the bytes of an answer piece by piece."""
+    def download(self, path: str, body: Any = None, **query: Any) -> Iterator[bytes]:
+        """Yield the bytes of an answer piece by piece; a body makes the request a POST."""
+        request: dict[str, Any] = {"params": _present(query)}
+        if body is not None:
+            request["content"] = msgspec.json.encode(body)
         try:
-            with self._http.stream("GET", f"/api/v1{path}", params=_present(query)) as response:
+            method = "GET" if body is None else "POST"
+            with self._http.stream(method, f"/api/v1{path}", **request) as response:
                 if response.status_code >= 400:
                     response.read()
                     raise _error(response)

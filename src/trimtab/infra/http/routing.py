@@ -163,8 +163,8 @@ def bind_query(request: StarletteRequest, kind: type[Any]) -> Any:
     """Return the query parameters as a struct; raises Invalid for unknown ones and wrong types."""
     given: dict[str, Any] = {}
     for key in request.query_params:
-        if key not in kind.__struct_fields__:
-            hint = did_you_mean(key, kind.__struct_fields__)
+        if key not in kind.__struct_encode_fields__:
+            hint = did_you_mean(key, kind.__struct_encode_fields__)
             raise Invalid(f"Unknown query parameter {key!r}.{hint}", field=key)
         values = request.query_params.getlist(key)
         if any("\x00" in value for value in values):
@@ -175,7 +175,7 @@ def bind_query(request: StarletteRequest, kind: type[Any]) -> Any:
 
 def _takes_list(kind: type[Any], key: str) -> bool:
     for field in msgspec.structs.fields(kind):
-        if field.name == key:
+        if field.encode_name == key:
             return getattr(field.type, "__origin__", None) is list
     return False
 
