@@ -10,6 +10,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OrdinalEncoder, StandardScaler
+from threadpoolctl import threadpool_limits
 
 from trimtab.demo.flights import CATEGORICAL, FEATURES, LABEL
 
@@ -37,7 +38,9 @@ def train(table: pa.Table, params: Mapping[str, Any] = PARAMS) -> Pipeline:
     )
     fixed: dict[str, Any] = {"early_stopping": False, "random_state": 0}
     trees = HistGradientBoostingClassifier(**fixed, **params)
-    return Pipeline([("columns", columns), ("trees", trees)]).fit(matrix(table), labels(table))
+    # Beside a busy server, OpenMP's threads wait for each other ten times longer than one of them would work.
+    with threadpool_limits(1, user_api="openmp"):
+        return Pipeline([("columns", columns), ("trees", trees)]).fit(matrix(table), labels(table))
 
 
 def matrix(table: pa.Table) -> np.ndarray:
@@ -55,7 +58,8 @@ def labels(table: pa.Table) -> np.ndarray:
 
 def predict(model: Pipeline, table: pa.Table) -> np.ndarray:
     """The probability that each flight of the table arrives late."""
-    return model.predict_proba(matrix(table))[:, 1]
+    with threadpool_limits(1, user_api="openmp"):
+        return model.predict_proba(matrix(table))[:, 1]
 
 
 def scores(truth: np.ndarray, chance: np.ndarray) -> dict[str, float]:
