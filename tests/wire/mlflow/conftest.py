@@ -78,9 +78,9 @@ def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgresql_server(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iterator[str]:
     """The address of a server on PostgreSQL."""
-    with cluster.database() as database:
-        with running(tmp_path_factory.mktemp("server") / "home", "--database", database) as url:
-            yield url
+    home = tmp_path_factory.mktemp("server") / "home"
+    with cluster.database() as database, running(home, "--database", database) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

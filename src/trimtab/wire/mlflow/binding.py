@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import anyio.to_thread
 import msgspec
@@ -139,11 +139,15 @@ def _from_query(request: StarletteRequest, message: type[msgspec.Struct]) -> Any
             continue
         if any("\x00" in value for value in values):
             raise Invalid(f"{field.name} holds a null character.", field=field.name)
-        given[field.name] = values if getattr(field.type, "__origin__", None) is list else values[0]
+        given[field.name] = values if _takes_list(field.type) else values[0]
     try:
         return msgspec.convert(given, message, strict=False)
     except msgspec.ValidationError as error:
         raise _explain(error, given) from error
+
+
+def _takes_list(kind: Any) -> bool:
+    return any(get_origin(one) is list for one in (kind, *get_args(kind)))
 
 
 def _from_body(raw: bytes, decoder: "msgspec.json.Decoder[Any]", message: type[msgspec.Struct]) -> Any:
