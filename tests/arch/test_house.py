@@ -108,7 +108,8 @@ def test_every_statement_prepares_in_both_dialects(db: Database) -> None:
     broken: list[str] = []
     for path, queries in _query_files():
         for query in queries:
-            filled = query.with_(where="", order="1", limit="", joins="", values="")
+            order = "1" if "order by {order}" in query.sqlite else ""
+            filled = query.with_(where="", order=order, limit="", joins="", values="")
             if "{" in filled.sqlite:
                 continue  # its fragments are tested with its store
             names = set(re.findall(r"(?<!:):([a-z_][a-z_0-9]*)", filled.sqlite))

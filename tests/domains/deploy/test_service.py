@@ -1,0 +1,195 @@
+"""Endpoints without processes: what the database says after each change."""
+
+import pytest
+
+from tests.domains.deploy.conftest import Models
+from trimtab.app import App
+from trimtab.domains.deploy.errors import (
+    BadTraffic,
+    EndpointNotFound,
+    NothingToRollBackTo,
+    NotReady,
+    OtherModel,
+    RolloutRunning,
+    VersionNotServed,
+)
+from trimtab.domains.deploy.model import Endpoint
+from trimtab.domains.govern.errors import NotPermitted
+from trimtab.kernel.errors import Conflict, Forbidden, Invalid
+from trimtab.kernel.who import Principal, system
+
+PLANE = system("deploy")
+
+
+def deploy(app: App, who: Principal, version: int, *, weight: float | None = 100.0) -> Endpoint:
+    """Deploy a version and have it answer."""
+    app.deploy.deploy(who, "churn", f"models:/churn/{version}", weight=weight)
+    app.deploy.replica_ready(PLANE, "churn", str(version), pid=100 + version)
+    return app.deploy.endpoint(who, "churn")
+
+
+def test_a_version_takes_over_when_it_answers_and_not_before(
+    app: App, models: Models, editor: Principal
+) -> None:
+    models.version()
+    waiting = app.deploy.deploy(editor, "churn", "models:/churn/1")
+    assert (waiting.state, waiting.champion, waiting.traffic()) == ("starting", None, {})
+    ready = deploy(app, editor, 1)
+    assert (ready.state, ready.champion, ready.traffic()) == ("ready", "1", {"1": 100.0})
+
+
+def test_the_former_champion_stays_warm_and_rollback_returns_to_it(
+    app: App, models: Models, editor: Principal
+) -> None:
+    models.version(), models.version()
+    deploy(app, editor, 1)
+    assert deploy(app, editor, 2).traffic() == {"2": 100.0}
+    back = app.deploy.rollback(editor, "churn", reason="looks odd")
+    assert (back.champion, back.traffic()) == ("1", {"1": 100.0})
+    newest = app.deploy.history(editor, "churn").items[0]
+    assert (newest.action, newest.reason, newest.before, newest.after, newest.actor) == (
+        "rollback",
+        "looks odd",
+        {"2": 100.0},
+        {"1": 100.0},
+        editor.id,
+    )
+
+
+def test_a_failed_version_changes_nothing_for_callers(app: App, models: Models, editor: Principal) -> None:
+    models.version(), models.version()
+    deploy(app, editor, 1)
+    app.deploy.deploy(editor, "churn", "models:/churn/2")
+    app.deploy.replica_failed(PLANE, "churn", "2", error="no such file")
+    endpoint = app.deploy.endpoint(editor, "churn")
+    assert (endpoint.state, endpoint.traffic(), endpoint.find("2").error) == (
+        "ready",
+        {"1": 100.0},
+        "no such file",
+    )
+    with pytest.raises(NotReady, match="no such file"):
+        app.deploy.traffic(editor, "churn", {"2": 100})
+
+
+@pytest.mark.parametrize(
+    ("weights", "error"),
+    [
+        ({}, BadTraffic),
+        ({"1": 90}, BadTraffic),
+        ({"1": 120, "2": -20}, BadTraffic),
+        ({"9": 100}, VersionNotServed),
+    ],
+)
+def test_bad_traffic_is_refused_and_changes_nothing(
+    app: App, models: Models, editor: Principal, weights: dict[str, float], error: type[Exception]
+) -> None:
+    models.version(), models.version()
+    deploy(app, editor, 1)
+    deploy(app, editor, 2, weight=None)
+    before = app.deploy.endpoint(editor, "churn")
+    with pytest.raises(error):
+        app.deploy.traffic(editor, "churn", weights)
+    assert app.deploy.endpoint(editor, "churn") == before
+
+
+def test_unsafe_formats_need_a_word_and_an_approver(
+    app: App, models: Models, editor: Principal, owner: Principal
+) -> None:
+    models.version(pickle=True)
+    with pytest.raises(Forbidden, match="runs code"):
+        app.deploy.deploy(owner, "churn", "models:/churn/1")
+    with pytest.raises(NotPermitted):
+        app.deploy.deploy(editor, "churn", "models:/churn/1", allow_pickle=True)
+    assert app.deploy.deploy(owner, "churn", "models:/churn/1", allow_pickle=True).find("1").allow_pickle
+
+
+def test_names_weights_and_models_are_checked(app: App, models: Models, editor: Principal) -> None:
+    models.version()
+    deploy(app, editor, 1)
+    app.registry.create_model(editor, "other")
+    models.version("other")
+    for name in ("", "../x", "a b", "x" * 200):
+        with pytest.raises(Invalid):
+            app.deploy.deploy(editor, name, "models:/churn/1")
+    with pytest.raises(Invalid):
+        app.deploy.deploy(editor, "churn", "models:/churn/1", weight=101)
+    with pytest.raises(OtherModel):
+        app.deploy.deploy(editor, "churn", "models:/other/1")
+    with pytest.raises(EndpointNotFound, match="Did you mean 'churn'"):
+        app.deploy.endpoint(editor, "chrun")
+    with pytest.raises(NothingToRollBackTo):
+        app.deploy.rollback(editor, "churn")
+
+
+def test_viewers_may_look_and_nothing_else(
+    app: App, models: Models, editor: Principal, viewer: Principal
+) -> None:
+    models.version()
+    deploy(app, editor, 1)
+    assert app.deploy.endpoint(viewer, "churn").champion == "1"
+    for attempt in (
+        lambda: app.deploy.deploy(viewer, "churn", "models:/churn/1"),
+        lambda: app.deploy.traffic(viewer, "churn", {"1": 100}),
+        lambda: app.deploy.rollback(viewer, "churn"),
+        lambda: app.deploy.remove(viewer, "churn"),
+        lambda: app.deploy.rollouts.start(viewer, "churn", "1", weight=10),
+    ):
+        with pytest.raises(NotPermitted):
+            attempt()
+
+
+def test_a_rollout_is_promoted_or_rolled_back_once(app: App, models: Models, editor: Principal) -> None:
+    models.version(), models.version()
+    deploy(app, editor, 1)
+    deploy(app, editor, 2, weight=None)
+    rollout = app.deploy.rollouts.start(editor, "churn", "2", weight=20)
+    assert app.deploy.endpoint(editor, "churn").traffic() == {"1": 80.0, "2": 20.0}
+    with pytest.raises(RolloutRunning):
+        app.deploy.rollouts.start(editor, "churn", "2", weight=30)
+    app.deploy.rollouts.step(editor, rollout.id, weight=50)
+    app.deploy.rollouts.judged(editor, rollout.id, [{"name": "errors", "verdict": "safe"}])
+    ended = app.deploy.rollouts.promote(editor, rollout.id, reason="inside every margin")
+    assert (ended.state, len(ended.steps), ended.judge[0]["name"]) == ("promoted", 2, "errors")
+    endpoint = app.deploy.endpoint(editor, "churn")
+    assert (endpoint.champion, endpoint.traffic(), endpoint.find("1").role) == ("2", {"2": 100.0}, "warm")
+    with pytest.raises(Conflict):
+        app.deploy.rollouts.roll_back(editor, rollout.id, reason="too late")
+
+
+def test_rolling_back_by_hand_ends_the_rollout(app: App, models: Models, editor: Principal) -> None:
+    models.version(), models.version()
+    deploy(app, editor, 1)
+    deploy(app, editor, 2, weight=None)
+    app.deploy.rollouts.start(editor, "churn", "2", weight=20)
+    assert app.deploy.rollback(editor, "churn", reason="no").traffic() == {"1": 100.0}
+    (rollout,) = app.deploy.rollouts.list(editor, endpoint="churn")
+    assert (rollout.state, rollout.reason) == ("rolled-back", "no")
+
+
+def test_a_removed_endpoint_keeps_its_history(app: App, models: Models, editor: Principal) -> None:
+    models.version()
+    deploy(app, editor, 1)
+    with pytest.raises(Conflict, match="move its traffic"):
+        app.deploy.remove(editor, "churn", version="1")
+    app.deploy.remove(editor, "churn")
+    assert app.deploy.endpoints(editor) == []
+    assert [change.action for change in app.deploy.history(editor, "churn").items] == ["deploy"]
+
+
+def test_every_change_is_audited_and_announced(app: App, models: Models, editor: Principal) -> None:
+    models.version(), models.version()
+    deploy(app, editor, 1)
+    deploy(app, editor, 2)
+    app.deploy.rollback(editor, "churn")
+    actions = [record.action for record in app.govern.audit_trail(editor, subject="endpoint:churn").items]
+    assert actions[0] == "deploy.endpoint.rollback"
+    assert actions.count("deploy.endpoint.deploy") == 4  # asked for and taken over, twice
+    kinds = [event.kind for event in app.bus.after(0) if event.kind.startswith("deploy.")]
+    assert kinds == [
+        "deploy.endpoint_deployed",
+        "deploy.traffic_changed",
+        "deploy.endpoint_deployed",
+        "deploy.traffic_changed",
+        "deploy.traffic_changed",
+    ]
+    assert app.govern.verify_audit(editor).ok
