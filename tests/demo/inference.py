@@ -62,7 +62,7 @@ async def running(app: Inference) -> AsyncIterator[Inference]:
     """Serve it on a free port."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
     task = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
     app.url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     try:

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from itertools import pairwise
 
 import pyarrow as pa
 import pytest
@@ -9,7 +10,6 @@ from trimtab.demo import flights, traffic
 from trimtab.demo.clock import Clock
 from trimtab.demo.flights import DAY_US, HOUR_US
 from trimtab.demo.replay import LABELS_EVERY_US, Replay
-
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +28,7 @@ def days(table: pa.Table) -> pa.Table:
 def test_a_request_is_an_airport_and_an_hour(days: pa.Table) -> None:
     made = list(traffic.requests(days))
     assert [one.event_us for one in made] == sorted(one.event_us for one in made)
-    assert {(one.origin, one.event_us) for one in made}.__len__() == len(made)
+    assert len({(one.origin, one.event_us) for one in made}) == len(made)
     assert sorted(row for one in made for row in one.rows) == list(range(days.num_rows))
     for one in made[:5]:
         inputs = {each["name"]: each for each in json.loads(one.body)["inputs"]}
@@ -62,7 +62,7 @@ async def test_everything_is_sent_in_order_and_labels_follow(days: pa.Table) -> 
         assert item["label"] == days["late"][at].as_py()
         assert item["event_time"] == days["label_available_us"][at].as_py()
     known = [item["event_time"] for item in server.feedback]
-    assert all(later >= earlier - LABELS_EVERY_US for earlier, later in zip(known, known[1:], strict=False))
+    assert all(later >= earlier - LABELS_EVERY_US for earlier, later in pairwise(known))
     assert replay.latency_ms(0.5) <= replay.latency_ms(0.99)
 
 
@@ -129,7 +129,7 @@ async def test_a_paused_replay_goes_on_where_it_was(days: pa.Table) -> None:
         replay = Replay(made, url=server.url, endpoint="flights", days_per_s=20.0)
         replay.clock.hold_at(middle)
         thread = replay.start()
-        while replay.clock.now_us != middle:
+        while replay.clock.now_us != middle:  # noqa: ASYNC110 - the clock is another thread's
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         sent = replay.progress.sent
