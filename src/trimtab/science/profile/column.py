@@ -23,6 +23,9 @@ LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 BINS = 20
 TOP = 20
 
+_HUGE = 1e150
+"""Deviations count as no larger than this: their squares must stay finite."""
+
 _LISTED = 50
 """Most distinct numbers a profile lists one by one; texts go up to the sketch's capacity."""
 
@@ -131,8 +134,8 @@ def merge(first: ColumnState, second: ColumnState) -> ColumnState:
         nulls=first.nulls + second.nulls,
         infinite=first.infinite + second.infinite,
         finite=n + m,
-        mean=first.mean + gap * m / total,
-        squares=first.squares + second.squares + gap * gap * n * m / total,
+        mean=first.mean + gap * (m / total),
+        squares=min(first.squares + second.squares + min(abs(gap), _HUGE) ** 2 * n * m / total, _HUGE**2),
         digest=digest.merge(first.digest, second.digest),
         distinct=distinct.merge(first.distinct, second.distinct),
         frequent=frequent.merge(first.frequent, second.frequent),
@@ -166,7 +169,7 @@ def finish(state: ColumnState) -> ColumnProfile:
         shortest=state.shortest,
         longest=state.longest,
     )
-    if not state.finite:
+    if not state.finite or state.type == "mixed":
         return found
     levels = _quantiles(state)
     return replace(
@@ -189,7 +192,7 @@ def _measured(name: str, x: NDArray[np.float64], size: int, kind: Type) -> Colum
     values, counts = np.unique(known, return_counts=True)
     if kind == "number" and known.size and bool((values == np.floor(values)).all()):
         kind = "integer"
-    mean = float(known.mean()) if known.size else 0.0
+    mean, squares = _moments(known)
     if values.size <= frequent.CAPACITY:
         tops = Frequent(_named(values, counts))
     else:
@@ -204,7 +207,7 @@ def _measured(name: str, x: NDArray[np.float64], size: int, kind: Type) -> Colum
         infinite=size - nulls - int(known.size),
         finite=int(known.size),
         mean=mean,
-        squares=float(((known - mean) ** 2).sum()),
+        squares=squares,
         digest=digest.add(Digest(), known),
         distinct=distinct.add_numbers(Distinct(), values),
         frequent=tops,
@@ -255,6 +258,15 @@ def _joined(first: Type, second: Type) -> Type:
 def _least(first: int | None, second: int | None, sign: int) -> int | None:
     known = [value for value in (first, second) if value is not None]
     return (max(known) if sign > 0 else min(known)) if known else None
+
+
+def _moments(known: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and sum of squared deviations, kept inside the range of JSON numbers."""
+    if not known.size:
+        return 0.0, 0.0
+    mean = float((known / known.size).sum())
+    away = np.minimum(np.abs(known - mean), _HUGE / math.sqrt(known.size))
+    return mean, float((away * away).sum())
 
 
 def _named(values: NDArray[np.float64], counts: NDArray[np.intp]) -> dict[str, int]:

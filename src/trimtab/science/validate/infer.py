@@ -12,7 +12,7 @@ def infer(profile: TableProfile, *, slack: float = 0.25, few: int = 50, rows_fac
     - Numbers: the range widened by `slack` of its width on both sides; a range without negatives stays so.
       Times are left open to the future.
     - Texts of at most `few` values, each seen 20 times on average: those values only.
-    - Nulls: twice the share seen, at least 1 %. Uniqueness where it is certain.
+    - Nulls: twice the share seen, at least 1 %. Uniqueness where it is certain; then no range, as keys grow.
     - Rows: from 1 / `rows_factor` to `rows_factor` times as many.
 
     >>> from trimtab.science.profile import table
@@ -37,6 +37,12 @@ def _of_column(column: ColumnProfile, slack: float, few: int) -> list[Expectatio
         Expectation("type", column.name, values=types),
         Expectation("nulls", column.name, high=min(1.0, max(0.01, 2 * column.nulls / column.count))),
     ]
+    # A dozen different prices are no key: whole numbers and texts only, and enough of them.
+    key = known >= 100 and column.distinct_exact and column.distinct == known
+    if key and column.type in ("integer", "text"):
+        found.append(Expectation("unique", column.name))
+        if column.type == "integer":
+            return found  # keys grow: a range would soon fail
     if column.min is not None and column.max is not None:
         width = (column.max - column.min) or abs(column.max) or 1.0
         low: float = column.min - slack * width
@@ -52,12 +58,4 @@ def _of_column(column: ColumnProfile, slack: float, few: int) -> list[Expectatio
     elif column.type == "text" and column.shortest is not None and column.longest is not None:
         low_length, high_length = column.shortest // 2, column.longest * 2
         found.append(Expectation("length", column.name, low=low_length, high=high_length))
-    # A dozen different prices are no key: whole numbers and texts only, and enough of them.
-    if (
-        known >= 100
-        and column.distinct_exact
-        and column.distinct == known
-        and column.type in ("integer", "text")
-    ):
-        found.append(Expectation("unique", column.name))
     return found
