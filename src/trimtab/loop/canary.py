@@ -50,7 +50,11 @@ class Canary:
         if episode.state != "warming" or episode.candidate is None:
             return
         self._deploy.deploy(
-            WHO, episode.endpoint, episode.candidate, weight=None, reason=f"candidate of {episode.id}"
+            WHO,
+            episode.endpoint,
+            episode.candidate,
+            weight=100.0 if episode.champion is None else None,
+            reason=f"candidate of {episode.id}",
         )
         self._begin_if_ready(episode, cause_event=None)
 
@@ -121,6 +125,9 @@ class Canary:
         endpoint = self._deploy.endpoint(WHO, episode.endpoint)
         if endpoint.find(version).state != "ready":
             return
+        if endpoint.champion == version:
+            self._released(episode, version, cause_event=cause_event)
+            return
         policy = self._policy(episode.endpoint)
         try:
             rollout = self._deploy.rollouts.start(
@@ -150,6 +157,28 @@ class Canary:
                 data={"rollout": rollout.id, "weight": policy.weight},
             )
             self._loop.move(tx, current, "canary", rollout=rollout.id)
+
+    def _released(self, episode: Episode, version: str, *, cause_event: str | None) -> None:
+        """Close the story of an endpoint's first version, which had nobody to be judged against."""
+        self._registry.set_alias(
+            WHO, episode.model, CHAMPION, int(version), reason=f"first version of {episode.endpoint}"
+        )
+        with self._db.write() as tx:
+            current = self._loop.find(tx, episode.id)
+            if current.state != "warming":
+                return
+            self._loop.step(
+                tx,
+                WHO,
+                cause_event=cause_event or episode.id,
+                kind="deploy",
+                state="done",
+                title=f"Version {version} answers at {episode.endpoint}",
+                subject=refs.make("endpoint", episode.endpoint),
+                event_us=episode.event_us,
+                episode=current,
+            )
+            self._loop.move(tx, current, "promoted")
 
     def _promoted(
         self, record: EventRecord, judged: TrialJudged, rollout: Rollout, episode: Episode | None

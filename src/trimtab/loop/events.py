@@ -3,7 +3,7 @@
 from trimtab.kernel.events import Event
 
 
-class StepTaken(Event, tag="loop.step_taken"):
+class StepTaken(Event, frozen=True, tag="loop.step_taken"):
     """The timeline has a new line."""
 
     step: str

@@ -2,8 +2,10 @@
 
 from trimtab.domains.data import DataService
 from trimtab.domains.deploy import DeployService
+from trimtab.domains.deploy.errors import EndpointNotFound
 from trimtab.domains.govern import GovernService
 from trimtab.domains.registry import RegistryService
+from trimtab.domains.registry.model import ModelVersion
 from trimtab.infra.db import Database
 from trimtab.infra.jobs import Jobs
 from trimtab.kernel import refs
@@ -52,18 +54,14 @@ class Release:
     ) -> Episode:
         """Send a version through gate, canary and judge; raises EpisodeRunning while another change is under way.
 
+        Where the endpoint is new there is nobody to be judged against: the gate alone decides.
+
         ``evaluation`` is the data version that it is gated on; ``champion_evaluation`` the champion's own view of the
         same rows, where its features differ.
         """
         self._govern.permit(who, "write", refs.make("endpoint", endpoint))
-        served = self._deploy.endpoint(who, endpoint)
         version = self._registry.resolve(who, model)
-        if version.name != served.model:
-            raise BadCandidate(
-                f"Endpoint {endpoint} serves {served.model}, not {version.name}.", field="model"
-            )
-        if served.champion == str(version.version):
-            raise BadCandidate(f"Version {version.version} is the champion already.", field="model")
+        champion = self._champion(who, endpoint, version)
         for name, given in (("evaluation", evaluation), ("champion_evaluation", champion_evaluation)):
             if given is not None:
                 self._known(who, name, given)
@@ -75,7 +73,7 @@ class Release:
             title=f"Release of {version.name} {version.version}",
             event_us=event_us if event_us is not None else now_us(),
             actor=who.id,
-            champion=served.champion,
+            champion=champion,
             candidate=f"models:/{version.name}/{version.version}",
             evaluation=evaluation,
             champion_evaluation=champion_evaluation,
@@ -99,6 +97,20 @@ class Release:
             detail = {"model": episode.candidate, "evaluation": evaluation, "reason": reason}
             self._govern.audit(tx, who, "loop.release", refs.make("endpoint", endpoint), detail=detail)
         return episode
+
+    def _champion(self, who: Principal, endpoint: str, version: ModelVersion) -> str | None:
+        """Return the version that the candidate has to beat, None where the endpoint is new."""
+        try:
+            served = self._deploy.endpoint(who, endpoint)
+        except EndpointNotFound:
+            return None
+        if version.name != served.model:
+            raise BadCandidate(
+                f"Endpoint {endpoint} serves {served.model}, not {version.name}.", field="model"
+            )
+        if served.champion == str(version.version):
+            raise BadCandidate(f"Version {version.version} is the champion already.", field="model")
+        return served.champion
 
     def _known(self, who: Principal, field: str, reference: str) -> None:
         try:

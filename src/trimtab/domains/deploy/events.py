@@ -3,7 +3,7 @@
 from trimtab.kernel.events import Event
 
 
-class EndpointDeployed(Event, tag="deploy.endpoint_deployed"):
+class EndpointDeployed(Event, frozen=True, tag="deploy.endpoint_deployed"):
     """A version began to answer at an endpoint."""
 
     endpoint: str
@@ -11,7 +11,7 @@ class EndpointDeployed(Event, tag="deploy.endpoint_deployed"):
     version: str
 
 
-class TrafficChanged(Event, tag="deploy.traffic_changed"):
+class TrafficChanged(Event, frozen=True, tag="deploy.traffic_changed"):
     """The split of an endpoint's requests changed."""
 
     endpoint: str
@@ -21,7 +21,7 @@ class TrafficChanged(Event, tag="deploy.traffic_changed"):
     reason: str
 
 
-class VersionFailed(Event, tag="deploy.version_failed"):
+class VersionFailed(Event, frozen=True, tag="deploy.version_failed"):
     """A version could not be loaded."""
 
     endpoint: str
@@ -29,7 +29,7 @@ class VersionFailed(Event, tag="deploy.version_failed"):
     error: str
 
 
-class RolloutStarted(Event, tag="deploy.rollout_started"):
+class RolloutStarted(Event, frozen=True, tag="deploy.rollout_started"):
     endpoint: str
     rollout: str
     champion: str
@@ -37,7 +37,7 @@ class RolloutStarted(Event, tag="deploy.rollout_started"):
     episode: str | None
 
 
-class RolloutEnded(Event, tag="deploy.rollout_ended"):
+class RolloutEnded(Event, frozen=True, tag="deploy.rollout_ended"):
     """A rollout was promoted, rolled back or aborted."""
 
     endpoint: str

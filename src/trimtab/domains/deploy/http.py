@@ -118,7 +118,9 @@ class LogLines(msgspec.Struct):
     lines: list[str]
 
 
-def routes(service: DeployService, data_plane: Callable[[], Plane | None], *, inference_url: str) -> list[Route]:
+def routes(
+    service: DeployService, data_plane: Callable[[], Plane | None], *, inference_url: str
+) -> list[Route]:
     def last_minute(endpoint: str, version: str | None = None) -> Traffic:
         plane = data_plane()
         return plane.last_minute(endpoint, version) if plane else Traffic()

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from trimtab.kernel.events import Event
 
 
-class MonitorAlarmed(Event, tag="monitor.alarmed"):
+class MonitorAlarmed(Event, frozen=True, tag="monitor.alarmed"):
     """A sequential test crossed its threshold: the inputs drifted, or the predictions got worse."""
 
     monitor: str
@@ -18,7 +18,7 @@ class MonitorAlarmed(Event, tag="monitor.alarmed"):
     evidence: dict[str, Any]
 
 
-class WindowsClosed(Event, tag="monitor.windows_closed"):
+class WindowsClosed(Event, frozen=True, tag="monitor.windows_closed"):
     """Some windows of event time are complete; ``watermark_us`` is the newest event time seen."""
 
     monitor: str
@@ -27,7 +27,7 @@ class WindowsClosed(Event, tag="monitor.windows_closed"):
     watermark_us: int
 
 
-class ReferenceReady(Event, tag="monitor.reference_ready"):
+class ReferenceReady(Event, frozen=True, tag="monitor.reference_ready"):
     """A monitor has a new reference and its alarms begin anew."""
 
     monitor: str
@@ -36,7 +36,7 @@ class ReferenceReady(Event, tag="monitor.reference_ready"):
     rows: int
 
 
-class TrialJudged(Event, tag="monitor.trial_judged"):
+class TrialJudged(Event, frozen=True, tag="monitor.trial_judged"):
     """New evidence on a running rollout; ``action`` is what the judge says to do now."""
 
     rollout: str

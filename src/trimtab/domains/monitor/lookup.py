@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from trimtab.domains.monitor.columns import FEATURE_PREFIX, read_part
 from trimtab.domains.monitor.model import Part
@@ -20,7 +20,7 @@ def find_prediction(
     labels: dict[int, Any] = {}
     for part in parts:
         table = read_part(blobs, part)
-        mine = table.filter(pc.equal(table.column("prediction_id"), prediction_id))
+        mine = table.filter(ds.field("prediction_id") == prediction_id)
         for one in mine.to_pylist():
             if part.kind == "labels":
                 labels[one["row"]] = one["label"]
@@ -71,8 +71,7 @@ def labels(blobs: Blobs, parts: Sequence[Part], from_us: int, to_us: int) -> pa.
     if not parts:
         return None
     table = pa.concat_tables([read_part(blobs, part) for part in parts])
-    times = table.column("event_us")
-    return table.filter(pc.and_(pc.greater_equal(times, from_us), pc.less(times, to_us)))
+    return table.filter((ds.field("event_us") >= from_us) & (ds.field("event_us") < to_us))
 
 
 def _view(row: dict[str, Any], label: Any) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.dataset as ds
 
 from trimtab.domains.data import DataService
