@@ -36,8 +36,8 @@ class Client:
 
     def __init__(self, url: str, *, token: str | None = None) -> None:
         self.url = url.rstrip("/")
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=_TIMEOUT)
+        self.headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx2.Client(base_url=self.url, headers=self.headers, timeout=_TIMEOUT)
 
     def get(self, path: str, **query: Any) -> Any:
         """GET a path under ``/api/v1`` and return its JSON; None values are left out of the query."""
@@ -50,6 +50,10 @@ class Client:
     def put(self, path: str, body: Any = None) -> Any:
         """PUT JSON to a path under ``/api/v1`` and return the answer's JSON."""
         return self._json("PUT", path, content=msgspec.json.encode(body or {}))
+
+    def patch(self, path: str, body: Any = None) -> Any:
+        """PATCH JSON to a path under ``/api/v1`` and return the answer's JSON."""
+        return self._json("PATCH", path, content=msgspec.json.encode(body or {}))
 
     def delete(self, path: str) -> Any:
         """DELETE a path under ``/api/v1``."""
@@ -66,7 +70,7 @@ class Client:
             request["content"] = msgspec.json.encode(body)
         try:
             method = "GET" if body is None else "POST"
-            with self._http.stream(method, f"/api/v1{path}", **request) as response:
+            with self._http.stream(method, _rooted(path), **request) as response:
                 if response.status_code >= 400:
                     response.read()
                     raise _error(response)
@@ -95,7 +99,7 @@ class Client:
 
     def _json(self, method: str, path: str, **request: Any) -> Any:
         try:
-            response = self._http.request(method, f"/api/v1{path}", **request)
+            response = self._http.request(method, _rooted(path), **request)
         except httpx2.TransportError as error:
             raise self._unreachable(error) from error
         if response.status_code >= 400:
@@ -108,6 +112,11 @@ class Client:
         )
 
 
+def _rooted(path: str) -> str:
+    """Return a path from the root; those of other APIs than the native one are given whole."""
+    return path if path.startswith("/api/") else f"/api/v1{path}"
+
+
 def _present(query: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in query.items() if value is not None}
 
@@ -118,7 +127,7 @@ def _error(response: httpx2.Response) -> TrimtabError:
         problem = msgspec.json.decode(response.content, type=dict[str, Any])
     except msgspec.DecodeError:
         return kind(f"The server answered {response.status_code}.")
-    error = kind(str(problem.get("detail", "")), field=problem.get("field"), details=problem.get("details"))
+    error = kind(str(problem.get("detail") or problem.get("message", "")), field=problem.get("field"), details=problem.get("details"))
     error.code = problem.get("code", kind.code)  # type: ignore[misc]
     return error
 
