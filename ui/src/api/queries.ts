@@ -57,6 +57,7 @@ export const q = {
   service: (name: string, minutes: number) => read<T.Page<T.ServicePoint>>("endpoints", `/endpoints/${seg(name)}/metrics`, { minutes }),
 
   monitors: () => pages<T.Monitor>("monitors", "/monitors"),
+  monitorsOf: (endpoint: string) => read<T.Page<T.Monitor>>("monitors", "/monitors", { endpoint }),
   monitor: (name: string) => one<T.Monitor>("monitors", `/monitors/${seg(name)}`),
   windows: (name: string, params: Params = {}) => read<T.Page<T.MonitorWindow>>("monitors", `/monitors/${seg(name)}/windows`, params),
   feature: (name: string, feature: string, params: Params) => read<T.FeatureDetail>("monitors", `/monitors/${seg(name)}/features/${seg(feature)}`, params),

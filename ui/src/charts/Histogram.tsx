@@ -34,7 +34,7 @@ export function Histogram({ label, cells, counts, reference, height = 140, color
         ))}
         {outline && <path d={outline.map((share, i) => `${i === 0 ? "M" : "L"}${i * step} ${y(share)}H${(i + 1) * step}`).join("")} fill="none" stroke="var(--reference)" strokeWidth={2} strokeDasharray="5 3" pointerEvents="none" />}
         <path d={`M0 ${plot + 0.5}H${width}`} stroke="var(--line-strong)" />
-        {cells.map((cell, i) => (i % every === 0 && cell.tick ? <text key={i} x={(i + 0.5) * step} y={height - 5} textAnchor="middle" className="axis-text">{cell.tick.slice(0, Math.max(3, Math.floor((step * every) / 6.5)))}</text> : null))}
+        {cells.map((cell, i) => (i % every === 0 && cell.tick ? <text key={i} x={i === 0 ? 0 : (i + 0.5) * step} y={height - 5} textAnchor={i === 0 ? "start" : "middle"} className="axis-text">{cell.tick.slice(0, Math.max(3, Math.floor((step * every) / 6.5)))}</text> : null))}
       </svg>
     </div>
   );

@@ -63,7 +63,7 @@ function options(props: Props, width: number, height: number, onCursor: (index: 
     },
     axes: [
       { ...axis, size: 28, space: 80, grid: { show: false }, values: (_, splits, __, ___, step) => splits.map((at) => (time ? timeTick(at, step) : number(at))) },
-      { ...axis, size: 56, gap: 6, values: (_, splits) => splits.map((at) => (at === null ? "" : number(at) + (unit === "%" ? "\u202f%" : ""))) },
+      { ...axis, size: 56, gap: 6, ...(log ? { filter: decades, grid: { ...axis.grid, filter: decades } } : {}), values: (_, splits) => splits.map((at) => (at === null ? "" : number(at) + (unit === "%" ? "\u202f%" : ""))) },
     ],
     series: drawn, bands,
     hooks: {
@@ -72,6 +72,8 @@ function options(props: Props, width: number, height: number, onCursor: (index: 
     },
   };
 }
+
+const decades = (_: uPlot, splits: number[]): (number | null)[] => splits.map((at) => (Number.isInteger(Math.round(Math.log10(at) * 1e6) / 1e6) ? at : null));
 
 /** Clock times inside a day, dates from midnight to midnight. */
 function timeTick(seconds: number, step: number): string {

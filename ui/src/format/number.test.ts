@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, exact, number, percent, signed } from "./number.ts";
+import { bytes, exact, figure, number, percent, signed } from "./number.ts";
 
 test("three significant digits, whole numbers below ten thousand exact", () => {
   assert.equal(number(0.41235), "0.412");
@@ -24,6 +24,10 @@ test("very small, very large, missing and infinite values", () => {
   assert.equal(number(null), "–");
   assert.equal(number(Number.NaN), "–");
   assert.equal(number(Number.POSITIVE_INFINITY), "∞");
+});
+
+test("figures in a column keep their zeros", () => {
+  assert.deepEqual([0.75, 0.855, 63, 12.3, 0.1].map(figure), ["0.750", "0.855", "63", "12.3", "0.100"]);
 });
 
 test("shares, sizes, differences, exact values", () => {

@@ -31,6 +31,13 @@ function trimZeros(text: string): string {
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }
 
+/** Three significant digits with their zeros kept, so that a column of figures lines up. */
+export function figure(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value) || Number.isInteger(value)) return number(value);
+  const size = Math.abs(value);
+  return size >= 1e-4 && size < 999.5 ? minus(value.toPrecision(3)) : number(value);
+}
+
 /** The exact value for a tooltip. */
 export function exact(value: number | null | undefined): string {
   if (value === null || value === undefined) return "no value";

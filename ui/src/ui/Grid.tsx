@@ -2,7 +2,7 @@
 // the header and the first column stay, columns come and go, rows can be selected.
 import { columnVisibilityFeature, tableFeatures, useTable, type ColumnDef } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, type ReactNode } from "react";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState, type ReactNode, type RefObject } from "react";
 import { A } from "./A.tsx";
 import { Icon } from "./Icon.tsx";
 import "./grid.css";
@@ -27,8 +27,24 @@ const ROW = 36;
 const CHECK = 40;
 const features = tableFeatures({ columnVisibilityFeature });
 
+/** The height from the top of the table to the foot of the window, followed as the window changes. */
+function useRoom(box: RefObject<HTMLDivElement | null>): number {
+  const [room, setRoom] = useState(480);
+  useLayoutEffect(() => {
+    const measure = (): void => {
+      const top = (box.current?.getBoundingClientRect().top ?? 0) + scrollY;
+      setRoom(Math.max(380, innerHeight - top - 64));
+    };
+    measure();
+    addEventListener("resize", measure);
+    return () => removeEventListener("resize", measure);
+  }, [box]);
+  return room;
+}
+
 export function Grid<T extends object>({ label, rows, columns, shown, rowKey, href, sort, onSort, selected, onToggle, more, foot }: Props<T>) {
   const box = useRef<HTMLDivElement>(null);
+  const room = useRoom(box);
   const byId = useMemo(() => new Map(columns.map((column) => [column.id, column])), [columns]);
   const defs = useMemo<ColumnDef<typeof features, T>[]>(() => columns.map((column) => ({ id: column.id, header: () => column.head, cell: (context) => column.cell(context.row.original) })), [columns]);
   const columnVisibility = useMemo(() => Object.fromEntries(columns.map((column) => [column.id, !shown || shown.includes(column.id)])), [columns, shown]);
@@ -47,7 +63,7 @@ export function Grid<T extends object>({ label, rows, columns, shown, rowKey, hr
   const minWidth = widths.reduce((sum, width) => sum + width, onToggle ? CHECK : 0);
   return (
     <div className="grid-box">
-      <div className="grid-scroll" ref={box} role="table" aria-label={label} aria-rowcount={more?.has ? -1 : rows.length + 1} tabIndex={0}>
+      <div className="grid-scroll" ref={box} style={{ maxHeight: room }} role="table" aria-label={label} aria-rowcount={more?.has ? -1 : rows.length + 1} tabIndex={0}>
         <div className="grid-head" role="rowgroup" style={{ minWidth }}>
           <div className="grid-row" role="row" style={{ gridTemplateColumns: template }}>
             {onToggle && <span role="columnheader" className="grid-check"><span className="sr-only">Select</span></span>}

@@ -1,10 +1,10 @@
 // A figure with three significant digits and the exact value on hover.
-import { exact, number } from "../format/number.ts";
+import { exact, figure } from "../format/number.ts";
 
 export function Num({ value, unit }: { value: number | null | undefined; unit?: string }) {
   return (
     <span className="nowrap" title={exact(value)}>
-      {number(value)}
+      {figure(value)}
       {unit && value !== null && value !== undefined && <span className="unit"> {unit}</span>}
     </span>
   );

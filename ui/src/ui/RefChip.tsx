@@ -15,15 +15,19 @@ export function RefChip({ of, label }: { of: string; label?: string }) {
   return href ? <A className="chip" href={href} title={of}>{inner}</A> : <span className="chip" title={of}>{inner}</span>;
 }
 
-/** Refs in the loop's order with arrows between them. */
-export function ChipChain({ refs }: { refs: { ref: string; label?: string }[] }) {
-  if (refs.length === 0) return null;
+export interface ChipRef { ref: string; label?: string }
+
+/** Groups of refs in the loop's order with an arrow from each group to the next; a long group names two and counts the rest. */
+export function ChipChain({ groups }: { groups: ChipRef[][] }) {
+  const shown = groups.filter((group) => group.length > 0);
+  if (shown.length === 0) return null;
   return (
     <nav className="chips" aria-label="Lineage">
-      {refs.map(({ ref, label }, i) => (
-        <span key={ref} className="row chip-step">
+      {shown.map((group, i) => (
+        <span key={group[0]?.ref} className="chip-step">
           {i > 0 && <Icon name="right" size={12} />}
-          <RefChip of={ref} {...(label ? { label } : {})} />
+          {group.slice(0, 2).map(({ ref, label }) => <RefChip key={ref} of={ref} {...(label ? { label } : {})} />)}
+          {group.length > 2 && <span className="small" title={group.slice(2).map((each) => each.ref).join(", ")}>+{group.length - 2}</span>}
         </span>
       ))}
     </nav>

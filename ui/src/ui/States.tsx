@@ -9,7 +9,7 @@ import { SignIn } from "./SignIn.tsx";
 export function Empty({ title, children, code }: { title: string; children: ReactNode; code?: string }) {
   return (
     <div className="state">
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       <p className="dim">{children}</p>
       {code && <Snippet code={code} />}
     </div>
@@ -49,7 +49,7 @@ export function Failed({ error, retry }: { error: unknown; retry?: () => void })
   const problem = error instanceof Problem ? error : new Problem({ status: -1, title: "This page could not be shown", detail: error instanceof Error ? error.message : String(error) });
   return (
     <div className="state" role="alert">
-      <h3>{problem.title}</h3>
+      <h2>{problem.title}</h2>
       {problem.detail && problem.detail !== problem.title && <p className="dim break">{problem.detail}</p>}
       <p className="dim">{ADVICE[problem.status] ?? "Try again. If it stays, send the request id below to whoever runs this server; the log has it."}</p>
       {problem.requestId && <p className="small faint">Request id <code>{problem.requestId}</code> <Copy text={problem.requestId} /></p>}
@@ -61,7 +61,7 @@ export function Failed({ error, retry }: { error: unknown; retry?: () => void })
 function Denied({ problem }: { problem: Problem }) {
   return (
     <div className="state">
-      <h3>You may not see this</h3>
+      <h2>You may not see this</h2>
       <p className="dim">{problem.detail || problem.title}</p>
       <p className="dim">An admin of this server can grant it, with a token of a higher role from Settings or <code>trimtab tokens create NAME --role editor</code>.</p>
       {problem.requestId && <p className="small faint">Request id <code>{problem.requestId}</code></p>}

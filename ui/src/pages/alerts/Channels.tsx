@@ -37,7 +37,7 @@ const COLUMNS: Column<AlertChannel>[] = [
   { key: "url", head: "Address", cell: (row) => <code className="dim">{row.url}</code>, grow: true },
   { key: "least", head: "From severity", cell: (row) => row.min_severity },
   { key: "created", head: "Added", num: true, cell: (row) => <Time us={row.created_us} /> },
-  { key: "acts", head: "", cell: (row) => <Acts channel={row} /> },
+  { key: "acts", head: <span className="sr-only">Acts</span>, cell: (row) => <Acts channel={row} /> },
 ];
 
 export function Channels() {

@@ -34,7 +34,7 @@ function Line({ alert }: { alert: Alert }) {
   return (
     <li className={`alert is-${alert.state} severity-${alert.severity}`}>
       <div className="alert-main">
-        <div className="row row-wrap"><State of={alert.severity} /><h3>{alert.title}</h3>{alert.count > 1 && <span className="faint small">{plural(alert.count, "report")}</span>}</div>
+        <div className="row row-wrap"><State of={alert.severity} /><h2>{alert.title}</h2>{alert.count > 1 && <span className="faint small">{plural(alert.count, "report")}</span>}</div>
         <p className="dim break">{alert.detail}</p>
         <div className="row row-wrap alert-meta">
           <RefChip of={alert.subject} />

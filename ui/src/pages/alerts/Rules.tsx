@@ -30,7 +30,7 @@ function Switch({ rule }: { rule: AlertRule }) {
 
 const COLUMNS: Column<AlertRule>[] = [
   { key: "name", head: "Rule", cell: (row) => <b>{row.name}</b>, sort: (row) => row.name },
-  { key: "kind", head: "", cell: (row) => row.built_in && <Badge tone="quiet">built in</Badge> },
+  { key: "kind", head: "Origin", cell: (row) => row.built_in && <Badge tone="quiet">built in</Badge> },
   { key: "when", head: "Opens on", cell: (row) => <code className="dim">{conditionText(row)}</code>, grow: true },
   { key: "severity", head: "Severity", cell: (row) => (row.severity ? <State of={row.severity} /> : <span className="faint">as reported</span>) },
   { key: "channels", head: "Goes to", cell: (row) => (row.channels === null ? "every channel" : row.channels.join(", ") || "nobody") },

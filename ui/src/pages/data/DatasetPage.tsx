@@ -30,7 +30,7 @@ function columns(versions: DataVersion[]): Column<DataVersion>[] {
     { key: "change", head: "Change", num: true, cell: (row) => <span className="dim">{change(row) === null ? "" : signed(change(row))}</span> },
     { key: "size", head: "Size", num: true, cell: (row) => bytes(row.size_bytes), sort: (row) => row.size_bytes },
     { key: "digest", head: "Digest", cell: (row) => <code className="dim">{row.digest.replace(/^b3:/, "").slice(0, 12)}</code>, grow: true },
-    { key: "compare", head: "", cell: (row) => { const previous = before(row); return previous && <A className="link dim" href={`${paths.dataVersion(row.name, row.version)}?against=${encodeURIComponent(previous.version)}`}>compare with v{previous.version}</A>; } },
+    { key: "compare", head: <span className="sr-only">Compare</span>, cell: (row) => { const previous = before(row); return previous && <A className="link dim" href={`${paths.dataVersion(row.name, row.version)}?against=${encodeURIComponent(previous.version)}`}>compare with v{previous.version}</A>; } },
     { key: "by", head: "By", cell: (row) => actorName(row.created_by) },
     { key: "created", head: "Added", num: true, cell: (row) => <Time us={row.created_us} />, sort: (row) => row.created_us },
   ];

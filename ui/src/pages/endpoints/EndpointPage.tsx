@@ -42,16 +42,17 @@ export function EndpointPage() {
   const name = usePart("name");
   const query = useQuery(q.endpoint(name));
   const rollouts = useQuery(q.rollouts(name));
+  const monitors = useQuery(q.monitorsOf(name));
   const [dialog, setDialog] = useState<"traffic" | "rollback" | null>(null);
   const endpoint = query.data;
-  const chain = endpoint ? [...endpoint.versions.filter((each) => each.weight > 0).map((each) => ({ ref: `model:${each.model}/${each.version}` })), { ref: `monitor:${name}`, label: "Monitor" }] : [];
+  const chain = endpoint ? [endpoint.versions.filter((each) => each.weight > 0).map((each) => ({ ref: `model:${each.model}/${each.version}` })), [{ ref: `endpoint:${name}` }], (monitors.data?.items ?? []).map((each) => ({ ref: `monitor:${each.name}` }))] : [];
   return (
     <Page
       title={name}
       crumbs={[{ label: "Endpoints", href: "/endpoints" }]}
       state={endpoint && <State of={endpoint.state} />}
       meta={endpoint && <><span className="row"><code className="break">{endpoint.url}</code><Copy text={endpoint.url} label="Copy the address" /></span><span>changed <Time us={endpoint.updated_us} /></span></>}
-      chips={<ChipChain refs={chain} />}
+      chips={<ChipChain groups={chain} />}
       actions={endpoint && <><Button icon="split" onClick={() => setDialog("traffic")}>Change traffic</Button><Button kind="danger" icon="back" onClick={() => setDialog("rollback")}>Roll back</Button></>}
     >
       <QueryView query={query} skeleton={<Skeleton rows={10} />}>

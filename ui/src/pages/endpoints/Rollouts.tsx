@@ -12,8 +12,8 @@ import { Empty } from "../../ui/States.tsx";
 import { Elapsed, Time } from "../../ui/Time.tsx";
 
 const KINDS: Record<string, [name: string, unit: string, difference: boolean]> = {
-  errors: ["Error rate", "difference of rates", true],
-  latency: ["Latency, p95", "ratio of challenger to champion", false],
+  errors: ["Error rate", "difference", true],
+  latency: ["Latency, p95", "ratio", false],
   predictions: ["Predictions", "distance of the distributions", false],
   "prediction-mean": ["Mean prediction", "shift of the mean rank", true],
   quality: ["Quality", "difference of the mean loss", true],
@@ -28,8 +28,8 @@ function evidence(result: JudgeResult): Evidence {
     ...(typeof result.margin === "number" ? [{ value: result.margin, label: `safe below ${number(result.margin)}` }] : []),
   ];
   return {
-    key: result.name, name, value: result.value, low: result.low, high: result.high, limits, tone: of, difference,
-    detail: <>{unit}{unit && ", "}{count(result.n_champion)} against {count(result.n_challenger)} rows</>,
+    key: result.name, name: unit ? `${name}, ${unit}` : name, value: result.value, low: result.low, high: result.high, limits, tone: of, difference,
+    detail: <>{count(result.n_champion)} against {count(result.n_challenger)} rows</>,
     verdict: <Badge tone={tone} title={result.e_value === null ? "" : `e-value ${number(result.e_value)} of ${number(result.e_needed)} needed to call it harm`}>{text}</Badge>,
   };
 }

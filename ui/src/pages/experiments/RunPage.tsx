@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { q } from "../../api/queries.ts";
 import type { Run } from "../../api/types.ts";
-import { number } from "../../format/number.ts";
+import { figure, number } from "../../format/number.ts";
 import { paths } from "../../paths.ts";
 import { A } from "../../ui/A.tsx";
 import { Card } from "../../ui/Card.tsx";
@@ -22,7 +22,7 @@ import { MetricCharts } from "./MetricCharts.tsx";
 
 const METRIC_COLUMNS: Column<[string, Run["metrics"][string]]>[] = [
   { key: "key", head: "Metric", cell: ([key]) => key, sort: ([key]) => key, grow: true },
-  { key: "value", head: "Last value", num: true, cell: ([, metric]) => number(metric.value), sort: ([, metric]) => metric.value },
+  { key: "value", head: "Last value", num: true, cell: ([, metric]) => figure(metric.value), sort: ([, metric]) => metric.value },
   { key: "step", head: "At step", num: true, cell: ([, metric]) => number(metric.step) },
 ];
 
@@ -61,7 +61,7 @@ export function RunPage() {
       state={run && <State of={run.status} />}
       meta={run && <>
         <span className="row"><code className="break">{id}</code><Copy text={id} label="Copy the run id" /></span>
-        <span>by {run.owner || "nobody named"}</span><span>started <Time us={run.started_us} /></span><span>took <Elapsed from={run.started_us} to={run.ended_us} /></span>
+        <span>by {run.owner || "nobody named"}</span><span>started <Time us={run.started_us} /></span><span>{run.ended_us ? "took" : "for"} <Elapsed from={run.started_us} to={run.ended_us} /></span>
         <A className="link" href={paths.lineage(`run:${id}`)}>lineage</A>
       </>}
       chips={<LineageChips of={`run:${id}`} />}

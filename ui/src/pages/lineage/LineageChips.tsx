@@ -4,11 +4,10 @@ import { q } from "../../api/queries.ts";
 import { ChipChain } from "../../ui/RefChip.tsx";
 
 const ORDER = ["data", "pipeline-run", "run", "model", "endpoint", "monitor"];
-const MOST = 3;
 
 export function LineageChips({ of }: { of: string }) {
-  const query = useQuery(q.lineage(of, "both", 3));
+  const query = useQuery(q.lineage(of, "both", 4));
   const nodes = query.data?.nodes ?? [];
-  const chain = ORDER.flatMap((kind) => nodes.filter((node) => node.kind === kind && (kind !== "model" || node.ref === of || !of.startsWith("model:"))).slice(0, MOST));
-  return chain.length > 1 ? <ChipChain refs={chain.map((node) => ({ ref: node.ref, label: node.label }))} /> : null;
+  if (nodes.length < 2) return null;
+  return <ChipChain groups={ORDER.map((kind) => nodes.filter((node) => node.kind === kind).sort((a, b) => Number(b.ref === of) - Number(a.ref === of)))} />;
 }

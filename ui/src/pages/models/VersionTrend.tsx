@@ -42,9 +42,9 @@ export function VersionTrend({ versions }: { versions: ModelVersion[] }) {
           ))}
           <path d={known.map((version, i) => `${i ? "L" : "M"}${x(i)} ${y(version.metrics[metric] as number)}`).join("")} fill="none" stroke="var(--line-strong)" strokeWidth={1.5} />
           {known.map((version, i) => (
-            <A key={version.version} href={paths.modelVersion(version.name, version.version)} aria-label={`Version ${version.version}, ${metric} ${number(version.metrics[metric])}`}>
+            <A key={version.version} href={paths.modelVersion(version.name, version.version)} aria-label={`${version.aliases.join(", ")} version ${version.version}, ${metric} ${number(version.metrics[metric])}`}>
               <circle cx={x(i)} cy={y(version.metrics[metric] as number)} r={version.aliases.length ? 7 : 5} fill={`var(${colorOf(version)})`} stroke="var(--bg-panel)" strokeWidth={2}><title>{`v${version.version}: ${number(version.metrics[metric])}`}</title></circle>
-              {version.aliases.length > 0 && <text x={x(i)} y={y(version.metrics[metric] as number) - 13} textAnchor={i > known.length * 0.8 ? "end" : "middle"} className="trend-alias" fill={`var(${colorOf(version)})`}>{version.aliases.join(", ")}</text>}
+              {version.aliases.length > 0 && <text x={x(i)} y={y(version.metrics[metric] as number) - 13} textAnchor={i === known.length - 1 ? "end" : i === 0 ? "start" : "middle"} className="trend-alias" fill={`var(${colorOf(version)})`}>{version.aliases.join(", ")}</text>}
             </A>
           ))}
           {known.map((version, i) => (i % every === 0 ? <text key={version.version} x={x(i)} y={HEIGHT - 6} textAnchor="middle" className="axis-text">v{version.version}</text> : null))}

@@ -1,6 +1,6 @@
 // The versions of a model, newest first.
 import type { ModelVersion } from "../../api/types.ts";
-import { bytes, number } from "../../format/number.ts";
+import { bytes, figure } from "../../format/number.ts";
 import { paths } from "../../paths.ts";
 import { Badge } from "../../ui/Badge.tsx";
 import { RefChip } from "../../ui/RefChip.tsx";
@@ -21,7 +21,7 @@ export function Versions({ versions }: { versions: ModelVersion[] }) {
   const columns: Column<ModelVersion>[] = [
     { key: "version", head: "Version", cell: (row) => `v${row.version}`, sort: (row) => row.version },
     { key: "aliases", head: "Aliases", cell: (row) => <span className="row">{row.aliases.map((alias) => <Alias key={alias} name={alias} />)}</span> },
-    ...keys.map((key): Column<ModelVersion> => ({ key, head: key, num: true, cell: (row) => number(row.metrics[key]), sort: (row) => row.metrics[key] ?? null })),
+    ...keys.map((key): Column<ModelVersion> => ({ key, head: key, num: true, cell: (row) => figure(row.metrics[key]), sort: (row) => row.metrics[key] ?? null })),
     { key: "format", head: "Format", cell: (row) => <Safety version={row} /> },
     { key: "size", head: "Size", num: true, cell: (row) => bytes(row.size_bytes), sort: (row) => row.size_bytes },
     { key: "run", head: "Run", cell: (row) => (row.run_id ? <RefChip of={`run:${row.run_id}`} /> : "–") },

@@ -18,7 +18,7 @@ import { DriftEvidence } from "./DriftEvidence.tsx";
 import { Drift } from "./Drift.tsx";
 import { Performance } from "./Performance.tsx";
 import { Policy } from "./Policy.tsx";
-import { isProvisional } from "./windows.ts";
+import { firstProvisional } from "./windows.ts";
 import { Volume } from "./Volume.tsx";
 
 const SPANS: [days: number, label: string][] = [[7, "7 d"], [30, "30 d"], [90, "90 d"], [0, "All"]];
@@ -33,7 +33,7 @@ function LastWindow({ windows }: { windows: MonitorWindow[] }) {
     <div className="stats">
       <Stat label="Last window ended" value={<Time us={last.end_us} />} note={`${count(last.rows)} rows`} />
       <Stat label="Features in drift" value={`${drifted.length} of ${Object.keys(last.drift?.features ?? {}).length}`} note={drifted.join(", ") || "none"} {...(drifted.length ? { tone: "alarm" as const } : {})} />
-      {metric && value && <Stat label={`${metric}${scored && isProvisional(scored) ? ", provisional" : ""}`} value={number(value.value)} note={`${number(value.low)} to ${number(value.high)}, reference ${number(value.reference)}`} />}
+      {metric && value && <Stat label={`${metric}${scored && windows.indexOf(scored) >= firstProvisional(windows) ? ", provisional" : ""}`} value={number(value.value)} note={`${number(value.low)} to ${number(value.high)}, reference ${number(value.reference)}`} />}
       <Stat label="Labelled" value={`${last.rows ? Math.round((last.labelled / last.rows) * 100) : 0} %`} note={`${count(last.labelled)} of ${count(last.rows)} rows`} />
     </div>
   );
@@ -80,7 +80,7 @@ export function MonitorPage() {
   const monitor = query.data;
   return (
     <Page title={name} crumbs={[{ label: "Monitors", href: "/monitors" }]} state={monitor && <State of={monitor.state} />} meta={monitor?.problem && <span className="is-alarm-text">{monitor.problem}</span>}
-      chips={monitor && <ChipChain refs={[{ ref: monitor.reference }, { ref: `endpoint:${monitor.endpoint}` }]} />}>
+      chips={monitor && <ChipChain groups={[[{ ref: monitor.reference }], [{ ref: `endpoint:${monitor.endpoint}` }], [{ ref: `monitor:${name}` }]]} />}>
       <QueryView query={query}>{(data) => <Windows monitor={data} />}</QueryView>
     </Page>
   );

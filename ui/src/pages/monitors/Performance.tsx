@@ -8,7 +8,7 @@ import { count, number } from "../../format/number.ts";
 import { Card } from "../../ui/Card.tsx";
 import { Empty } from "../../ui/States.tsx";
 import { useUrl } from "../../ui/useUrl.ts";
-import { isProvisional, mainVersion, metricNames, performanceLines } from "./windows.ts";
+import { firstProvisional, mainVersion, metricNames, performanceLines } from "./windows.ts";
 
 export function Performance({ windows, name, alarms }: { windows: MonitorWindow[]; name: string; alarms: Marker[] }) {
   const [search, setSearch] = useUrl();
@@ -17,11 +17,12 @@ export function Performance({ windows, name, alarms }: { windows: MonitorWindow[
   const { xs, series, markers, reference } = useMemo(() => performanceLines(windows, metric), [windows, metric]);
   if (!metric) return <Card title="Performance"><Empty title="No labels have come back yet" code={`curl -X POST …/endpoints/${name}/feedback -d '{"prediction_id": "…", "label": 1}'`}>Send what turned out to be true and the metrics of each window appear here, provisional until most labels are in.</Empty></Card>;
   const labelled = windows.reduce((sum, window) => sum + window.labelled, 0);
+  const from = firstProvisional(windows);
   const sheet = () => ({
     head: ["window end", "version", "rows", "labelled", "value", "low", "high", "reference", "provisional"],
-    rows: windows.map((window) => {
+    rows: windows.map((window, i) => {
       const band = window.performance?.metrics[metric];
-      return [new Date(window.end_us / 1000).toISOString(), mainVersion(window) ?? "", window.rows, window.labelled, band?.value ?? null, band?.low ?? null, band?.high ?? null, band?.reference ?? null, isProvisional(window) ? "yes" : "no"];
+      return [new Date(window.end_us / 1000).toISOString(), mainVersion(window) ?? "", window.rows, window.labelled, band?.value ?? null, band?.low ?? null, band?.high ?? null, band?.reference ?? null, i >= from ? "yes" : "no"];
     }),
   });
   return (

@@ -25,8 +25,10 @@ export function versionChanges(windows: MonitorWindow[]): { index: number; versi
 
 const SETTLED_SHARE = 0.8;
 
-/** Whether so few labels are in that the metrics of a window may still move. */
-export const isProvisional = (window: MonitorWindow): boolean => window.provisional && window.labelled < SETTLED_SHARE * window.rows;
+/** The first of the newest windows whose labels are still coming in, so that their metrics may move. */
+export function firstProvisional(windows: MonitorWindow[]): number {
+  return windows.findLastIndex((window) => !window.provisional || window.labelled >= SETTLED_SHARE * window.rows) + 1;
+}
 
 export interface PerformanceLines { xs: number[]; series: Series[]; markers: Marker[]; reference: number | null }
 
@@ -34,7 +36,8 @@ export interface PerformanceLines { xs: number[]; series: Series[]; markers: Mar
 export function performanceLines(windows: MonitorWindow[], metric: string): PerformanceLines {
   const at = windows.map((window) => window.end_us / 1e6);
   const band = (pick: "value" | "low" | "high") => windows.map((window) => window.performance?.metrics[metric]?.[pick] ?? null);
-  const provisional = windows.map(isProvisional);
+  const from = firstProvisional(windows);
+  const provisional = windows.map((_, i) => i >= from);
   const settledOf = (column: (number | null)[]) => column.map((value, i) => (provisional[i] ? null : value));
   const openOf = (column: (number | null)[]) => column.map((value, i) => (provisional[i] || provisional[i + 1] ? value : null));
   const columns = [band("value"), band("low"), band("high")];

@@ -20,11 +20,11 @@ trimtab monitors create flights --reference flights@1`;
 export function Timeline() {
   const [search, setSearch] = useUrl();
   const [busy, setBusy] = useState(false);
-  const query = useQuery(q.timeline({ limit: 200 }));
+  const query = useQuery(q.timeline({ limit: 200, episode: search["episode"] }));
   const loopOnly = search["show"] === "loop";
   const all = query.data?.items;
   const items = useMemo(() => (all ?? []).filter((item) => !loopOnly || item.episode_id), [all, loopOnly]);
-  const [shown, waiting, admit] = useSteady(items, (item) => item.id, busy, loopOnly ? "loop" : "all");
+  const [shown, waiting, admit] = useSteady(items, (item) => item.id, busy, `${loopOnly}${search["episode"] ?? ""}`);
   const grouped = useMemo(() => episodes(shown), [shown]);
   const fresh = lastSeenUs > 0 ? items.filter((item) => item.at_us > lastSeenUs).length : 0;
   return (
@@ -39,6 +39,7 @@ export function Timeline() {
       }
       flush
     >
+      {search["episode"] && <div className="fresh"><button type="button" onClick={() => setSearch({ episode: undefined })}>One episode only. Show everything</button></div>}
       {waiting > 0 && <div className="fresh"><button type="button" onClick={admit}>{plural(waiting, "new line")}</button></div>}
       <div className="tl" onPointerEnter={() => setBusy(true)} onPointerLeave={() => setBusy(false)}>
         <QueryView

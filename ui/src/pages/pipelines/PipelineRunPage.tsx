@@ -58,7 +58,7 @@ export function PipelineRunPage() {
       title={run ? `${run.pipeline} ${labelOf(`pipeline-run:${id}`)}` : labelOf(`pipeline-run:${id}`)}
       crumbs={[{ label: "Pipelines", href: "/pipelines" }, ...(run ? [{ label: run.pipeline, href: paths.pipeline(run.pipeline) }] : [])]}
       state={run && <State of={run.state} />}
-      meta={run && <><span className="row"><code>{id}</code><Copy text={id} label="Copy the id" /></span><span>started by {run.trigger}</span><span><Time us={run.started_us} /></span><span>took <Elapsed from={run.started_us} to={run.ended_us} /></span></>}
+      meta={run && <><span className="row"><code>{id}</code><Copy text={id} label="Copy the id" /></span><span>started by {run.trigger}</span><span><Time us={run.started_us} /></span><span>{run.ended_us ? "took" : "for"} <Elapsed from={run.started_us} to={run.ended_us} /></span></>}
       chips={<LineageChips of={`pipeline-run:${id}`} />}
     >
       <QueryView query={query} skeleton={<Skeleton height={260} />}>{(data) => <Body run={data} />}</QueryView>

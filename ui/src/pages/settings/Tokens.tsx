@@ -48,7 +48,7 @@ export function Tokens() {
     { key: "state", head: "State", cell: (row) => <Badge tone={stateOf(row) === "active" ? "neutral" : "quiet"} icon={stateOf(row) === "active" ? "check" : "minus"}>{stateOf(row)}</Badge> },
     { key: "expires", head: "Expires", num: true, cell: (row) => (row.expires_us ? <Time us={row.expires_us} /> : "never") },
     { key: "created", head: "Made", num: true, cell: (row) => <><Time us={row.created_us} />{row.created_by && ` by ${row.created_by}`}</>, sort: (row) => row.created_us },
-    { key: "acts", head: "", cell: (row) => stateOf(row) === "active" && <Button kind="quiet" onClick={() => setRevoking(row)}>Revoke</Button> },
+    { key: "acts", head: <span className="sr-only">Acts</span>, cell: (row) => stateOf(row) === "active" && <Button kind="quiet" onClick={() => setRevoking(row)}>Revoke</Button> },
   ];
   return (
     <Card title="Tokens" note="for notebooks, CI and services" actions={<Button icon="plus" onClick={() => setMaking(true)}>Make a token</Button>} flush>
