@@ -85,13 +85,17 @@ def test_registered_models(server: str) -> None:
     assert [one.version for one in client.get_latest_versions(name, ["Production"])] == ["3"]
     assert client.get_model_version_download_uri(name, "1").endswith(f"/models/{logged.model_id}/artifacts")
 
-    versions = client.search_model_versions(f"name = '{name}'", order_by=["version_number ASC"], max_results=2)
+    versions = client.search_model_versions(
+        f"name = '{name}'", order_by=["version_number ASC"], max_results=2
+    )
     assert [one.version for one in versions] == ["1", "2"]
     rest = client.search_model_versions(
         f"name = '{name}'", order_by=["version_number ASC"], max_results=2, page_token=versions.token
     )
     assert [one.version for one in rest] == ["3"]
-    assert [one.name for one in client.search_registered_models(f"name LIKE '{name[:4]}%' and name = '{name}'")] == [name]
+    assert [
+        one.name for one in client.search_registered_models(f"name LIKE '{name[:4]}%' and name = '{name}'")
+    ] == [name]
 
     client.delete_registered_model_alias(name, "best")
     with pytest.raises(MlflowException) as caught:
@@ -114,7 +118,13 @@ def test_a_source_must_be_ours(server: str) -> None:
     name = f"m-{uuid.uuid4().hex[:6]}"
     client.create_registered_model(name)
     store = client._get_registry_client().store
-    for source in ("/etc", "file:///etc", "s3://bucket/model", "mlflow-artifacts:/0/../../etc", "models:/nothing/1"):
+    for source in (
+        "/etc",
+        "file:///etc",
+        "s3://bucket/model",
+        "mlflow-artifacts:/0/../../etc",
+        "models:/nothing/1",
+    ):
         with pytest.raises(MlflowException) as caught:
             store.create_model_version(name, source)
         assert caught.value.error_code in ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")
@@ -123,7 +133,9 @@ def test_a_source_must_be_ours(server: str) -> None:
 
 def test_logged_models(server: str, experiment: str) -> None:
     client = MlflowClient()
-    made = mlflow.initialize_logged_model(name="external", params={"a": "1"}, tags={"t": "x"}, model_type="agent")
+    made = mlflow.initialize_logged_model(
+        name="external", params={"a": "1"}, tags={"t": "x"}, model_type="agent"
+    )
     assert made.status == LoggedModelStatus.PENDING
     mlflow.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
     client.set_logged_model_tags(made.model_id, {"u": "y"})
@@ -133,7 +145,9 @@ def test_logged_models(server: str, experiment: str) -> None:
     assert (seen.status, seen.params, seen.tags["u"]) == (LoggedModelStatus.READY, {"a": "1", "b": "2"}, "y")
     assert "t" not in seen.tags
     assert seen.artifact_location == f"mlflow-artifacts:/{experiment}/models/{made.model_id}/artifacts"
-    others = [mlflow.create_external_model(name=f"n{number}", params={"k": str(number)}) for number in range(3)]
+    others = [
+        mlflow.create_external_model(name=f"n{number}", params={"k": str(number)}) for number in range(3)
+    ]
     with mlflow.start_run():
         for number, other in enumerate(others):
             mlflow.log_metric("score", number / 10, model_id=other.model_id, step=1)

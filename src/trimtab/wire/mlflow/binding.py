@@ -158,7 +158,7 @@ def _from_body(raw: bytes, decoder: "msgspec.json.Decoder[Any]", message: type[m
         return decoder.decode(raw or _EMPTY)
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         plain = _plain(raw)
-        if isinstance(error, msgspec.ValidationError) and isinstance(plain, dict):
+        if isinstance(error, msgspec.ValidationError) and raw.lstrip().startswith(b"{"):
             raise _explain(error, plain) from error
         try:
             return msgspec.convert(plain if isinstance(plain, dict) else {}, message, strict=False)
