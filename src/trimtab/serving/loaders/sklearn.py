@@ -16,7 +16,7 @@ from trimtab.serving.frames import PROBABILITIES
 from trimtab.serving.loaders import Rows
 from trimtab.serving.loaders.lean import without
 from trimtab.serving.loaders.mlmodel import ModelFolder
-from trimtab.serving.loaders.tables import column, frame, matrix, missing, output
+from trimtab.serving.loaders.tables import column, frame, matrix, missing, objects, output
 from trimtab.serving.loaders.trusted import load_skops
 from trimtab.serving.routes import NUMERIC, Signature
 
@@ -50,6 +50,8 @@ class SklearnModel:
         self._frames = not numeric and not self._tensor
         if numeric and signature is not None and fitted and _needs_frames(estimator):
             self._frames = not self._takes_arrays()
+        # What was fitted on an array of text and numbers takes one again, at a third of a frame's cost.
+        self._objects = self._frames and not fitted and _are_plain(signature)
         self.packed = numeric and bool(self.names)
         self._classes = getattr(estimator, "classes_", None)
         self._has_probabilities = self._classes is not None and hasattr(estimator, "predict_proba")
@@ -75,6 +77,8 @@ class SklearnModel:
         if self._tensor:
             assert rows.columns is not None
             return np.array(column(rows.columns, next(iter(self.names))))
+        if self._objects:
+            return objects(rows, self.names)
         if self._frames:
             return frame(rows, self.names, self._signature)
         return matrix(rows, self.names)
@@ -144,6 +148,12 @@ def prepare(estimator: Any, folder: ModelFolder) -> SklearnModel:
         threads = [name for name in estimator.get_params() if name == "n_jobs" or name.endswith("__n_jobs")]
         estimator.set_params(**dict.fromkeys(threads, 1))
     return SklearnModel(estimator, folder.signature, folder.predict)
+
+
+def _are_plain(signature: Signature | None) -> bool:
+    return signature is not None and all(
+        field.shape is None and field.type in (*NUMERIC, "string") for field in signature.inputs
+    )
 
 
 def _needs_frames(estimator: Any) -> bool:

@@ -49,6 +49,15 @@ def matrix(rows: Rows, names: Sequence[str]) -> np.ndarray:
         raise
 
 
+def objects(rows: Rows, names: Sequence[str]) -> np.ndarray:
+    """Return columns of text and numbers as an array of objects (rows, columns), missing values as None."""
+    assert rows.columns is not None, "text never comes packed"
+    table = np.empty((rows.count, len(names)), dtype=object)
+    for at, name in enumerate(names):
+        table[:, at] = column(rows.columns, name)
+    return table
+
+
 def frame(rows: Rows, names: Sequence[str], signature: Signature | None) -> Any:
     """Return the rows as a pandas frame with the signature's types, where missing values do not forbid them."""
     import pandas as pd
