@@ -24,6 +24,7 @@ from trimtab.infra.http.openapi import document
 from trimtab.kernel.errors import Invalid
 from trimtab.loop import http as loop_http
 from trimtab.version import __version__
+from trimtab.web import trial, ui_app
 from trimtab.wire import mlflow
 
 MLFLOW_VERSION = "3.17.2"  # the newest release whose client is tested against this server
@@ -42,6 +43,7 @@ def native_routes(app: App) -> list[Route]:
         *monitor_http.routes(app.monitors),
         *loop_http.routes(app.loop, app.retrain, app.release, app.overview, app.search),
         *deploy_http.routes(app.deploy, lambda: app.plane, inference_url=inference_url(app.settings)),
+        *trial.routes(app.deploy, inference_url=inference_url(app.settings)),
     ]
 
 
@@ -80,7 +82,7 @@ def asgi(app: App) -> ASGIApp:
         *[route.starlette(limit) for route in routes],
     ]
     return Edge(
-        Router(table, redirect_slashes=False),
+        Router(table, redirect_slashes=False, default=ui_app()),
         authenticate=app.govern.authenticate,
         allowed_hosts=["localhost", app.settings.host, *_names(app.settings.allowed_hosts)],
         public=_is_public,

@@ -24,7 +24,7 @@ _NOT_BUILT = (
 
 
 def ui_app(static: Path = STATIC) -> ASGIApp:
-    """Return the application; mount it last, under no prefix.
+    """Return the application, for all addresses that nothing else answers.
 
     Files under `assets/` carry a hash in their names and are cached for good; all else is asked for again each time.
     Raises HTTPException 404 for paths of the APIs and for assets that are not there, 405 for writes.
@@ -38,11 +38,11 @@ def ui_app(static: Path = STATIC) -> ASGIApp:
 
 
 def _answer(request: Request, static: Path) -> Response:
-    if request.method not in {"GET", "HEAD"}:
-        raise HTTPException(405, headers={"allow": "GET, HEAD"})
     path = request.url.path.lstrip("/")
     if path.startswith(("api/", "ajax-api/")):
         raise HTTPException(404)
+    if request.method not in {"GET", "HEAD"}:
+        raise HTTPException(405, headers={"allow": "GET, HEAD"})
     file = static / path
     if not path or not file.resolve().is_relative_to(static.resolve()) or not file.is_file():
         if path.startswith("assets/"):

@@ -1,0 +1,75 @@
+"""Passes one request from the page "Try it" on to the data plane, which has an address of its own that pages may not call."""
+
+from http.cookies import SimpleCookie
+from typing import Any
+
+import msgspec
+
+from trimtab.domains.deploy import DeployService
+from trimtab.infra.http import Request, Route, route
+from trimtab.infra.http.edge import COOKIE
+from trimtab.kernel.errors import Invalid, TrimtabError, Unavailable
+
+_TIMEOUT_S = 30.0
+
+
+class Trial(msgspec.Struct, forbid_unknown_fields=True):
+    """Rows by column name."""
+
+    inputs: list[dict[str, Any]]
+
+
+class Answer(msgspec.Struct):
+    """What the endpoint answered, who answered, and the id that finds it again."""
+
+    outputs: Any
+    prediction_id: str | None
+    version: str | None
+    latency_us: int
+
+
+def routes(deploy: DeployService, *, inference_url: str) -> list[Route]:
+    """Return the route; it counts as a real request under the caller's own credential."""
+
+    @route("POST", "/api/v1/endpoints/{name}/predict", body=Trial, returns=Answer, tags=["endpoints"])
+    def predict(request: Request, body: Trial) -> Answer:
+        """Send rows to an endpoint and return its answer."""
+        endpoint = deploy.endpoint(request.who, request.path["name"])
+        import httpx2
+
+        try:
+            given = httpx2.post(
+                f"{inference_url}/endpoints/{endpoint.name}/invocations",
+                json={"dataframe_records": body.inputs},
+                headers=_credential(request),
+                timeout=_TIMEOUT_S,
+            )
+        except httpx2.HTTPError as failure:
+            raise Unavailable(f"Endpoint {endpoint.name} did not answer: {failure}.") from failure
+        if given.status_code >= 400:
+            raise _problem(given.status_code, given.text)
+        return Answer(
+            outputs=given.json()["predictions"],
+            prediction_id=given.headers.get("x-prediction-id"),
+            version=given.headers.get("x-model-version"),
+            latency_us=round(given.elapsed.total_seconds() * 1e6),
+        )
+
+    return [predict]
+
+
+def _credential(request: Request) -> dict[str, str]:
+    """Return the caller's own authorization; the page's cookie holds the same token as the header would."""
+    if given := request.headers.get("authorization"):
+        return {"authorization": given}
+    cookie = SimpleCookie(request.headers.get("cookie", "")).get(COOKIE)
+    return {"authorization": f"Bearer {cookie.value}"} if cookie else {}
+
+
+def _problem(status: int, text: str) -> TrimtabError:
+    try:
+        said = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        said = {}
+    detail = said.get("detail") or said.get("message") or said.get("error") or text[:500]
+    return Invalid(str(detail)) if status < 500 else Unavailable(str(detail))
