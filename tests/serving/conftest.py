@@ -17,6 +17,7 @@ import pytest
 
 from trimtab.serving import segments
 from trimtab.serving.control import GatewayControl
+from trimtab.serving.loaders.lean import without
 from trimtab.serving.processes import gateway_command, replica_command, replica_environment
 from trimtab.serving.routes import Auth, Endpoint, Field, RouteTable, Signature, Version
 
@@ -40,7 +41,8 @@ def write_mlmodel(
 @pytest.fixture(scope="session")
 def booster_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny XGBoost classifier of columns a, b, c: the sign of a decides."""
-    import xgboost
+    with without("pandas", "pyarrow", "sklearn"):
+        import xgboost
 
     rng = np.random.default_rng(1)
     table = rng.normal(size=(400, 3))
@@ -160,13 +162,28 @@ def plane() -> Iterator[Plane]:
     shutil.rmtree(state, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def booster_socket(booster_folder: Path) -> Iterator[str]:
+    """The socket of a replica of the booster that no test stops."""
+    with tempfile.TemporaryDirectory(prefix="tts-") as folder:
+        path = Path(folder) / "r"
+        process = subprocess.Popen(replica_command(booster_folder, path), env=replica_environment(os.environ))
+        deadline = time.monotonic() + 60
+        while not path.exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield str(path)
+        process.kill()
+        process.wait()
+
+
 @pytest.fixture(scope="module")
-def served(booster_folder: Path) -> Iterator[Plane]:
+def served(booster_socket: str) -> Iterator[Plane]:
     """A gateway with one version of the booster as endpoint ``m``, shared by the tests of a module."""
     state = Path(tempfile.mkdtemp(prefix="tts-"))
     running = Plane(state)
-    socket = running.wait_socket("r", running.start_replica(booster_folder, "r"))
-    running.route(Version("1", "m/1", 100, "champion", [socket]))
+    running.route(Version("1", "m/1", 100, "champion", [booster_socket]))
     running.wait_up()
     yield running
     running.close()

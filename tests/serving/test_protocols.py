@@ -362,7 +362,7 @@ BODIES = (
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(BODIES, st.sampled_from([SCHEMA, FREE, TENSOR]), st.sampled_from([b"application/json", b"text/csv"]))
 def test_no_body_can_do_more_than_be_refused(body: bytes, schema: Schema, kind: bytes) -> None:
     for adapter in (mlflow, v2):

@@ -255,7 +255,7 @@ def warm_up(model: Model, folder: ModelFolder) -> None:
         raise ModelNotLoaded(f"the model does not predict its input example: {_first_line(error)}") from error
 
 
-def _listen(path: Path) -> socket.socket:
+def listen(path: Path) -> socket.socket:
     """Return a listening socket whose file appears at once and ready: bound beside its place, then renamed to it."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -290,7 +290,7 @@ def main() -> int:
         }
         sys.stderr.write(json.dumps(line) + "\n")
         return EXIT_NOT_LOADED
-    listener = _listen(arguments.socket)
+    listener = listen(arguments.socket)
     try:
         Replica(model, listener).run()
     finally:

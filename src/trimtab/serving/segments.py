@@ -70,8 +70,8 @@ _decode = msgspec.msgpack.Decoder(Record).decode
 class SegmentWriter:
     """Writes records to one folder from one event loop. A full disk never stops it: it counts what it loses.
 
-    Records appended in one turn of the loop are written by a plain write() at its end, so that they survive the
-    death of the process, though not that of the machine.
+    Records appended in one turn of the loop are written by one plain write() after it. From then on they survive
+    the death of the process, though not that of the machine; a kill within that turn costs its records.
     """
 
     def __init__(self, folder: Path) -> None:
