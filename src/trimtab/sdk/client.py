@@ -37,23 +37,24 @@ class Client:
     def __init__(self, url: str, *, token: str | None = None) -> None:
         self.url = url.rstrip("/")
         self.headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx2.Client(base_url=self.url, headers=self.headers, timeout=_TIMEOUT)
+        always = {**self.headers, "content-type": "application/json"}
+        self._http = httpx2.Client(base_url=self.url, headers=always, timeout=_TIMEOUT)
 
-    def get(self, path: str, **query: Any) -> Any:
+    def get(self, path: str, /, **query: Any) -> Any:
         """GET a path under ``/api/v1`` and return its JSON; None values are left out of the query."""
         return self._json("GET", path, params=_present(query))
 
-    def post(self, path: str, body: Any = None, **query: Any) -> Any:
+    def post(self, path: str, /, body: Any = None, **query: Any) -> Any:
         """POST JSON to a path under ``/api/v1`` and return the answer's JSON."""
-        return self._json("POST", path, params=_present(query), content=msgspec.json.encode(body or {}))
+        return self._json("POST", path, params=_present(query), **_body(body))
 
     def put(self, path: str, body: Any = None) -> Any:
         """PUT JSON to a path under ``/api/v1`` and return the answer's JSON."""
-        return self._json("PUT", path, content=msgspec.json.encode(body or {}))
+        return self._json("PUT", path, **_body(body))
 
     def patch(self, path: str, body: Any = None) -> Any:
         """PATCH JSON to a path under ``/api/v1`` and return the answer's JSON."""
-        return self._json("PATCH", path, content=msgspec.json.encode(body or {}))
+        return self._json("PATCH", path, **_body(body))
 
     def delete(self, path: str) -> Any:
         """DELETE a path under ``/api/v1``."""
@@ -63,11 +64,11 @@ class Client:
         """Send raw bytes, streamed where an iterator is given, and return the answer's JSON."""
         return self._json(method, path, content=content, headers={"content-type": "application/octet-stream"})
 
-    def download(self, path: str, body: Any = None, **query: Any) -> Iterator[bytes]:
+    def download(self, path: str, /, body: Any = None, **query: Any) -> Iterator[bytes]:
         """Yield the bytes of an answer piece by piece; a body makes the request a POST."""
         request: dict[str, Any] = {"params": _present(query)}
         if body is not None:
-            request["content"] = msgspec.json.encode(body)
+            request |= _body(body)
         try:
             method = "GET" if body is None else "POST"
             with self._http.stream(method, _rooted(path), **request) as response:
@@ -78,7 +79,7 @@ class Client:
         except httpx2.TransportError as error:
             raise self._unreachable(error) from error
 
-    def items(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+    def items(self, path: str, /, **query: Any) -> Iterator[dict[str, Any]]:
         """Go through every item of a listing, page by page."""
         cursor = None
         while True:
@@ -112,6 +113,10 @@ class Client:
         )
 
 
+def _body(value: Any) -> dict[str, Any]:
+    return {"content": msgspec.json.encode(value or {}), "headers": {"content-type": "application/json"}}
+
+
 def _rooted(path: str) -> str:
     """Return a path from the root; those of other APIs than the native one are given whole."""
     return path if path.startswith("/api/") else f"/api/v1{path}"
@@ -127,7 +132,11 @@ def _error(response: httpx2.Response) -> TrimtabError:
         problem = msgspec.json.decode(response.content, type=dict[str, Any])
     except msgspec.DecodeError:
         return kind(f"The server answered {response.status_code}.")
-    error = kind(str(problem.get("detail") or problem.get("message", "")), field=problem.get("field"), details=problem.get("details"))
+    error = kind(
+        str(problem.get("detail") or problem.get("message", "")),
+        field=problem.get("field"),
+        details=problem.get("details"),
+    )
     error.code = problem.get("code", kind.code)  # type: ignore[misc]
     return error
 
