@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from trimtab.kernel.errors import Invalid
 from trimtab.sdk.features import point_in_time_join
 
+at = datetime.fromisoformat
 KEYS = st.one_of(st.none(), st.integers(0, 3))
 MOMENTS = st.one_of(st.none(), st.integers(-20, 20))
 ENTITIES = st.lists(st.tuples(KEYS, MOMENTS), max_size=25)
@@ -79,10 +80,10 @@ def test_it_never_looks_ahead(moments: list[int], known: list[int], unit: str) -
         assert found is None or pd.Timestamp(found) <= pd.Timestamp(moment)
 
 
-ENTITY_FRAME = {"k": ["a", "b"], "t": [datetime(2013, 1, 2), datetime(2013, 1, 2)]}
+ENTITY_FRAME = {"k": ["a", "b"], "t": [at("2013-01-02"), at("2013-01-02")]}
 FEATURE_FRAME = {
     "k": ["a", "a", "b"],
-    "ft": [datetime(2013, 1, 1), datetime(2013, 1, 3), datetime(2013, 1, 1)],
+    "ft": [at("2013-01-01"), at("2013-01-03"), at("2013-01-01")],
     "x": [1.0, 2.0, 3.0],
 }
 
@@ -150,7 +151,7 @@ def test_dates_and_zones_compare() -> None:
     ]
     dated = {"ft": [date(2013, 1, 2), date(2013, 1, 3)], "x": [1, 2]}
     assert point_in_time_join(
-        {"t": [datetime(2013, 1, 2, 5)]}, dated, on=[], entity_time="t", feature_time="ft"
+        {"t": [at("2013-01-02T05:00")]}, dated, on=[], entity_time="t", feature_time="ft"
     )["x"].to_pylist() == [1]
 
 
@@ -183,10 +184,10 @@ def test_it_spills_beyond_its_memory() -> None:
         ({"entity_time": "tt"}, "no column 'tt'"),
         ({"feature_time": "x"}, "must be a date"),
         ({"max_age": -1}, "negative"),
-        ({"entities": {"k": [1], "t": [datetime(2013, 1, 1)]}}, "The key 'k' is int64"),
+        ({"entities": {"k": [1], "t": [at("2013-01-01")]}}, "The key 'k' is int64"),
         ({"entities": {"k": ["a"], "t": [datetime(2013, 1, 1, tzinfo=UTC)]}}, "time zone"),
         ({"entities": {"k": ["a"], "t": [1]}}, "cannot be compared"),
-        ({"entities": {"k": ["a"], "t": [datetime(2013, 1, 1)], "x": [1]}}, "Both sides have a column 'x'"),
+        ({"entities": {"k": ["a"], "t": [at("2013-01-01")], "x": [1]}}, "Both sides have a column 'x'"),
         ({"entities": 5}, "type int"),
     ],
 )
