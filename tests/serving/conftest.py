@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -55,6 +56,25 @@ def booster_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+RULE = """
+import sys
+from pathlib import Path
+from trimtab.serving.batch import Output
+from trimtab.serving.processes import die_with_parent
+from trimtab.serving.replica import Replica, listen
+
+class Rule:
+    flavor, names, packed, row_wise, input_errors = "rule", ("a", "b", "c"), True, True, (ValueError,)
+
+    def predict(self, rows, want):
+        return [Output("predictions", "INT64", [rows.count], (rows.matrix[:, 0] > 0).astype(int).tolist())]
+
+die_with_parent()
+Replica(Rule(), listen(Path(sys.argv[1]))).run()
+"""
+"""A replica of a model without a library: it starts in a third of the time, for tests that start many."""
+
+
 class Plane:
     """A gateway process and the replicas that a test starts behind it."""
 
@@ -79,6 +99,13 @@ class Plane:
             env=replica_environment(os.environ),
             stderr=subprocess.PIPE,
         )
+        self.processes.append(process)
+        return process
+
+    def start_rule(self, name: str) -> subprocess.Popen[bytes]:
+        """Start a replica of a rule that needs no library and return at once."""
+        command = [sys.executable, "-c", RULE, str(self.state / name)]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE)
         self.processes.append(process)
         return process
 

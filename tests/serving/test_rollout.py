@@ -55,11 +55,11 @@ class Hammer:
         writer.close()
 
 
-def test_twenty_swaps_under_load_fail_no_request(plane: Plane, booster_folder: Path) -> None:
+def test_twenty_swaps_under_load_fail_no_request(plane: Plane) -> None:
     """Each swap leaves one version for another; some also stop the old replica, or kill it, and start a new one."""
     running: dict[str, Any] = {}
     for version in ("1", "2"):
-        running[version] = plane.start_replica(booster_folder, version)
+        running[version] = plane.start_rule(version)
     sockets = {version: plane.wait_socket(version, process) for version, process in running.items()}
     plane.route(Version("1", "m/1", 100, "champion", [sockets["1"]]))
     plane.wait_up()
@@ -81,16 +81,16 @@ def test_twenty_swaps_under_load_fail_no_request(plane: Plane, booster_folder: P
                 running[old].wait(10)
                 path = sockets.pop(old)
                 Path(path).unlink(missing_ok=True)
-                running[old] = plane.start_replica(booster_folder, old)
+                running[old] = plane.start_rule(old)
                 sockets[old] = plane.wait_socket(old, running[old])
             time.sleep(0.1)
     assert set(hammer.answers) == {"1", "2"}, hammer.answers
     assert sum(hammer.answers.values()) > 200
 
 
-def test_a_killed_replica_costs_no_request(plane: Plane, booster_folder: Path) -> None:
+def test_a_killed_replica_costs_no_request(plane: Plane) -> None:
     """Both replicas are killed in turn, the second while the first is away, so that requests must wait for it."""
-    first, second = plane.start_replica(booster_folder, "r1"), plane.start_replica(booster_folder, "r2")
+    first, second = plane.start_rule("r1"), plane.start_rule("r2")
     sockets = [plane.wait_socket("r1", first), plane.wait_socket("r2", second)]
     plane.route(Version("1", "m", 100, "champion", sockets))
     plane.wait_up()
@@ -99,7 +99,7 @@ def test_a_killed_replica_costs_no_request(plane: Plane, booster_folder: Path) -
         first.kill()
         time.sleep(0.3)
         Path(sockets[0]).unlink()
-        again = plane.start_replica(booster_folder, "r1")
+        again = plane.start_rule("r1")
         plane.wait_socket("r1", again)
         second.kill()
         time.sleep(0.3)
