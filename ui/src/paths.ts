@@ -5,7 +5,7 @@ const v = (path: string, params: Record<string, string>): string => `${path}?${n
 
 export const paths = {
   dataset: (name: string) => `/data/${seg(name)}`,
-  dataVersion: (name: string, version: string) => `/data/${seg(name)}/${seg(version)}`,
+  dataVersion: (name: string, version: string | number) => `/data/${seg(name)}/${seg(version)}`,
   pipelineRun: (id: string) => `/pipelines/runs/${seg(id)}`,
   pipeline: (name: string) => v("/pipelines", { pipeline: name }),
   experiment: (id: string) => `/experiments/${seg(id)}`,

@@ -26,6 +26,7 @@ const one = <R>(noun: string, path: string, params: Params = {}) =>
 export const q = {
   overview: () => read<T.Overview>("overview", "/overview"),
   timeline: (params: Params = {}) => read<T.Page<T.TimelineItem>>("timeline", "/timeline", params),
+  episodes: () => one<T.Page<T.Episode>>("timeline", "/episodes", { limit: 200 }),
   search: (text: string) => read<T.Page<T.SearchHit>>("search", "/search", { q: text }),
 
   experiments: () => pages<T.Experiment>("experiments", "/experiments"),
@@ -44,6 +45,7 @@ export const q = {
 
   datasets: () => pages<T.Dataset>("data", "/data"),
   dataVersions: (name: string) => one<T.Page<T.DataVersion>>("data", `/data/${seg(name)}/versions`, { limit: 200 }),
+  dataCompare: (name: string, from: string, to: string) => one<T.DataComparison>("data", `/data/${seg(name)}/compare`, { from, to }),
   dataVersion: (name: string, version: string) => one<T.DataVersionDetail>("data", `/data/${seg(name)}/versions/${seg(version)}`),
 
   pipelines: () => pages<T.Pipeline>("pipelines", "/pipelines"),
@@ -54,7 +56,6 @@ export const q = {
   endpoint: (name: string) => one<T.Endpoint>("endpoints", `/endpoints/${seg(name)}`),
   traffic: (name: string) => one<T.Page<T.TrafficChange>>("endpoints", `/endpoints/${seg(name)}/history`),
   rollouts: (name: string) => one<T.Page<T.Rollout>>("endpoints", `/endpoints/${seg(name)}/rollouts`),
-  service: (name: string, minutes: number) => read<T.Page<T.ServicePoint>>("endpoints", `/endpoints/${seg(name)}/metrics`, { minutes }),
 
   monitors: () => pages<T.Monitor>("monitors", "/monitors"),
   monitorsOf: (endpoint: string) => read<T.Page<T.Monitor>>("monitors", "/monitors", { endpoint }),
@@ -71,7 +72,6 @@ export const q = {
 
   me: () => one<T.Me>("me", "/me"),
   tokens: () => one<T.Page<T.Token>>("tokens", "/tokens"),
-  users: () => one<T.Page<T.User>>("users", "/users"),
   audit: () => pages<T.AuditEntry>("audit", "/audit"),
 };
 

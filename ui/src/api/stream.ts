@@ -12,7 +12,7 @@ const NOUNS: Record<string, string[]> = {
   deploy: ["endpoints"],
   monitor: ["monitors", "predictions"],
   alerts: ["alerts"],
-  govern: ["audit", "tokens", "users"],
+  govern: ["audit", "tokens"],
   lineage: ["lineage"],
   loop: ["endpoints", "models"],
 };

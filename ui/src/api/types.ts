@@ -8,10 +8,10 @@ export type StageName =
   | "rollout" | "serving" | "monitoring" | "alerting" | "retraining";
 export type StageState = "ok" | "active" | "waiting" | "alarm" | "empty";
 export interface Stage { name: StageName; state: StageState; headline: string; detail: string; href: string }
-export interface Overview { stages: Stage[]; counts: Record<string, number> }
+export interface Overview { stages: Stage[] }
 
 export type TimelineKind =
-  | "alarm" | "retraining" | "gate" | "canary" | "promotion" | "rollback" | "deploy" | "data" | "manual";
+  | "alarm" | "retraining" | "gate" | "canary" | "promotion" | "rollback" | "deploy" | "data" | "manual" | "decision";
 export type TimelineState = "started" | "passed" | "failed" | "done" | "info";
 export interface TimelineItem {
   id: string;
@@ -26,6 +26,22 @@ export interface TimelineItem {
   cause_id: string | null;
   actor: string;
   data: Record<string, unknown>;
+}
+export type EpisodeState = "waiting" | "suggested" | "retraining" | "gating" | "warming" | "canary" | "promoted" | "kept" | "rolled-back" | "failed";
+export interface Episode {
+  id: string;
+  endpoint: string;
+  model: string;
+  trigger: "alarm" | "release";
+  state: EpisodeState;
+  title: string;
+  event_us: number;
+  not_before_us: number;
+  champion: string | null;
+  candidate: string | null;
+  started_us: number;
+  updated_us: number;
+  ended_us: number | null;
 }
 export interface StreamEvent { seq: number; kind: string; at_us: number; subject: Ref; actor: string; data: Record<string, unknown> }
 
@@ -115,16 +131,27 @@ export interface Gate {
   checks: GateCheck[];
 }
 
-export interface Dataset { name: string; latest_version: string; versions: number; rows: number | null; size_bytes: number; updated_us: number }
+export interface Dataset {
+  name: string;
+  latest_version: number;
+  versions: number;
+  rows: number | null;
+  size_bytes: number;
+  validation_state: ValidationState;
+  updated_us: number;
+}
 export interface DataVersion {
   name: string;
-  version: string;
+  version: number;
+  message: string;
+  file_count: number;
+  derived_from: Ref[];
   rows: number | null;
   size_bytes: number;
   digest: string;
   created_us: number;
   created_by: string;
-  validation?: { state: ValidationState } | null;
+  validation: { state: ValidationState };
 }
 export type ValidationState = "passed" | "failed" | "pending" | "none";
 export interface ColumnProfile {
@@ -133,13 +160,14 @@ export interface ColumnProfile {
   count: number;
   nulls: number;
   distinct: number | null;
-  min: number | string | null;
-  max: number | string | null;
+  distinct_exact?: boolean;
+  min: number | null;
+  max: number | null;
   mean: number | null;
   std: number | null;
   quantiles: Record<string, number>;
   histogram?: { edges: number[]; counts: number[] } | null;
-  top?: { value: string | number | boolean | null; count: number }[] | null;
+  top?: { value: string; count: number }[];
 }
 export interface ExpectationResult {
   expectation: string;
@@ -148,15 +176,19 @@ export interface ExpectationResult {
   observed: unknown;
   expected: unknown;
   message: string;
+  severity?: "error" | "warning";
+  table?: string | null;
 }
+export interface ColumnChange { name: string; change: string; psi: number | null; level: string | null }
+export interface DataComparison { from_version: number; to_version: number; tables: { table: string; rows_from: number | null; rows_to: number | null; columns: ColumnChange[] }[] }
 export interface DataVersionDetail extends DataVersion {
   files: { path: string; size_bytes: number; blob: string }[];
   schema: { name: string; type: string }[];
-  profile: { columns: ColumnProfile[] } | null;
-  validation: { state: ValidationState; checks: ExpectationResult[] };
+  profile: { columns: ColumnProfile[]; tables: { name: string; rows: number; columns: ColumnProfile[] }[]; unreadable: { path: string; error: string }[] } | null;
+  validation: { state: ValidationState; checks: ExpectationResult[]; problem: string | null };
 }
 
-export interface Pipeline { name: string; description?: string; runs?: number; last_run?: PipelineRun | null; updated_us?: number }
+export interface Pipeline { name: string; description: string; runs: number; cron: string | null; last_run: PipelineRun | null; updated_us: number }
 export type RunState = "queued" | "running" | "succeeded" | "failed" | "cancelled";
 export interface PipelineStep {
   name: string;
@@ -174,10 +206,13 @@ export interface PipelineRun {
   id: string;
   pipeline: string;
   state: RunState;
+  created_us: number;
   started_us: number | null;
   ended_us: number | null;
   params: Record<string, unknown>;
   trigger: string;
+  submitted_by: string;
+  error: string | null;
   steps: PipelineStep[];
 }
 
@@ -217,7 +252,6 @@ export interface TrafficChange {
   champion_before: string | null;
   champion_after: string | null;
 }
-export interface ServicePoint { at_us: number; requests: number; errors: number; p50_ms: number | null; p99_ms: number | null }
 export interface JudgeResult {
   name: string;
   verdict: "harm" | "safe" | "open";
@@ -239,6 +273,7 @@ export interface Rollout {
   weight: number;
   steps: { weight: number; at_us: number; seconds: number; requests?: number }[];
   judge: JudgeResult[];
+  judged_us?: number | null;
   started_us: number;
   ended_us: number | null;
   reason: string;
@@ -329,7 +364,7 @@ export interface AlertRule {
   built_in: boolean;
 }
 export interface AlertChannel { name: string; kind: string; url: string; min_severity: Severity; enabled: boolean; created_us: number; created_by: string; secret?: string | null }
-export interface Outcome { ok?: boolean; [key: string]: unknown }
+export interface Outcome { ok: boolean; status_code: number | null; error: string | null; seconds: number }
 
 export interface LineageNode { ref: Ref; kind: string; label: string; href: string }
 export interface LineageEdge { from: Ref; to: Ref; kind: string; at_us: number }
@@ -338,7 +373,6 @@ export interface Lineage { nodes: LineageNode[]; edges: LineageEdge[]; truncated
 export interface Me { id: string; name: string; role: string }
 export interface Token { id: string; name: string; role: string; created_us: number; created_by?: string; expires_us?: number | null; revoked_us?: number | null; last_used_us?: number | null }
 export interface CreatedToken extends Token { token: string }
-export interface User { id: string; name: string; role: string; created_us?: number }
 export interface AuditEntry { seq: number; at_us: number; actor: string; action: string; subject: Ref; detail: Record<string, unknown>; hash: string }
 export interface AuditCheck { ok: boolean; checked: number; first_bad_seq: number | null; head: string }
 export interface SearchHit { kind: string; label: string; ref: Ref; href: string }

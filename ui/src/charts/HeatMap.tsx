@@ -1,5 +1,5 @@
 // Features by windows: grey up to the threshold, the alarm colour above it, a dot where the alarm rang; arrows move, Enter picks.
-import { useMemo, useState, type KeyboardEvent } from "react";
+import { useEffect, useMemo, useState, type KeyboardEvent } from "react";
 import { useSize } from "../ui/useSize.ts";
 import "./charts.css";
 import { bucketOf, BUCKETS } from "./heat.ts";
@@ -33,6 +33,7 @@ export function HeatMap({ label, rows, columns, cell, picked, onPick }: Props) {
     return { d, dots };
   }, [rows, columns, cell, names, step, line]);
 
+  useEffect(() => { if (box.current) box.current.scrollLeft = box.current.scrollWidth; }, [box, width, columns.length]);
   const at = over ?? picked;
   const spot = at ? cell(at.row, at.column) : null;
   const key = (event: KeyboardEvent): void => {

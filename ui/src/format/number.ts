@@ -32,10 +32,10 @@ function trimZeros(text: string): string {
 }
 
 /** Three significant digits with their zeros kept, so that a column of figures lines up. */
-export function figure(value: number | null | undefined): string {
-  if (value === null || value === undefined || !Number.isFinite(value) || Number.isInteger(value)) return number(value);
+export function figure(value: number | null | undefined, digits = 3): string {
+  if (value === null || value === undefined || !Number.isFinite(value) || Number.isInteger(value)) return number(value, digits);
   const size = Math.abs(value);
-  return size >= 1e-4 && size < 999.5 ? minus(value.toPrecision(3)) : number(value);
+  return size >= 1e-4 && size < 999.5 ? minus(value.toPrecision(digits)) : number(value, digits);
 }
 
 /** The exact value for a tooltip. */

@@ -1,8 +1,8 @@
 // The left rail in the loop's order; on a phone a bar at the foot with the rest behind "More".
 import { useLocation } from "@tanstack/react-router";
-import { useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { q } from "../api/queries.ts";
+import { flat, q } from "../api/queries.ts";
 import { A } from "../ui/A.tsx";
 import { Icon } from "../ui/Icon.tsx";
 import { ABOUT, ENTRIES, isActive, type Entry } from "./nav.ts";
@@ -13,15 +13,15 @@ const BAR = new Set(["/", "/endpoints", "/monitors", "/alerts"]);
 
 export function Rail() {
   const path = useLocation({ select: (location) => location.pathname });
-  const overview = useQuery(q.overview());
+  const alerts = useInfiniteQuery(q.alerts("open"));
   const [open, setOpen] = useState(false);
-  const openAlerts = overview.data?.counts["open_alerts"] ?? 0;
+  const openAlerts = flat(alerts.data).length;
   const item = (entry: Entry) => (
     <li key={entry.href} className={BAR.has(entry.href) ? "rail-bar" : "rail-rest"}>
       <A href={entry.href} className="rail-link" aria-current={isActive(entry, path) ? "page" : undefined} onClick={() => setOpen(false)} title={entry.label}>
         <Icon name={entry.icon} />
         <span className="rail-label">{entry.label}</span>
-        {entry.href === "/alerts" && openAlerts > 0 && <span className="rail-count" aria-label={`${openAlerts} open`}>{openAlerts}</span>}
+        {entry.href === "/alerts" && openAlerts > 0 && <span className="rail-count" aria-label={`${openAlerts} open`}>{openAlerts}{alerts.hasNextPage && "+"}</span>}
       </A>
     </li>
   );

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { del, patch, post, seg } from "../../api/client.ts";
 import { q } from "../../api/queries.ts";
 import type { AlertChannel, Outcome } from "../../api/types.ts";
+import { duration } from "../../format/time.ts";
 import { Button } from "../../ui/Button.tsx";
 import { Card } from "../../ui/Card.tsx";
 import { QueryView } from "../../ui/QueryView.tsx";
@@ -18,7 +19,7 @@ function Acts({ channel }: { channel: AlertChannel }) {
   const again = (): void => void client.invalidateQueries({ queryKey: ["alerts"] });
   const fail = (error: Error): void => toast(error.message, true);
   const at = `/alert-channels/${seg(channel.name)}`;
-  const test = useMutation({ mutationFn: () => post<Outcome>(`${at}/test`), onSuccess: (outcome) => toast(`Test to ${channel.name}: ${outcome.error ? String(outcome.error) : `answered ${String(outcome.status ?? "")}`}`, Boolean(outcome.error)), onError: fail });
+  const test = useMutation({ mutationFn: () => post<Outcome>(`${at}/test`), onSuccess: (outcome) => toast(`Test to ${channel.name}: ${outcome.error ?? `answered ${outcome.status_code ?? ""} in ${duration(outcome.seconds * 1e6)}`}`, !outcome.ok), onError: fail });
   const flip = useMutation({ mutationFn: () => patch(at, { enabled: !channel.enabled }), onSuccess: again, onError: fail });
   const remove = useMutation({ mutationFn: () => del(at), onSuccess: () => { toast(`${channel.name} removed`); again(); }, onError: fail });
   const [sure, setSure] = useState(false);
@@ -45,7 +46,7 @@ export function Channels() {
   const [adding, setAdding] = useState(false);
   return (
     <Card title="Channels" note="Standard Webhooks, signed" actions={<Button icon="plus" onClick={() => setAdding(true)}>Add a channel</Button>} flush>
-      <QueryView query={query} empty={(data) => (data.items.length ? null : <Empty title="Alerts go nowhere yet" code="trimtab alerts channels add ml-oncall --url https://…">Until there is a channel, alerts wait in the inbox. A channel is a webhook that your chat or pager understands.</Empty>)}>
+      <QueryView query={query} empty={(data) => (data.items.length ? null : <Empty title="Alerts go nowhere yet" code="trimtab alerts channels add ml-oncall https://…">Until there is a channel, alerts wait in the inbox. A channel is a webhook that your chat or pager understands.</Empty>)}>
         {(data) => <Table label="Alert channels" rows={data.items} columns={COLUMNS} rowKey={(row) => row.name} param="channels" />}
       </QueryView>
       {adding && <ChannelDialog onClose={() => setAdding(false)} />}

@@ -41,7 +41,7 @@ export function Rules() {
   const query = useQuery(q.alertRules());
   return (
     <Card flush>
-      <QueryView query={query} empty={(data) => (data.items.length ? null : <Empty title="No rule" code="trimtab alerts rules add slow --event deploy.version_failed --severity critical">A rule opens an alert when an event passes its tests.</Empty>)}>
+      <QueryView query={query} empty={(data) => (data.items.length ? null : <Empty title="No rule" code="trimtab alerts rules add broken --event deploy.version_failed --title '{endpoint} failed' --severity critical">A rule opens an alert when an event passes its tests.</Empty>)}>
         {(data) => <Table label="Alert rules" rows={data.items} columns={COLUMNS} rowKey={(row) => row.name} param="rules" />}
       </QueryView>
     </Card>

@@ -10,6 +10,7 @@ import { Copy } from "../../ui/Copy.tsx";
 import { Facts } from "../../ui/Facts.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { QueryView } from "../../ui/QueryView.tsx";
+import { RefChip } from "../../ui/RefChip.tsx";
 import { State } from "../../ui/Badge.tsx";
 import { Empty, Snippet } from "../../ui/States.tsx";
 import { Table, type Column } from "../../ui/Table.tsx";
@@ -30,7 +31,7 @@ const FILES: Column<File>[] = [
 function Against({ name, version }: { name: string; version: string }) {
   const [search, setSearch] = useUrl();
   const versions = useQuery(q.dataVersions(name));
-  const others = versions.data?.items.filter((each) => each.version !== version) ?? [];
+  const others = versions.data?.items.filter((each) => String(each.version) !== version) ?? [];
   if (others.length === 0) return null;
   return (
     <label className="toggle">Compare with
@@ -46,17 +47,18 @@ function Body({ data }: { data: DataVersionDetail }) {
   const [search] = useUrl();
   const against = search["against"] ?? "";
   const other = useQuery({ ...q.dataVersion(data.name, against), enabled: Boolean(against) });
+  const comparison = useQuery({ ...q.dataCompare(data.name, against, String(data.version)), enabled: Boolean(against) });
   const failed = data.validation.checks.filter((check) => !check.passed).length;
   return (
     <Tabs tabs={[
       { id: "profile", label: "Profile", count: data.profile?.columns.length ?? null, body: () => data.profile
-        ? <Profile columns={data.profile.columns} other={against ? other.data?.profile?.columns ?? null : null} otherName={against} />
-        : <Card><Empty title="Not profiled">Tables (CSV, Parquet, JSON lines) are profiled when they come in; other files are kept as they are.</Empty></Card> },
+        ? <Profile columns={data.profile.columns} other={against ? other.data?.profile?.columns ?? null : null} otherName={against} changes={comparison.data?.tables[0]?.columns ?? []} />
+        : <Card><Empty title={data.validation.state === "pending" ? "Being profiled" : "Not profiled"}>{data.validation.problem ?? (data.validation.state === "pending" ? "The profile appears here in a moment, by itself." : "Tables (CSV, Parquet, JSON lines) are profiled when they come in; other files are kept as they are.")}</Empty></Card> },
       { id: "checks", label: "Expectations", count: failed ? `${failed} failed` : data.validation.checks.length, body: () => <Expectations checks={data.validation.checks} name={data.name} /> },
-      { id: "files", label: "Files", count: data.files.length, body: () => <Card flush><Table label="Files" rows={data.files} columns={FILES} rowKey={(row) => row.path} param="files" /></Card> },
+      { id: "files", label: "Files", count: data.file_count, body: () => <Card flush><Table label="Files" rows={data.files} columns={FILES} rowKey={(row) => row.path} param="files" /></Card> },
       { id: "about", label: "About", body: () => (
         <div className="grid-2">
-          <Card title="About"><Facts items={[["Digest", <span key="d" className="row"><code className="truncate">{data.digest}</code><Copy text={data.digest} label="Copy the digest" /></span>], ["Size", bytes(data.size_bytes)], ["Rows", count(data.rows)], ["Columns", count(data.schema.length)]]} /></Card>
+          <Card title="About"><Facts items={[["Digest", <span key="d" className="row"><code className="truncate">{data.digest}</code><Copy text={data.digest} label="Copy the digest" /></span>], ["Size", bytes(data.size_bytes)], ["Rows", count(data.rows)], ["Columns", count(data.schema.length)], data.message ? ["Message", data.message] : null, data.derived_from.length > 0 && ["Derived from", <span key="f" className="row row-wrap">{data.derived_from.map((ref) => <RefChip key={ref} of={ref} />)}</span>]]} /></Card>
           <Card title="Get it back"><Snippet code={`trimtab data get ${data.name}@${data.version} ./${data.name}/`} /></Card>
         </div>
       ) },

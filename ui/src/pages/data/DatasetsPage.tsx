@@ -4,6 +4,7 @@ import { flat, q } from "../../api/queries.ts";
 import type { Dataset } from "../../api/types.ts";
 import { bytes, count } from "../../format/number.ts";
 import { paths } from "../../paths.ts";
+import { State } from "../../ui/Badge.tsx";
 import { Card } from "../../ui/Card.tsx";
 import { More } from "../../ui/More.tsx";
 import { Num } from "../../ui/Num.tsx";
@@ -15,7 +16,8 @@ import { Time } from "../../ui/Time.tsx";
 
 const COLUMNS: Column<Dataset>[] = [
   { key: "name", head: "Dataset", cell: (row) => row.name, sort: (row) => row.name, grow: true },
-  { key: "latest", head: "Newest version", num: true, cell: (row) => (row.latest_version === null ? "–" : `v${row.latest_version}`) },
+  { key: "latest", head: "Newest version", num: true, cell: (row) => `v${row.latest_version}` },
+  { key: "state", head: "Validation", cell: (row) => <State of={row.validation_state} />, sort: (row) => row.validation_state },
   { key: "versions", head: "Versions", num: true, cell: (row) => count(row.versions), sort: (row) => row.versions },
   { key: "rows", head: "Rows", num: true, cell: (row) => <Num value={row.rows} />, sort: (row) => row.rows },
   { key: "size", head: "Size", num: true, cell: (row) => bytes(row.size_bytes), sort: (row) => row.size_bytes },

@@ -1,14 +1,14 @@
 // The columns of a table: distribution, missing values and figures, beside those of another version when one is chosen.
 import { useState } from "react";
-import type { ColumnProfile } from "../../api/types.ts";
+import type { ColumnChange, ColumnProfile } from "../../api/types.ts";
 import { ColumnCard } from "./ColumnCard.tsx";
 import "./data.css";
 
 const SHOWN_AT_ONCE = 60;
 
-interface Props { columns: ColumnProfile[]; other: ColumnProfile[] | null; otherName: string }
+interface Props { columns: ColumnProfile[]; other: ColumnProfile[] | null; otherName: string; changes: ColumnChange[] }
 
-export function Profile({ columns, other, otherName }: Props) {
+export function Profile({ columns, other, otherName, changes }: Props) {
   const [text, setText] = useState("");
   const matching = columns.filter((column) => column.name.toLowerCase().includes(text.toLowerCase()));
   const gone = other?.filter((column) => !columns.some((each) => each.name === column.name)) ?? [];
@@ -23,7 +23,7 @@ export function Profile({ columns, other, otherName }: Props) {
         </div>
       )}
       <div className="profile-grid">
-        {matching.slice(0, SHOWN_AT_ONCE).map((column) => <ColumnCard key={column.name} column={column} other={other?.find((each) => each.name === column.name) ?? null} />)}
+        {matching.slice(0, SHOWN_AT_ONCE).map((column) => <ColumnCard key={column.name} column={column} other={other?.find((each) => each.name === column.name) ?? null} change={changes.find((each) => each.name === column.name) ?? null} />)}
       </div>
       {matching.length > SHOWN_AT_ONCE && <p className="dim">{matching.length - SHOWN_AT_ONCE} more columns: type a part of a name to find them.</p>}
     </div>

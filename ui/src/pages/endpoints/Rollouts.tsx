@@ -71,7 +71,7 @@ function RolloutCard({ rollout }: { rollout: Rollout }) {
 export function Rollouts({ endpoint }: { endpoint: string }) {
   const query = useQuery(q.rollouts(endpoint));
   return (
-    <QueryView query={query} empty={(data) => (data.items.length ? null : <Card><Empty title="No rollout yet" code={`trimtab endpoints deploy ${endpoint} models:/MODEL/2 --canary 5`}>A rollout sends a growing part of the requests to a challenger and judges it against the champion at each step.</Empty></Card>)}>
+    <QueryView query={query} empty={(data) => (data.items.length ? null : <Card><Empty title="No rollout yet" code={`trimtab endpoints deploy ${endpoint} models:/MODEL/2 --weight 10 --wait`}>A rollout sends a growing part of the requests to a challenger and judges it against the champion at each step.</Empty></Card>)}>
       {(data) => <div className="stack">{data.items.map((rollout) => <RolloutCard key={rollout.id} rollout={rollout} />)}</div>}
     </QueryView>
   );

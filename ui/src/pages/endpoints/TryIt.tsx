@@ -13,7 +13,7 @@ import { Card } from "../../ui/Card.tsx";
 import { Failed, Snippet } from "../../ui/States.tsx";
 import { Field } from "../../ui/Field.tsx";
 
-interface Answer { outputs: unknown; prediction_id?: string | null; version?: number; latency_us?: number }
+interface Answer { outputs: unknown; prediction_id?: string | null; version?: string | null; latency_us?: number }
 
 type Column = { name: string; type: string; required?: boolean };
 const isNumber = (type: string): boolean => /int|long|float|double|number/i.test(type);
@@ -69,7 +69,7 @@ export function TryIt({ endpoint }: { endpoint: Endpoint }) {
             <div className="stack stack-s" aria-live="polite">
               <pre className="log">{JSON.stringify(call.data.outputs, null, 2)}</pre>
               <p className="dim small">
-                {call.data.version !== undefined && <>v{call.data.version} · </>}{call.data.latency_us !== undefined && <>{duration(call.data.latency_us)} · </>}
+                {call.data.version && <>v{call.data.version} · </>}{call.data.latency_us !== undefined && <>{duration(call.data.latency_us)} · </>}
                 {call.data.prediction_id && <A className="link" href={paths.prediction(call.data.prediction_id)}>what this prediction came from</A>}
               </p>
             </div>

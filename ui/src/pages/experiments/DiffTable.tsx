@@ -1,7 +1,7 @@
 // The table of differences: one column a run, in the colour of its curve; equal rows fold away.
 import type { Run } from "../../api/types.ts";
 import { SERIES } from "../../design/theme.ts";
-import { exact, number } from "../../format/number.ts";
+import { exact, figure } from "../../format/number.ts";
 import { paths } from "../../paths.ts";
 import { A } from "../../ui/A.tsx";
 import { Card } from "../../ui/Card.tsx";
@@ -16,7 +16,7 @@ function Cell({ row, i }: { row: DiffRow; i: number }) {
   if (value === null) return <span className="faint">–</span>;
   if (typeof value === "string") return <code>{value}</code>;
   const note = row.lowest === i ? "lowest" : row.highest === i ? "highest" : null;
-  return <span title={exact(value)}>{number(value, 4)}{note && <span className="diff-note">{note}</span>}</span>;
+  return <span title={exact(value)}>{note && <span className="diff-note">{note}</span>}{figure(value, 4)}</span>;
 }
 
 export function DiffTable({ runs, onDrop }: { runs: Run[]; onDrop: (id: string) => void }) {

@@ -5,6 +5,7 @@ import { q } from "../../api/queries.ts";
 import type { Monitor, MonitorWindow } from "../../api/types.ts";
 import type { Marker } from "../../charts/markers.ts";
 import { count, number } from "../../format/number.ts";
+import { clock, day, exactTime } from "../../format/time.ts";
 import { Card } from "../../ui/Card.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { QueryView } from "../../ui/QueryView.tsx";
@@ -12,7 +13,6 @@ import { ChipChain } from "../../ui/RefChip.tsx";
 import { Empty, Skeleton } from "../../ui/States.tsx";
 import { Stat } from "../../ui/Stat.tsx";
 import { State } from "../../ui/Badge.tsx";
-import { Time } from "../../ui/Time.tsx";
 import { usePart, useUrl } from "../../ui/useUrl.ts";
 import { DriftEvidence } from "./DriftEvidence.tsx";
 import { Drift } from "./Drift.tsx";
@@ -31,7 +31,7 @@ function LastWindow({ windows }: { windows: MonitorWindow[] }) {
   if (!last) return null;
   return (
     <div className="stats">
-      <Stat label="Last window ended" value={<Time us={last.end_us} />} note={`${count(last.rows)} rows`} />
+      <Stat label="Last window ended" value={<span title={exactTime(last.end_us)}>{day(last.end_us)}</span>} note={`${clock(last.end_us)}, ${count(last.rows)} rows`} />
       <Stat label="Features in drift" value={`${drifted.length} of ${Object.keys(last.drift?.features ?? {}).length}`} note={drifted.join(", ") || "none"} {...(drifted.length ? { tone: "alarm" as const } : {})} />
       {metric && value && <Stat label={`${metric}${scored && windows.indexOf(scored) >= firstProvisional(windows) ? ", provisional" : ""}`} value={number(value.value)} note={`${number(value.low)} to ${number(value.high)}, reference ${number(value.reference)}`} />}
       <Stat label="Labelled" value={`${last.rows ? Math.round((last.labelled / last.rows) * 100) : 0} %`} note={`${count(last.labelled)} of ${count(last.rows)} rows`} />

@@ -22,7 +22,7 @@ const COLUMNS: Column<Monitor>[] = [
   { key: "on", head: "Alarms on", grow: true, cell: (row) => <span className="dim">{Array.isArray(row.policy["alarm_on"]) ? row.policy["alarm_on"].join(", ") : ""}</span> },
 ];
 
-const CODE = `trimtab monitors create flights --endpoint flights --reference flights@1
+const CODE = `trimtab monitors create flights --endpoint flights --reference data:flights@1
 # then send requests; windows close by themselves
 trimtab monitors show flights`;
 

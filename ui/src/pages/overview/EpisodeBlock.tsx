@@ -1,21 +1,22 @@
 // One episode of the timeline: its lines top to bottom as they happened, each cause drawn to its effect.
 import { useMemo, useState } from "react";
 import type { TimelineItem } from "../../api/types.ts";
-import { duration } from "../../format/time.ts";
+import { day, duration } from "../../format/time.ts";
 import { actorName } from "../../format/who.ts";
 import { hrefOf, labelOf } from "../../paths.ts";
 import { A } from "../../ui/A.tsx";
 import { Badge, type Tone } from "../../ui/Badge.tsx";
 import { Icon, type IconName } from "../../ui/Icon.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { StartRetraining } from "./StartRetraining.tsx";
 import { chain, links, type Episode, type Outcome } from "./episodes.ts";
 
 export const ROW = 46;
 const SPINE = 30;
 const KIND_ICON: Record<string, IconName> = {
-  alarm: "alarm", retraining: "retrain", gate: "gate", canary: "canary", promotion: "promote", rollback: "back", deploy: "endpoints", data: "data", manual: "person",
+  alarm: "alarm", retraining: "retrain", gate: "gate", canary: "canary", promotion: "promote", rollback: "back", deploy: "endpoints", data: "data", manual: "person", decision: "check",
 };
-const OUTCOME: Record<Outcome, Tone> = { promoted: "neutral", "rolled back": "alarm", "stopped at the gate": "waiting", "under way": "active", noted: "quiet" };
+const OUTCOME: Record<Outcome, Tone> = { promoted: "neutral", kept: "quiet", "rolled back": "alarm", failed: "alarm", "stopped at the gate": "waiting", "under way": "active", suggested: "waiting", noted: "quiet" };
 
 function tone(item: TimelineItem, open: boolean): string {
   if (item.kind === "alarm" && item.state === "info") return "is-quiet";
@@ -47,7 +48,12 @@ function headline(episode: Episode): [string, string] {
   return [episode.decisive.title, episode.outcome === "under way" ? "" : `in ${duration(episode.endUs - episode.startUs)}`];
 }
 
-export function EpisodeBlock({ episode, since, compact = false }: { episode: Episode; since: number; compact?: boolean }) {
+/** The moment in the data's own time, where that is far from the moment it was noticed (a replay, late data). */
+function eventDay(item: TimelineItem): string | null {
+  return item.event_us !== null && Math.abs(item.event_us - item.at_us) > 2 * 86_400e6 ? day(item.event_us) : null;
+}
+
+export function EpisodeBlock({ episode, since }: { episode: Episode; since: number }) {
   const [over, setOver] = useState<string | null>(null);
   const lit = useMemo(() => (over ? chain(episode.items, over) : null), [over, episode.items]);
   const byId = useMemo(() => new Map(episode.items.map((item) => [item.id, item])), [episode.items]);
@@ -55,13 +61,12 @@ export function EpisodeBlock({ episode, since, compact = false }: { episode: Epi
   const [title, took] = headline(episode);
   return (
     <div className={`tl-episode ${episode.id ? "" : "tl-loose"}`}>
-      {!compact && (
-        <header className="tl-head">
-          <h3 className="truncate">{title}</h3>
-          {episode.id && <Badge tone={OUTCOME[episode.outcome]}>{episode.outcome}</Badge>}
-          <span className="tl-when" title="From the first line of the episode to the last">{took}</span>
-        </header>
-      )}
+      <header className="tl-head">
+        <h3 className="truncate" title={title}>{title}</h3>
+        {episode.id && <Badge tone={OUTCOME[episode.outcome]}>{episode.outcome}</Badge>}
+        {episode.id && episode.outcome === "suggested" && <StartRetraining episode={episode.id} />}
+        <span className="tl-when" title="From the first line of the episode to the last">{took}</span>
+      </header>
       <div className="tl-body">
         <Gutter items={episode.items} lit={lit} />
         <ol onPointerLeave={() => setOver(null)}>
@@ -77,7 +82,7 @@ export function EpisodeBlock({ episode, since, compact = false }: { episode: Epi
                 </div>
                 <div className="tl-side">
                   {cause ? <span className="tl-delta" title={`after “${cause.title}”`}>+{duration(item.at_us - cause.at_us)}</span> : <Time us={item.at_us} />}
-                  <span className="faint truncate" title={item.subject}>{actorName(item.actor) === "loop" ? labelOf(item.subject) : actorName(item.actor)}</span>
+                  <span className="faint truncate" title={eventDay(item) ? "When it was so in the data" : item.subject}>{eventDay(item) ?? (actorName(item.actor) === "loop" ? labelOf(item.subject) : actorName(item.actor))}</span>
                 </div>
                 {since > 0 && item.at_us > since && <span className="tl-new" title="New since you were last here" aria-label="new" />}
               </li>

@@ -6,7 +6,6 @@ import { Card } from "../../ui/Card.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { QueryView } from "../../ui/QueryView.tsx";
 import { Skeleton } from "../../ui/States.tsx";
-import { Counts } from "./Counts.tsx";
 import "./overview.css";
 import { Ring } from "./Ring.tsx";
 import { Timeline } from "./Timeline.tsx";
@@ -28,12 +27,7 @@ export function OverviewPage() {
         <div className="overview-loop">
           <Card flush>
             <QueryView query={overview} skeleton={<Skeleton height={452} />}>
-              {(data) => (
-                <>
-                  <Ring stages={data.stages} />
-                  <Counts counts={data.counts} />
-                </>
-              )}
+              {(data) => <Ring stages={data.stages} />}
             </QueryView>
           </Card>
         </div>

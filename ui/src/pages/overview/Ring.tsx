@@ -32,7 +32,7 @@ export function Ring({ stages }: { stages: Stage[] }) {
   const height = compact ? 280 : 452;
   const cx = width / 2;
   const cy = height / 2;
-  const r = compact ? 112 : 150;
+  const r = compact ? 112 : Math.min(150, width * 0.255);
   const n = stages.length;
   const at = spots(n, cx, cy, r);
   return (
@@ -59,7 +59,7 @@ export function Ring({ stages }: { stages: Stage[] }) {
                       <span className="ring-node"><Icon name={ICON[stage.name]} size={17} /></span>
                       <span className="ring-text">
                         <span className="ring-name">{stage.name.charAt(0).toUpperCase() + stage.name.slice(1)}<span className="sr-only">, {WORD[stage.state]}</span></span>
-                        {!compact && <span className="ring-head truncate">{stage.headline || WORD[stage.state]}</span>}
+                        {!compact && <span className="ring-head">{stage.headline || WORD[stage.state]}</span>}
                       </span>
                     </A>
                   </li>

@@ -13,9 +13,10 @@ import { EpisodeBlock } from "./EpisodeBlock.tsx";
 import { episodes } from "./episodes.ts";
 import { lastSeenUs } from "./seen.ts";
 
-const CODE = `trimtab demo               # the whole loop on real flights
-trimtab endpoints deploy flights models:/flights@champion
-trimtab monitors create flights --reference flights@1`;
+const CODE = `trimtab demo --keep               # the whole loop on a year of real flights
+# or with your own model:
+trimtab endpoints deploy flights models:/flights@champion --wait
+trimtab monitors create flights --endpoint flights --reference data:flights@1`;
 
 export function Timeline() {
   const [search, setSearch] = useUrl();
@@ -25,7 +26,8 @@ export function Timeline() {
   const all = query.data?.items;
   const items = useMemo(() => (all ?? []).filter((item) => !loopOnly || item.episode_id), [all, loopOnly]);
   const [shown, waiting, admit] = useSteady(items, (item) => item.id, busy, `${loopOnly}${search["episode"] ?? ""}`);
-  const grouped = useMemo(() => episodes(shown), [shown]);
+  const stories = useQuery(q.episodes());
+  const grouped = useMemo(() => episodes(shown, stories.data?.items), [shown, stories.data]);
   const fresh = lastSeenUs > 0 ? items.filter((item) => item.at_us > lastSeenUs).length : 0;
   return (
     <Card

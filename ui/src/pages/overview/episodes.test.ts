@@ -20,6 +20,11 @@ test("a failed gate ends an episode unless something followed", () => {
   assert.equal(episodes([...stopped, line("c", 3, "canary", "g", "e", "started")])[0]?.outcome, "under way");
 });
 
+test("the server's own word on an episode counts before what its lines look like", () => {
+  const story = { id: "e", state: "kept" } as Parameters<typeof episodes>[1] extends (infer S)[] | undefined ? S : never;
+  assert.equal(episodes([line("a", 1, "alarm", null)], [story])[0]?.outcome, "kept");
+});
+
 test("links that skip lines get lanes that do not overlap", () => {
   const items = [line("a", 1, "alarm", null), line("b", 2, "retraining", "a"), line("c", 3, "gate", "a"), line("d", 4, "canary", "b")];
   assert.deepEqual(links(items), [{ from: 0, to: 1, lane: 0 }, { from: 0, to: 2, lane: 1 }, { from: 1, to: 3, lane: 2 }]);

@@ -1,14 +1,20 @@
 // From a flat timeline to episodes: lines in the order they happened, each tied to its cause, with an outcome.
-import type { TimelineItem } from "../../api/types.ts";
+import type { Episode as Story, EpisodeState, TimelineItem } from "../../api/types.ts";
 
-export type Outcome = "promoted" | "rolled back" | "stopped at the gate" | "under way" | "noted";
+export type Outcome = "promoted" | "kept" | "rolled back" | "failed" | "stopped at the gate" | "under way" | "suggested" | "noted";
 export interface Episode { key: string; id: string | null; items: TimelineItem[]; startUs: number; endUs: number; outcome: Outcome; decisive: TimelineItem }
 export interface Link { from: number; to: number; lane: number }
 
-const DECISIVE = ["retraining", "gate", "canary", "promotion", "rollback", "deploy"];
+const DECISIVE = ["retraining", "gate", "canary", "promotion", "rollback", "deploy", "decision"];
+
+const OUTCOMES: Record<EpisodeState, Outcome> = {
+  waiting: "suggested", suggested: "suggested", retraining: "under way", gating: "under way", warming: "under way", canary: "under way",
+  promoted: "promoted", kept: "kept", "rolled-back": "rolled back", failed: "failed",
+};
 
 /** Groups by episode, newest first; lines without an episode stand together between their neighbours in time. */
-export function episodes(items: TimelineItem[]): Episode[] {
+export function episodes(items: TimelineItem[], stories: Story[] = []): Episode[] {
+  const states = new Map(stories.map((story) => [story.id, story.state]));
   const groups = new Map<string, TimelineItem[]>();
   let loose = 0;
   let lastLoose = false;
@@ -25,10 +31,17 @@ export function episodes(items: TimelineItem[]): Episode[] {
     const first = ordered[0] as TimelineItem;
     const last = ordered[ordered.length - 1] as TimelineItem;
     const decisive = ordered.filter((item) => DECISIVE.includes(item.kind)).at(-1) ?? first;
-    return { key, id: first.episode_id, items: ordered, startUs: first.at_us, endUs: last.at_us, outcome: first.episode_id ? outcome(ordered) : "noted", decisive };
+    return { key, id: first.episode_id, items: ordered, startUs: first.at_us, endUs: last.at_us, outcome: outcomeOf(first.episode_id, ordered, states), decisive };
   });
 }
 
+function outcomeOf(id: string | null, items: TimelineItem[], states: Map<string, EpisodeState>): Outcome {
+  if (!id) return "noted";
+  const state = states.get(id);
+  return state ? OUTCOMES[state] : outcome(items);
+}
+
+/** What the lines alone say, for an episode that is not among the newest. */
 function outcome(items: TimelineItem[]): Outcome {
   const last = (kind: string): TimelineItem | undefined => items.filter((item) => item.kind === kind).at(-1);
   if (last("rollback")) return "rolled back";

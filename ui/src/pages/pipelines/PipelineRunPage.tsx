@@ -1,8 +1,10 @@
 // One pipeline run: its graph of steps, and the chosen step's log, outputs and error.
 import { useQuery } from "@tanstack/react-query";
+import { seg, url } from "../../api/client.ts";
 import { q } from "../../api/queries.ts";
 import type { PipelineRun, PipelineStep } from "../../api/types.ts";
 import { plural } from "../../format/number.ts";
+import { actorName } from "../../format/who.ts";
 import { labelOf, paths } from "../../paths.ts";
 import { Card } from "../../ui/Card.tsx";
 import { Copy } from "../../ui/Copy.tsx";
@@ -14,14 +16,15 @@ import { Skeleton } from "../../ui/States.tsx";
 import { Elapsed, Time } from "../../ui/Time.tsx";
 import { usePart, useUrl } from "../../ui/useUrl.ts";
 import { LineageChips } from "../lineage/LineageChips.tsx";
+import { RunActs } from "./RunActs.tsx";
 import { Dag } from "./Dag.tsx";
 import "./pipelines.css";
 
 const text = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
 
-function Step({ step }: { step: PipelineStep }) {
+function Step({ run, step }: { run: string; step: PipelineStep }) {
   return (
-    <Card title={step.name} note={<>{step.attempt > 1 && `attempt ${step.attempt}, `}<Elapsed from={step.started_us} to={step.ended_us} /></>} actions={<>{step.cached && <Badge tone="quiet">from the cache</Badge>}<State of={step.state} /></>}>
+    <Card title={step.name} note={<>{step.attempt > 1 && `attempt ${step.attempt}, `}<Elapsed from={step.started_us} to={step.ended_us} /></>} actions={<>{step.log_tail && <a className="link small" href={url(`/pipeline-runs/${seg(run)}/steps/${seg(step.name)}/log`)} target="_blank" rel="noreferrer">whole log</a>}{step.cached && <Badge tone="quiet">from the cache</Badge>}<State of={step.state} /></>}>
       <div className="stack">
         {step.error && <div className="callout callout-alarm break" role="alert"><span>{step.error}</span></div>}
         {Object.keys(step.outputs).length > 0 && <Facts columns={2} items={Object.entries(step.outputs).map(([key, value]) => [key, <code key={key}>{text(value)}</code>])} />}
@@ -38,11 +41,12 @@ function Body({ run }: { run: PipelineRun }) {
   const cached = run.steps.filter((each) => each.cached).length;
   return (
     <>
+      {run.error && <div className="callout callout-alarm break" role="alert"><span>{run.error}</span></div>}
       <Card title="Steps" note={`${plural(run.steps.length, "step")}${cached ? `, ${cached} from the cache` : ""}`} flush>
         <Dag steps={run.steps} picked={step?.name ?? null} onPick={(name) => setSearch({ step: name })} />
       </Card>
       <div className="grid-side">
-        {step && <Step step={step} />}
+        {step && <Step run={run.id} step={step} />}
         <Card title="Parameters">{Object.keys(run.params).length ? <Facts items={Object.entries(run.params).map(([key, value]) => [key, <code key={key}>{text(value)}</code>])} /> : <p className="dim">None given.</p>}</Card>
       </div>
     </>
@@ -58,8 +62,8 @@ export function PipelineRunPage() {
       title={run ? `${run.pipeline} ${labelOf(`pipeline-run:${id}`)}` : labelOf(`pipeline-run:${id}`)}
       crumbs={[{ label: "Pipelines", href: "/pipelines" }, ...(run ? [{ label: run.pipeline, href: paths.pipeline(run.pipeline) }] : [])]}
       state={run && <State of={run.state} />}
-      meta={run && <><span className="row"><code>{id}</code><Copy text={id} label="Copy the id" /></span><span>started by {run.trigger}</span><span><Time us={run.started_us} /></span><span>{run.ended_us ? "took" : "for"} <Elapsed from={run.started_us} to={run.ended_us} /></span></>}
-      chips={<LineageChips of={`pipeline-run:${id}`} />}
+      meta={run && <><span className="row"><code>{id}</code><Copy text={id} label="Copy the id" /></span><span>started by {run.trigger}{run.submitted_by && `, ${actorName(run.submitted_by)}`}</span><span><Time us={run.started_us ?? run.created_us} /></span><span>{run.ended_us ? "took" : "for"} <Elapsed from={run.started_us} to={run.ended_us} /></span></>}
+      chips={<LineageChips of={`pipeline-run:${id}`} />} actions={run && <RunActs run={run} />}
     >
       <QueryView query={query} skeleton={<Skeleton height={260} />}>{(data) => <Body run={data} />}</QueryView>
     </Page>

@@ -34,7 +34,7 @@ const COLUMNS: Column<PipelineRun>[] = [
   { key: "steps", head: "Steps", cell: (row) => <Steps run={row} />, grow: true },
   { key: "trigger", head: "Started by", cell: (row) => row.trigger },
   { key: "took", head: "Took", num: true, cell: (row) => <Elapsed from={row.started_us} to={row.ended_us} /> },
-  { key: "started", head: "Started", num: true, cell: (row) => <Time us={row.started_us} />, sort: (row) => row.started_us },
+  { key: "started", head: "Started", num: true, cell: (row) => <Time us={row.started_us ?? row.created_us} />, sort: (row) => row.started_us ?? row.created_us },
 ];
 
 const CODE = `# pipeline.py: functions with @trimtab.step, tied together by one with @trimtab.pipeline
@@ -54,7 +54,7 @@ export function PipelinesPage() {
         {names.length > 0 && (
           <div className="pipeline-picks" role="group" aria-label="Pipeline">
             <button type="button" className="chip" aria-pressed={!chosen} onClick={() => setSearch({ pipeline: undefined })}>All</button>
-            {names.map((each) => <button key={each.name} type="button" className="chip" aria-pressed={chosen === each.name} title={each.description} onClick={() => setSearch({ pipeline: each.name })}>{each.name}</button>)}
+            {names.map((each) => <button key={each.name} type="button" className="chip" aria-pressed={chosen === each.name} title={[each.description, each.cron && `by schedule ${each.cron} UTC`].filter(Boolean).join(", ")} onClick={() => setSearch({ pipeline: each.name })}>{each.name}</button>)}
           </div>
         )}
         <Card flush>
