@@ -21,9 +21,12 @@ EXIT_CODES: dict[Kind, int] = {
     "bug": 70,
 }
 GROUPS: dict[str, tuple[str, str]] = {
+    "demo": ("trimtab.demo.cli:demo", "Run the whole loop on real data."),
+    "config": ("trimtab.configuration:config", "Settings: what each is and where its value comes from."),
     "data": ("trimtab.domains.data.cli:data", "Datasets: add, get, list, show, validate, compare."),
     "pipelines": ("trimtab.domains.pipelines.cli:pipelines", "Pipelines: run a file, follow, list, retry, schedule."),
     "alerts": ("trimtab.domains.alerts.cli:alerts", "Alerts: list, acknowledge, resolve; rules and channels."),
+    "models": ("trimtab.domains.registry.cli:models", "Models: list, show, versions, alias, tag, download, rm."),
     "endpoints": ("trimtab.domains.deploy.cli:endpoints", "Endpoints: deploy, traffic, rollback, logs."),
     "monitors": ("trimtab.domains.monitor.cli:monitors", "Monitors: create, list, show."),
     "tokens": ("trimtab.domains.govern.cli:tokens", "Service tokens: create, list, revoke."),
@@ -42,7 +45,12 @@ class Root(TyperGroup):
             return super().get_command(ctx, cmd_name)
         target, summary = GROUPS[cmd_name]
         module, _, attribute = target.partition(":")
-        command = get_command(getattr(import_module(module), attribute))
+        found = getattr(import_module(module), attribute)
+        if not isinstance(found, typer.Typer):
+            single = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+            single.command(cmd_name)(found)
+            found = single
+        command = get_command(found)
         command.name, command.short_help = cmd_name, summary
         return command
 
@@ -89,6 +97,23 @@ def _announce(url: str, first_token: str | None) -> None:
     print(f"Trimtab is at {url}", flush=True)
     if first_token:
         print(f"Sign in with this token, which is shown only now:\n\n    {first_token}\n", flush=True)
+
+
+@app.command()
+def status(
+    url: Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show every stage of the loop as it stands now."""
+    from trimtab.sdk.client import connect
+    from trimtab.sdk.terminal import show_json, show_table
+
+    stages = connect(url).get("/overview")["stages"]
+    if json:
+        show_json(stages)
+        return
+    rows = [(stage["name"], stage["state"], stage["headline"], stage["detail"]) for stage in stages]
+    show_table(["stage", "state", "", ""], rows, empty="")
 
 
 @app.command()

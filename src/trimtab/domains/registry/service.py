@@ -14,6 +14,9 @@ class RegistryService(Aliases, Gates, Files):
     def refresh_run(self, who: Principal, run_id: str) -> None:
         """Take over what a run knows now (metrics, input data) into the versions that came from it; idempotent."""
         self.govern.permit(who, "write", refs.run(run_id))
+        with self._db.read() as tx:
+            if not store.versions_of_run(tx, run_id=run_id):
+                return
         metrics = self._sources.metrics(who, run_id)
         with self._db.write() as tx:
             data = self._data_of(tx, run_id)

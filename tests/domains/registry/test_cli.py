@@ -1,0 +1,91 @@
+"""The commands, run as people run them, against a real server."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.domains.registry.conftest import SAFE
+from tests.processes import serving
+from trimtab.sdk.client import connect
+
+_TRIMTAB = str(Path(sys.executable).with_name("trimtab"))
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("models") / "home") as address, connect(address) as client:
+        created = client.post("/api/2.0/mlflow/logged-models", {"experiment_id": "0", "name": "m"})
+        model_id = created["model"]["info"]["model_id"]
+        for path, content in SAFE.items():
+            client.upload(
+                f"/api/2.0/mlflow-artifacts/artifacts/0/models/{model_id}/artifacts/{path}", content
+            )
+        for _ in range(2):
+            body = {"source": f"models:/{model_id}", "create_model": True}
+            client.post("/models/late%20flights/versions", body)
+        yield address
+
+
+def _run(url: str, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [_TRIMTAB, "models", *words, "--url", url]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def _json(url: str, *words: str):
+    done = _run(url, *words, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_person_works_with_a_model(url: str, tmp_path: Path) -> None:
+    assert [item["name"] for item in _json(url, "ls")] == ["late flights"]
+    assert _json(url, "ls", "--filter", "name = 'none'") == []
+    moved = _run(url, "alias", "late flights", "champion", "1", "--reason", "the first")
+    assert moved.stdout == "late flights@champion is version 1\n"
+    assert [item["version"] for item in _json(url, "versions", "late flights")] == [2, 1]
+    assert _json(url, "show", "late flights@champion")["version"] == 1
+    assert _json(url, "show", "late flights")["aliases"] == {"champion": 1}
+    shown = _run(url, "show", "models:/late flights/2").stdout
+    assert "skops (safe to load)" in shown
+    assert "a double" in shown
+    assert _run(url, "tag", "late flights/latest", "team=ops", "empty=").returncode == 0
+    assert _json(url, "show", "late flights/2")["tags"] == {"team": "ops", "empty": ""}
+    assert _run(url, "tag", "late flights/2", "empty", "--remove").returncode == 0
+    assert _json(url, "show", "late flights/2")["tags"] == {"team": "ops"}
+    history = _json(url, "alias", "late flights")
+    assert [(move["alias"], move["version"], move["reason"]) for move in history] == [
+        ("champion", 1, "the first")
+    ]
+    assert "the first" in _run(url, "alias", "late flights").stdout
+    assert _run(url, "download", "late flights@champion", str(tmp_path / "m")).returncode == 0
+    assert (tmp_path / "m" / "MLmodel").read_bytes() == SAFE["MLmodel"]
+    assert _run(url, "alias", "late flights", "champion", "--remove", "-m", "old").returncode == 0
+    assert _run(url, "rm", "late flights/1", "--yes").returncode == 0
+    assert [item["version"] for item in _json(url, "versions", "late flights")] == [2]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("show", "late flihgts"), 3, "Did you mean 'late flights'"),
+        (("show", "late flights/99"), 3, "not found"),
+        (("show", "late flights/x"), 2, "not NAME"),
+        (("show", "@x"), 2, "not NAME"),
+        (("alias", "late flights", "v1", "2"), 2, "reserved"),
+        (("alias", "late flights", "champion"), 2, "either"),
+        (("tag", "late flights", "novalue"), 2, "KEY=VALUE"),
+        (("ls", "--filter", "nme = 'x'"), 2, "Did you mean 'name'"),
+        (("rm", "late flights/99", "--yes"), 3, "not found"),
+    ],
+)
+def test_mistakes_end_with_a_sentence_and_a_code(
+    url: str, words: tuple[str, ...], code: int, said: str
+) -> None:
+    done = _run(url, *words)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
