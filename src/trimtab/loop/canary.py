@@ -95,7 +95,7 @@ class Canary:
         rollout = self._deploy.rollouts.get(WHO, judged.rollout)
         if rollout.state != "running":
             return
-        self._deploy.rollouts.judged(WHO, rollout.id, judged.evidence)
+        self._deploy.rollouts.judged(WHO, rollout.id, judged.evidence, at_us=record.at_us)
         try:
             match judged.action:
                 case "promote":

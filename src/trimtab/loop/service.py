@@ -49,11 +49,14 @@ class LoopService:
         self._pipelines = pipelines
 
     def set_policy(self, who: Principal, policy: LoopPolicy) -> LoopPolicy:
-        """Say what happens by itself when the endpoint's monitor alarms; raises Invalid or a not-found error."""
+        """Say how candidates of an endpoint are gated and tried, and what happens when its monitor alarms.
+
+        The endpoint may be deployed later. Raises Invalid for another model than it serves, and PipelineNotFound.
+        """
         self._govern.permit(who, "write", refs.make("endpoint", policy.endpoint))
         policy.check()
-        endpoint = self._deploy.endpoint(who, policy.endpoint)
-        if endpoint.model != policy.model:
+        endpoint = next((one for one in self._deploy.endpoints(who) if one.name == policy.endpoint), None)
+        if endpoint is not None and endpoint.model != policy.model:
             raise Invalid(
                 f"Endpoint {policy.endpoint} serves {endpoint.model}, not {policy.model}.", field="model"
             )

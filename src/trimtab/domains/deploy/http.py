@@ -92,6 +92,7 @@ class RolloutView(msgspec.Struct):
     weight: float
     steps: list[dict[str, Any]]
     judge: list[dict[str, Any]]
+    judged_us: int | None
     policy: dict[str, Any]
     started_us: int
     ended_us: int | None
@@ -272,6 +273,7 @@ def _rollout(rollout: Rollout) -> RolloutView:
         weight=rollout.steps[-1].weight,
         steps=steps,
         judge=rollout.judge,
+        judged_us=rollout.judged_us,
         policy=rollout.policy,
         started_us=rollout.started_us,
         ended_us=rollout.ended_us,

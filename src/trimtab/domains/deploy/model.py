@@ -98,7 +98,7 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Rollout(msgspec.Struct, frozen=True):
-    """A challenger's way to all the traffic, or back out; ``judge`` is the newest evidence of each test."""
+    """A challenger's way to all the traffic, or back out; ``judge`` is the newest evidence of each test, of ``judged_us``."""
 
     id: str
     endpoint: str
@@ -108,6 +108,7 @@ class Rollout(msgspec.Struct, frozen=True):
     policy: dict[str, Any]
     steps: list[Step]
     judge: list[dict[str, Any]]
+    judged_us: int | None
     started_us: int
     ended_us: int | None
     reason: str

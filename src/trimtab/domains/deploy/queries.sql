@@ -52,16 +52,16 @@ from deploy_change {where} order by id desc limit :limit;
 
 -- name: put_rollout
 insert into deploy_rollout
-  (id, endpoint, champion, challenger, state, policy, steps, judge, started_us, ended_us, reason, actor, episode_id)
+  (id, endpoint, champion, challenger, state, policy, steps, judge, judged_us, started_us, ended_us, reason, actor, episode_id)
 values
-  (:id, :endpoint, :champion, :challenger, :state, :policy, :steps, :judge, :started_us, :ended_us, :reason,
+  (:id, :endpoint, :champion, :challenger, :state, :policy, :steps, :judge, :judged_us, :started_us, :ended_us, :reason,
    :actor, :episode_id)
 on conflict (id) do update
-set state = excluded.state, steps = excluded.steps, judge = excluded.judge, ended_us = excluded.ended_us,
+set state = excluded.state, steps = excluded.steps, judge = excluded.judge, judged_us = excluded.judged_us, ended_us = excluded.ended_us,
     reason = excluded.reason;
 
 -- name: rollouts
-select id, endpoint, champion, challenger, state, policy, steps, judge, started_us, ended_us, reason, actor,
+select id, endpoint, champion, challenger, state, policy, steps, judge, judged_us, started_us, ended_us, reason, actor,
        episode_id
 from deploy_rollout {where} order by id desc limit :limit;
 

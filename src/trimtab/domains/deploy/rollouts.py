@@ -81,6 +81,7 @@ class Rollouts:
                 policy=policy or {},
                 steps=[Step(weight, now)],
                 judge=[],
+                judged_us=None,
                 started_us=now,
                 ended_us=None,
                 reason=reason,
@@ -114,12 +115,14 @@ class Rollouts:
             self._shift(tx, who, rollout, weight, reason=reason or "next step of the canary")
         return stepped
 
-    def judged(self, who: Principal, rollout_id: str, evidence: Sequence[dict[str, Any]]) -> Rollout:
-        """Keep the newest evidence of each test."""
+    def judged(
+        self, who: Principal, rollout_id: str, evidence: Sequence[dict[str, Any]], *, at_us: int | None = None
+    ) -> Rollout:
+        """Keep the newest evidence of each test; ``at_us`` is when it was weighed, by default now."""
         self._govern.permit(who, "write", refs.make("rollout", rollout_id))
         with self._db.write() as tx:
             rollout = self._running(tx, rollout_id)
-            judged = msgspec.structs.replace(rollout, judge=list(evidence))
+            judged = msgspec.structs.replace(rollout, judge=list(evidence), judged_us=at_us or now_us())
             store.put_rollout(tx, judged)
         return judged
 

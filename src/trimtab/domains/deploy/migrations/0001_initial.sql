@@ -43,6 +43,7 @@ create table deploy_rollout (
   policy text not null,
   steps text not null,
   judge text not null,
+  judged_us bigint,
   started_us bigint not null,
   ended_us bigint,
   reason text not null,
