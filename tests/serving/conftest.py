@@ -69,7 +69,7 @@ class Rule:
     def predict(self, rows, want):
         return [Output("predictions", "INT64", [rows.count], (rows.matrix[:, 0] > 0).astype(int).tolist())]
 
-die_with_parent()
+die_with_parent(int(sys.argv[2]))
 Replica(Rule(), listen(Path(sys.argv[1]))).run()
 """
 """A replica of a model without a library: it starts in a third of the time, for tests that start many."""
@@ -104,7 +104,7 @@ class Plane:
 
     def start_rule(self, name: str) -> subprocess.Popen[bytes]:
         """Start a replica of a rule that needs no library and return at once."""
-        command = [sys.executable, "-c", RULE, str(self.state / name)]
+        command = [sys.executable, "-c", RULE, str(self.state / name), str(os.getpid())]
         process = subprocess.Popen(command, stderr=subprocess.PIPE)
         self.processes.append(process)
         return process

@@ -286,9 +286,12 @@ def plane_process(plane: Plane, host: str, port: int) -> int:
 
 
 def test_a_gateway_dies_with_its_parent(tmp_path: Path) -> None:
-    command = gateway_command(tmp_path, host="127.0.0.1", port=0)
-    script = f"import subprocess, time; subprocess.Popen({command!r}); time.sleep(60)"
-    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL)
+    script = (
+        "import subprocess, sys, time; from pathlib import Path\n"
+        "from trimtab.serving.processes import gateway_command\n"
+        "subprocess.Popen(gateway_command(Path(sys.argv[1]), host='127.0.0.1', port=0)); time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.DEVNULL)
     pid = GatewayControl(tmp_path).wait_ready(15).pid
     parent.kill()
     parent.wait()

@@ -157,9 +157,12 @@ def test_sigterm_answers_what_was_read_and_takes_the_socket_away(booster_folder:
 
 def test_a_replica_dies_with_its_parent(booster_folder: Path, folder: Path) -> None:
     path = folder / "orphan"
-    command = replica_command(booster_folder, path)
-    script = f"import subprocess, time; subprocess.Popen({command!r}); time.sleep(60)"
-    parent = subprocess.Popen([sys.executable, "-c", script])
+    script = (
+        "import subprocess, sys, time; from pathlib import Path\n"
+        "from trimtab.serving.processes import replica_command\n"
+        "subprocess.Popen(replica_command(Path(sys.argv[1]), Path(sys.argv[2]))); time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script, str(booster_folder), str(path)])
     deadline = time.monotonic() + 30
     while not path.exists():
         assert time.monotonic() < deadline

@@ -138,10 +138,10 @@ def main() -> int:
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=5001, help="0 takes a free one")
-    parser.add_argument("--die-with-parent", action="store_true", help="drain when the starting process ends")
+    parser.add_argument("--parent", type=int, help="process id of the starter: drain when it ends")
     arguments = parser.parse_args()
-    if arguments.die_with_parent:
-        die_with_parent()
+    if arguments.parent is not None:
+        die_with_parent(arguments.parent)
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     folder: Path = arguments.state
     folder.mkdir(parents=True, exist_ok=True)

@@ -16,14 +16,13 @@ _PASSED = frozenset(
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
-def die_with_parent(signal_number: int = signal.SIGTERM) -> None:
-    """Have the kernel signal this process when its parent ends; ends at once where that has already happened.
+def die_with_parent(parent: int) -> None:
+    """Have the kernel send SIGTERM when the parent, of this process id, ends; end at once where it already has.
 
     Linux ties this to the *thread* that started the process: start data plane processes from one that lives on.
     """
-    parent = os.getppid()
-    _prctl(_PR_SET_PDEATHSIG, signal_number)
-    if os.getppid() != parent or parent == 1:
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
         raise SystemExit("the process that started this one is gone")
 
 
@@ -38,18 +37,18 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(ctypes.get_errno(), f"prctl({option}) failed")
 
 
-def gateway_command(state: Path, *, host: str, port: int, die_with_parent: bool = True) -> list[str]:
-    """Return the command line of a gateway; port 0 takes a free one, which its state then tells."""
+def gateway_command(state: Path, *, host: str, port: int) -> list[str]:
+    """Return the command line of a gateway that ends with this process; port 0 takes a free one (see its state)."""
     command = [sys.executable, "-m", "trimtab.serving.gateway", "--state", str(state)]
-    command += ["--host", host, "--port", str(port)]
-    return [*command, "--die-with-parent"] if die_with_parent else command
+    return [*command, "--host", host, "--port", str(port), "--parent", str(os.getpid())]
 
 
 def replica_command(
     model: Path, socket: Path, *, allow_pickle: bool = False, python: str = sys.executable
 ) -> list[str]:
-    """Return the command line of a replica; ``python`` is that of the model's own environment."""
+    """Return the command line of a replica that ends with this process; ``python`` is of the model's environment."""
     command = [python, "-m", "trimtab.serving.replica", "--model", str(model), "--socket", str(socket)]
+    command += ["--parent", str(os.getpid())]
     return [*command, "--allow-pickle"] if allow_pickle else command
 
 

@@ -18,6 +18,7 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,7 @@ MAX_BATCH_ROWS = 4096
 
 _READ_BYTES = 1 << 18
 _MAX_TRACEBACKS = 20
+_LAST_WORDS_S = 2.0
 
 
 class Connection:
@@ -94,9 +96,16 @@ class Replica:
                 elif descriptor in self._connections:
                     self._serve(self._connections[descriptor], events)
             self._work()
+        for connection in self._connections.values():
+            connection.sock.settimeout(_LAST_WORDS_S)
+            with suppress(OSError):
+                connection.sock.sendall(connection.unsent)
 
     def _accept(self) -> None:
-        sock, _ = self._listener.accept()
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:  # it left again before its turn
+            return
         sock.setblocking(False)
         connection = Connection(sock)
         self._connections[sock.fileno()] = connection
@@ -274,8 +283,10 @@ def main() -> int:
     parser.add_argument("--model", type=Path, required=True, help="folder with an MLmodel file")
     parser.add_argument("--socket", type=Path, required=True, help="where to listen")
     parser.add_argument("--allow-pickle", action="store_true", help="load formats that run code")
+    parser.add_argument("--parent", type=int, help="process id of the starter: end when it ends")
     arguments = parser.parse_args()
-    die_with_parent()
+    if arguments.parent is not None:
+        die_with_parent(arguments.parent)
     forbid_new_privileges()
     try:
         folder = ModelFolder(arguments.model)
