@@ -10,6 +10,7 @@ import os
 import pickle
 import shutil
 import sys
+from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,8 @@ class Codec:
 
     def _encode_path(self, path: Path) -> Value:
         if path.is_dir():
-            entries = [self._folder_entry(file, path) for file in sorted(path.rglob("*")) if file.is_file()]
+            entries: list[FolderEntry] = []
+            self._blobs.put_many(self._store_folder(path, entries))
             manifest = self._blobs.put(msgspec.json.encode(entries))
             size = sum(entry.size_bytes for entry in entries)
             return Value(
@@ -129,13 +131,21 @@ class Codec:
             "file", digest_of("file", blob, path.name), path.stat().st_size, blob=blob, name=path.name
         )
 
-    def _folder_entry(self, file: Path, folder: Path) -> FolderEntry:
-        with file.open("rb") as stream:
-            blob = self._blobs.put(stream)
-        status = file.stat()
-        return FolderEntry(
-            file.relative_to(folder).as_posix(), blob, status.st_size, bool(status.st_mode & 0o100)
-        )
+    def _store_folder(self, folder: Path, entries: list[FolderEntry]) -> Iterator[tuple[str, bytes]]:
+        """Store the large files of a folder and yield the small ones, which are stored together; list all of them."""
+        for file in sorted(folder.rglob("*")):
+            if not file.is_file():
+                continue
+            status = file.stat()
+            content = file.read_bytes() if status.st_size < _LARGE_BYTES else None
+            if content is not None:
+                blob = f"b3:{blake3(content).hexdigest()}"
+                yield blob, content
+            else:
+                with file.open("rb") as stream:
+                    blob = self._blobs.put(stream)
+            executable = bool(status.st_mode & 0o100)
+            entries.append(FolderEntry(file.relative_to(folder).as_posix(), blob, status.st_size, executable))
 
     def _decode_path(self, value: Value) -> Path:
         assert value.blob is not None
@@ -191,8 +201,8 @@ class Codec:
             or not all(type(name) is str for name in value.columns)
         ):
             return None
-        for name in value.select_dtypes(include=[object]).columns:
-            if pd.api.types.infer_dtype(value[name], skipna=False) != "string":
+        for name, dtype in value.dtypes.items():
+            if str(dtype) == "object" and pd.api.types.infer_dtype(value[name], skipna=False) != "string":
                 return None  # Arrow would bring such a column back as another type
         try:
             table = pa.Table.from_pandas(value)
