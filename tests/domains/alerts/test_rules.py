@@ -85,6 +85,17 @@ def test_an_event_opens_counts_and_clears(app: App, editor: Principal) -> None:
     assert app.alerts.get(editor, other.id).state == "open"
 
 
+def test_events_that_come_late_change_nothing(app: App, editor: Principal) -> None:
+    """Deliveries run side by side and are retried, so that they may overtake each other."""
+    app.alerts.rules.add(editor, Rule("run-failed", FAILED, FINISHED, title="x", key="all"))
+    app.alerts.evaluate(editor, record(2, status="FINISHED"))
+    app.alerts.evaluate(editor, record(1, status="FAILED"))
+    assert app.alerts.find(editor).items == [], "it was well again before we heard that it had failed"
+    app.alerts.evaluate(editor, record(4, status="FAILED"))
+    app.alerts.evaluate(editor, record(3, status="FINISHED"))
+    assert app.alerts.find(editor).items[0].state == "open", "it was well before it failed"
+
+
 def test_a_disabled_rule_watches_nothing(app: App, editor: Principal) -> None:
     app.alerts.rules.add(editor, Rule("run-failed", FAILED, title="x", enabled=False))
     app.alerts.evaluate(editor, record(1, status="FAILED"))

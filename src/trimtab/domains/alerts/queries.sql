@@ -82,3 +82,7 @@ from alerts_delivery {where} order by id desc limit :limit;
 
 -- name: delete_deliveries
 delete from alerts_delivery where created_us < :before_us;
+
+-- name: advance
+insert into alerts_watermark (dedupe_key, seq) values (:dedupe_key, :seq)
+on conflict (dedupe_key) do update set seq = excluded.seq where alerts_watermark.seq < excluded.seq;

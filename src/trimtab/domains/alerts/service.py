@@ -34,6 +34,8 @@ from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 
 _MOST_KEY = 300
+_MOST_TITLE = 300
+_MOST_DETAIL = 4000
 _MOST_DATA_BYTES = 64 << 10
 
 
@@ -70,53 +72,71 @@ class AlertService:
         _check_report(rule, severity, title, detail, subject, dedupe_key, data or {})
         with self._db.write() as tx:
             tx.lock(f"alerts.alert:{dedupe_key}")
-            known = store.newest_of_key(tx, dedupe_key=dedupe_key)
-            if known is not None and cause is not None and known.cause == cause:
-                return known
-            governing = self.rules.named(tx, rule)
-            if governing is not None and governing.severity is not None:
-                severity = governing.severity
-            now = now_us()
-            if known is not None and known.state != "resolved":
-                return self._count_up(
-                    tx, known, governing, now, severity, title, detail, data, episode_id, cause
-                )
-            alert = Alert(
-                id=new_id("al_"),
+            return self._report(
+                tx,
+                who,
                 rule=rule,
                 severity=severity,
-                state="open",
                 title=title,
                 detail=detail,
                 subject=subject,
                 dedupe_key=dedupe_key,
-                data=data or {},
+                data=data,
                 episode_id=episode_id,
-                opened_us=now,
-                updated_us=now,
-                count=1,
-                acknowledged_us=None,
-                acknowledged_by=None,
-                resolved_us=None,
-                resolved_by=None,
-                note="",
                 cause=cause,
             )
-            store.insert_alert(tx, alert)
-            self.channels.notify(tx, alert, "alert.opened", governing)
-            self.govern.audit(
-                tx,
-                who,
-                "alerts.open",
-                refs.make("alert", alert.id),
-                detail={"rule": rule, "subject": subject},
-            )
-            self._bus.emit(
-                tx,
-                AlertOpened(alert.id, rule, severity, title, dedupe_key, episode_id),
-                subject=subject,
-                actor=who.id,
-            )
+
+    def _report(
+        self,
+        tx: Tx,
+        who: Principal,
+        *,
+        rule: str,
+        severity: Severity,
+        title: str,
+        detail: str,
+        subject: str,
+        dedupe_key: str,
+        data: dict[str, Any] | None,
+        episode_id: str | None,
+        cause: str | None,
+    ) -> Alert:
+        known = store.newest_of_key(tx, dedupe_key=dedupe_key)
+        if known is not None and cause is not None and known.cause == cause:
+            return known
+        governing = self.rules.named(tx, rule)
+        if governing is not None and governing.severity is not None:
+            severity = governing.severity
+        now = now_us()
+        if known is not None and known.state != "resolved":
+            return self._count_up(tx, known, governing, now, severity, title, detail, data, episode_id, cause)
+        alert = Alert(
+            id=new_id("al_"),
+            rule=rule,
+            severity=severity,
+            state="open",
+            title=title,
+            detail=detail,
+            subject=subject,
+            dedupe_key=dedupe_key,
+            data=data or {},
+            episode_id=episode_id,
+            opened_us=now,
+            updated_us=now,
+            count=1,
+            acknowledged_us=None,
+            acknowledged_by=None,
+            resolved_us=None,
+            resolved_by=None,
+            note="",
+            cause=cause,
+        )
+        store.insert_alert(tx, alert)
+        self.channels.notify(tx, alert, "alert.opened", governing)
+        detail_of_act = {"rule": rule, "subject": subject}
+        self.govern.audit(tx, who, "alerts.open", refs.make("alert", alert.id), detail=detail_of_act)
+        opened = AlertOpened(alert.id, rule, severity, title, dedupe_key, episode_id)
+        self._bus.emit(tx, opened, subject=subject, actor=who.id)
         return alert
 
     def _count_up(
@@ -150,9 +170,7 @@ class AlertService:
         store.update_alert(tx, alert)
         return alert
 
-    def clear(
-        self, who: Principal, dedupe_key: str, *, note: str = "", cause: str | None = None
-    ) -> Alert | None:
+    def clear(self, who: Principal, dedupe_key: str, *, note: str = "") -> Alert | None:
         """Resolve the active alert with this key because its condition ended; None where there is none."""
         self.govern.permit(who, "write", "alerts")
         check_text(note, "note")
@@ -161,7 +179,7 @@ class AlertService:
             known = store.newest_of_key(tx, dedupe_key=dedupe_key)
             if known is None or known.state == "resolved":
                 return None
-            return self._resolve(tx, who, known, note, cause)
+            return self._resolve(tx, who, known, note, known.cause)
 
     def acknowledge(self, who: Principal, alert_id: str, *, note: str = "") -> Alert:
         """Say that someone looks after an alert; raises AlertNotFound, and AlertNotActive once it is resolved."""
@@ -229,27 +247,40 @@ class AlertService:
         return Page(found[:size], more)
 
     def evaluate(self, who: Principal, record: EventRecord) -> None:
-        """Hold an event against every rule that is enabled; doing so again changes nothing."""
+        """Hold an event against every enabled rule; doing so again, or late after a newer one, changes nothing."""
         self.govern.permit(who, "write", "alerts")
         with self._db.read() as tx:
             rules = [rule for rule in self.rules.every(tx) if rule.enabled and rule.condition is not None]
         facts = facts_of(record)
         for rule in rules:
+            assert rule.condition is not None
+            opens = rule.condition.holds(record)
+            if not opens and not (rule.clear is not None and rule.clear.holds(record)):
+                continue
             key = f"{rule.name}:{fill(rule.key, facts)}"[:_MOST_KEY]
-            if rule.condition is not None and rule.condition.holds(record):
-                self.open(
-                    who,
-                    rule=rule.name,
-                    severity=rule.severity or "warning",
-                    title=fill(rule.title, facts)[:300],
-                    detail=fill(rule.detail, facts)[:4000],
-                    subject=record.subject,
-                    dedupe_key=key,
-                    data=record.data,
-                    cause=record.id,
-                )
-            elif rule.clear is not None and rule.clear.holds(record):
-                self.clear(who, key, note="The condition ended.", cause=record.id)
+            with self._db.write() as tx:
+                tx.lock(f"alerts.alert:{key}")
+                # Events may be delivered twice and out of order; what was true last is what counts.
+                if not store.advance(tx, dedupe_key=key, seq=record.seq):
+                    continue
+                if opens:
+                    self._report(
+                        tx,
+                        who,
+                        rule=rule.name,
+                        severity=rule.severity or "warning",
+                        title=fill(rule.title, facts)[:_MOST_TITLE],
+                        detail=fill(rule.detail, facts)[:_MOST_DETAIL],
+                        subject=record.subject,
+                        dedupe_key=key,
+                        data=record.data,
+                        episode_id=None,
+                        cause=record.id,
+                    )
+                    continue
+                known = store.newest_of_key(tx, dedupe_key=key)
+                if known is not None and known.state != "resolved":
+                    self._resolve(tx, who, known, "The condition ended.", record.id)
 
     def sweep(self, who: Principal, *, deliveries_before_us: int) -> int:
         """Resolve what its rule lets go after a quiet time, forget old deliveries; return how many resolved."""

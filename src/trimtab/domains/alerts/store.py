@@ -40,6 +40,11 @@ def quiet_alerts(tx: Tx, *, rule: str, before_us: int) -> list[str]:
     return [row[0] for row in tx.all(Q.quiet_alerts, rule=rule, before_us=before_us)]
 
 
+def advance(tx: Tx, *, dedupe_key: str, seq: int) -> bool:
+    """Note that an event was taken into account; False where that one or a later one was before."""
+    return tx.run(Q.advance, dedupe_key=dedupe_key, seq=seq) == 1
+
+
 def put_rule(tx: Tx, rule: Rule) -> None:
     tx.run(
         Q.put_rule,

@@ -124,7 +124,7 @@ def show(name: Name, url: Url = None, json: Json = False) -> None:
     print(f"validation: {detail['validation']['state']}")
     profile = detail["profile"] or {"tables": [], "unreadable": []}
     for table in profile["tables"]:
-        print(f"\n{table['name'] or 'table'}: {table['rows']} rows")
+        print(f"\n{table['name']}: {table['rows']} rows")
         show_table(
             ["column", "type", "nulls", "distinct", "min", "mean", "max", "most frequent"],
             [_column(column) for column in table["columns"]],
@@ -206,7 +206,7 @@ def compare(
         show_json(found)
         return
     for table in found["tables"]:
-        print(f"{table['table'] or name}: {table['rows_from']} -> {table['rows_to']} rows")
+        print(f"{table['table']}: {table['rows_from']} -> {table['rows_to']} rows")
         rows = [
             (
                 column["name"],

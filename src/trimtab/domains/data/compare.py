@@ -49,7 +49,7 @@ class ColumnSketch(msgspec.Struct, frozen=True):
 
 
 class TableSketch(msgspec.Struct, frozen=True):
-    name: str | None
+    name: str
     rows: int
     columns: list[ColumnSketch]
 
@@ -64,7 +64,7 @@ class Sketches(msgspec.Struct, frozen=True):
     def read(cls, raw: bytes, columns: list[Column]) -> "Sketches":
         return cls(msgspec.json.decode(raw, type=list[TableSketch]), columns)
 
-    def type_of(self, table: str | None, name: str) -> str | None:
+    def type_of(self, table: str, name: str) -> str | None:
         return next((one.type for one in self.columns if one.table == table and one.name == name), None)
 
 
@@ -86,7 +86,7 @@ class ColumnChange(msgspec.Struct, frozen=True):
 class TableChange(msgspec.Struct, frozen=True):
     """One table in both versions; rows are None where it is not in that version."""
 
-    table: str | None
+    table: str
     rows_from: int | None
     rows_to: int | None
     columns: list[ColumnChange]
@@ -144,10 +144,8 @@ def _table(
                 level=None if distance is None else _level(distance),
             )
         )
-    named = after or before
-    return TableChange(
-        named.name if named else None, before.rows if before else None, after.rows if after else None, columns
-    )
+    name = after.name if after else before.name if before else ""
+    return TableChange(name, before.rows if before else None, after.rows if after else None, columns)
 
 
 def _change(type_from: str | None, type_to: str | None) -> Change:

@@ -143,9 +143,9 @@ class ColumnView(msgspec.Struct):
 
 
 class TableView(msgspec.Struct):
-    """A table of a version; its name is null where it is the only one."""
+    """A table of a version, named after its files."""
 
-    name: str | None
+    name: str
     rows: int
     columns: list[ColumnView]
 

@@ -36,11 +36,11 @@ class Column(msgspec.Struct, frozen=True):
 
     name: str
     type: str
-    table: str | None = None
+    table: str
 
 
 class Check(msgspec.Struct, frozen=True):
-    """What became of one expectation. ``table`` is None where the version holds a single table."""
+    """What became of one expectation. ``table`` is None where a single one is expected."""
 
     expectation: str
     column: str | None

@@ -28,7 +28,7 @@ _LONGEST_VALUE = 200
 class Profiled(msgspec.Struct, frozen=True):
     """The tables of a version, that of most rows first, and the files that could not be read."""
 
-    tables: list[tuple[str | None, TableState]]
+    tables: list[tuple[str, TableState]]
     columns: list[Column]
     unreadable: list[tuple[str, str]]
 
@@ -119,7 +119,7 @@ def _local(blobs: Blobs, file: DataFile, scratch: Path) -> Generator[Path]:
         yield Path(copy.name)
 
 
-def read_profile(raw: bytes) -> tuple[list[tuple[str | None, TableProfile]], list[tuple[str, str]]]:
+def read_profile(raw: bytes) -> tuple[list[tuple[str, TableProfile]], list[tuple[str, str]]]:
     """Return (tables, unreadable files) of a stored profile."""
     content = msgspec.json.decode(raw)
     found = [
@@ -129,11 +129,19 @@ def read_profile(raw: bytes) -> tuple[list[tuple[str | None, TableProfile]], lis
     return found, [(one["path"], one["error"]) for one in content["unreadable"]]
 
 
-def infer_expectations(found: Sequence[tuple[str | None, TableProfile]]) -> list[Expectation]:
-    """Return expectations that these tables meet, with slack on what may vary."""
+def infer_expectations(found: Sequence[tuple[str, TableProfile]]) -> list[Expectation]:
+    """Return expectations that these tables meet, with slack on what may vary; a single table goes unnamed."""
+    named = len(found) > 1
     return [
         Expectation(
-            one.kind, one.column, one.low, one.high, list(one.values), one.only, one.severity, table=name
+            kind=one.kind,
+            column=one.column,
+            low=one.low,
+            high=one.high,
+            values=list(one.values),
+            only=one.only,
+            severity=one.severity,
+            table=name if named else None,
         )
         for name, profile in found
         for one in infer(profile).expectations
@@ -142,7 +150,7 @@ def infer_expectations(found: Sequence[tuple[str | None, TableProfile]]) -> list
 
 def check_expectations(
     expectations: Sequence[Expectation],
-    found: Sequence[tuple[str | None, TableProfile]],
+    found: Sequence[tuple[str, TableProfile]],
     unreadable: Sequence[tuple[str, str]],
 ) -> list[Check]:
     """Return one check for each expectation, each lacking table and each file that cannot be read."""
@@ -151,14 +159,14 @@ def check_expectations(
         for path, error in unreadable
     ]
     wanted = list(dict.fromkeys(one.table for one in expectations))
-    by_name = dict(found)
+    by_name: dict[str | None, TableProfile] = dict(found)
     if len(wanted) == 1 and len(found) == 1:
         by_name = {wanted[0]: found[0][1]}  # the only table is the same one, whatever its file is called
     for name in wanted:
         profile = by_name.get(name)
         if profile is None:
-            have = [each or "one table" for each, _ in found]
-            lacking = f"there is no table {name}" if name else "there should be a single table"
+            have = [each for each, _ in found]
+            lacking = f"there is no table {name}" if name else f"there are {len(have)} tables and not one"
             checks.append(Check("table", None, False, have, name, lacking, table=name))
             continue
         suite = validate.Suite(tuple(_scientific(one) for one in expectations if one.table == name))

@@ -19,7 +19,7 @@ _MOST_VALUES = 10_000
 class Expectation(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One requirement, as ``trimtab.science.validate`` understands it.
 
-    ``table`` is left out where the versions hold a single table.
+    ``table`` is left out where versions hold a single table, whatever its files are called.
     """
 
     kind: Kind

@@ -40,9 +40,9 @@ class Unreadable(Exception):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Files which are parts of one table. ``name`` is None where a version has only one."""
+    """Files which are parts of one table, named after them."""
 
-    name: str | None
+    name: str
     files: list[DataFile]
 
 
@@ -67,8 +67,6 @@ def group(files: Sequence[tuple[DataFile, tuple[str, ...]]]) -> list[Group]:
     by_columns: dict[frozenset[str], list[DataFile]] = {}
     for file, columns in files:
         by_columns.setdefault(frozenset(columns), []).append(file)
-    if len(by_columns) == 1:
-        return [Group(None, parts) for parts in by_columns.values()]
     groups: list[Group] = []
     for parts in by_columns.values():
         name = _name([file.path for file in parts])
@@ -84,7 +82,7 @@ def _name(paths: Sequence[str]) -> str:
     first, last = min(stems), max(stems)
     alike = next((at for at, letter in enumerate(first) if letter != last[at : at + 1]), len(first))
     folder = paths[0].rpartition("/")[0].rpartition("/")[2]
-    return re.sub(r"[^A-Za-z]+$", "", first[:alike]) or folder or stems[0] or "table"
+    return re.sub(r"[^A-Za-z]+$", "", first[:alike]) or folder or "table"
 
 
 def _numbered(name: str) -> Iterator[str]:
@@ -245,7 +243,7 @@ def _jsonl(path: Path, compression: str | None) -> "tuple[pa.Schema, Iterator[pa
             " sample_size = -1, maximum_object_size = 16777216)",
             params={"path": str(path), "compression": compression or "none"},
         )
-        reader = relation.fetch_record_batch(_BATCH_ROWS)
+        reader = relation.to_arrow_reader(_BATCH_ROWS)
     except duckdb.Error as error:
         raise Unreadable(_said(error)) from error
     return reader.schema, iter(reader)
