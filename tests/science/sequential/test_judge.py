@@ -34,7 +34,7 @@ def trial(rng, *, most, champion=None, challenger=None, rows=(90, 10), policy=No
 
 
 def test_a_like_challenger_is_rolled_back_at_most_alpha_of_the_time_with_a_look_at_every_batch():
-    rng, alpha, runs = np.random.default_rng(1), 0.2, 40
+    rng, alpha, runs = np.random.default_rng(1), 0.2, 30
     # Strict limits: any harm at all rolls back, so that the promise is put to its worst case.
     nothing = judge.Limit(harm=0.0, margin=0.0)
     policy = judge.Policy(

@@ -24,7 +24,7 @@ def test_intervals_cover_at_all_times_together(p):
 
 
 def test_slower_is_not_claimed_of_equals():
-    alpha, streams = 0.1, 300
+    alpha, streams = 0.1, 150
     rng = np.random.default_rng(2)
     ever = fine = 0
     for _ in range(streams):

@@ -3,7 +3,7 @@
 For each column some summaries with values in [0, 1] are watched: of numbers the mean rank (location), the
 mean distance of the rank from the middle (spread), the share in the outer tenth (tails) and of missing
 values; of categories the share of each value. Bets that a mean has left its reference by more than
-`tolerance` (an effect nobody minds, plus two standard errors of the reference itself) grow when they are
+`tolerance` (an effect nobody minds, plus three standard errors of the reference itself) grow when they are
 right; new bettors join at every window, as in `sequential.change` (Shiryaev-Roberts e-detector). The average
 over summaries, directions and bet sizes is one e-detector for the column, the average over columns one for
 the table: while nothing drifts by more than `tolerance`, the expected number of windows to a false alarm of
@@ -11,8 +11,8 @@ the table is at least `arl`, and the chance of one in k windows at most k / `arl
 
 Where windows differ by nature (each day has its weather), rows are not independent. Then the correlation
 learned by `sketch.build(groups=...)` scales the evidence of a window, taken as one group, down to that of the
-independent rows it is worth: exact for group means that are normal, the better an approximation the more rows
-a group has.
+independent rows it is worth, which is exact for group means that are normal; and as real ones have heavier
+tails, one window alone never convinces: what it can add is cut to a third of what an alarm needs.
 
 Source: Shin, Ramdas & Rinaldo, "E-detectors: a nonparametric framework for sequential change detection",
 NEJSDS 2 (2024).
@@ -30,6 +30,9 @@ from trimtab.science.drift.sketch import ColumnSketch, Reference, Window, summar
 Floats = NDArray[np.float64]
 
 BETS = 6
+
+GROUPS_TO_CONVINCE = 3
+"""Windows an alarm takes at least where rows cluster: a day of blizzard is no change of climate."""
 
 
 @dataclass(frozen=True)
@@ -186,9 +189,9 @@ def _moved(
     means = scores @ share
     variances = np.maximum((scores * scores) @ share - means**2, 0.0)
     clustered = sketch.clustering or (0.0,) * means.size
-    # Two standard errors of the reference, and three rows for shares it has never seen.
+    # Three standard errors of the reference, or three rows for shares it has hardly seen.
     worth = np.asarray([effective_rows(sketch.group_rows, one) for one in clustered]) / sketch.group_rows
-    slack = 2.0 * np.sqrt(variances / (mass.sum() * worth)) + 3.0 / (mass.sum() * worth)
+    slack = np.maximum(3.0 * np.sqrt(variances / (mass.sum() * worth)), 3.0 / (mass.sum() * worth))
     both = np.stack([scores, 1.0 - scores])
     levels = np.minimum(np.stack([means, 1.0 - means]) + state.tolerance + slack, 1.0)
     bets = 0.9 / levels[:, :, None] * 0.5 ** np.arange(BETS)
@@ -197,6 +200,9 @@ def _moved(
     scale = np.asarray([effective_rows(rows, one) for one in clustered]) / rows
     growth = np.log1p(bets[:, :, :, None] * gains[:, :, None, :]) @ np.asarray(counts, dtype=np.float64)
     growth = growth * scale[None, :, None]
+    if any(clustered):
+        needed = math.log(state.arl) + math.log(len(state.columns) * growth.size)
+        growth = np.minimum(growth, needed / GROUPS_TO_CONVINCE)
     wealth = np.logaddexp(np.asarray(column.wealth) + growth.ravel(), 0.0)
     return replace(column, wealth=tuple(wealth.tolist()))
 

@@ -149,6 +149,9 @@ def update_mass(state: ChangeDetector, mass: ArrayLike, knots: ArrayLike) -> Cha
     bets = np.asarray(state.bets)
     worth = effective_rows(rows, state.clustering) / rows
     growth = worth * (np.log1p(bets[:, None] * gain[None, :]) @ weight)
+    if state.clustering > 0.0:
+        # Groups have heavier tails than the correlation knows: one of them alone never convinces.
+        growth = np.minimum(growth, (math.log(state.arl) + math.log(bets.size)) / 3)
     # wealth is the logarithm of 1 + all gamblers, the 1 being the one who enters at the next step.
     wealth = np.logaddexp(np.asarray(state.wealth) + growth, 0.0)
     best = np.asarray(state.best)
