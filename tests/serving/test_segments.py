@@ -4,6 +4,7 @@ import asyncio
 import os
 import resource
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -132,6 +133,29 @@ def test_files_of_the_dead_are_adopted_and_those_of_the_living_are_not(tmp_path:
 
     asyncio.run(main())
     assert everything(tmp_path) == [prediction(0), prediction(0)]
+
+
+def test_adopting_takes_nothing_from_a_writer_at_work(tmp_path: Path) -> None:
+    done = threading.Event()
+
+    def keep_adopting() -> None:
+        while not done.is_set():
+            segments.adopt(tmp_path)
+
+    def act(writer: SegmentWriter) -> None:
+        for number in range(300):
+            writer.append(prediction(number))
+            writer.flush()
+            writer.seal()
+
+    thread = threading.Thread(target=keep_adopting)
+    thread.start()
+    try:
+        write(tmp_path, act)
+    finally:
+        done.set()
+        thread.join()
+    assert len(everything(tmp_path)) == 300
 
 
 def test_a_full_disk_costs_records_and_nothing_else(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from trimtab.kernel.time import now_us
 MAX_SEGMENT_BYTES = 4 * 1024 * 1024
 MAX_SEGMENT_AGE_S = 0.5
 
+_UNLOCKED = ".new"
 _FRAME = struct.Struct("<II")
 
 
@@ -70,6 +71,8 @@ _decode = msgspec.msgpack.Decoder(Record).decode
 class SegmentWriter:
     """Writes records to one folder from one event loop. A full disk never stops it: it counts what it loses.
 
+    A folder has one writer at a time, which the gateway's lock on its state sees to; readers may come at any time.
+
     Records appended in one turn of the loop are written by one plain write() after it. From then on they survive
     the death of the process, though not that of the machine; a kill within that turn costs its records.
     """
@@ -87,6 +90,8 @@ class SegmentWriter:
         self._count = 0
         self._deadline: asyncio.TimerHandle | None = None
         folder.mkdir(parents=True, exist_ok=True)
+        for hidden in folder.glob("*" + _UNLOCKED):
+            hidden.unlink()
 
     def append(self, record: Record) -> None:
         """Keep a record for the end of this turn of the running loop."""
@@ -163,8 +168,10 @@ class SegmentWriter:
         self._count += 1
         self._path = self._folder / f"{now_us():016d}-{os.getpid()}-{self._count:06d}.open"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        self._file = os.open(self._path, flags, 0o600)
+        hidden = self._path.with_suffix(_UNLOCKED)
+        self._file = os.open(hidden, flags, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
+        hidden.rename(self._path)  # only now, under the lock, may others see it: `adopt` takes what has none
         self._size = 0
         self._deadline = asyncio.get_running_loop().call_later(MAX_SEGMENT_AGE_S, self.seal)
 
