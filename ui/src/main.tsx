@@ -9,7 +9,11 @@ import "./design/base.css";
 import "./design/controls.css";
 import "./design/shell.css";
 import "./design/content.css";
+import { fromMlflow } from "./mlflowLinks.ts";
 import { router } from "./router.tsx";
+
+const page = fromMlflow(location.hash);
+if (page) history.replaceState(null, "", page);
 
 const client = new QueryClient({
   defaultOptions: {

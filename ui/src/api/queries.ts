@@ -52,13 +52,12 @@ export const q = {
   pipelineRuns: (pipeline: string) => pages<T.PipelineRun>("pipelines", "/pipeline-runs", { pipeline }),
   pipelineRun: (id: string) => one<T.PipelineRun>("pipelines", `/pipeline-runs/${seg(id)}`),
 
-  endpoints: () => pages<T.Endpoint>("endpoints", "/endpoints"),
+  endpoints: () => read<T.Page<T.Endpoint>>("endpoints", "/endpoints"),
   endpoint: (name: string) => one<T.Endpoint>("endpoints", `/endpoints/${seg(name)}`),
   traffic: (name: string) => one<T.Page<T.TrafficChange>>("endpoints", `/endpoints/${seg(name)}/history`),
   rollouts: (name: string) => one<T.Page<T.Rollout>>("endpoints", `/endpoints/${seg(name)}/rollouts`),
 
-  monitors: () => pages<T.Monitor>("monitors", "/monitors"),
-  monitorsOf: (endpoint: string) => read<T.Page<T.Monitor>>("monitors", "/monitors", { endpoint }),
+  monitors: (endpoint = "") => read<T.Page<T.Monitor>>("monitors", "/monitors", { endpoint }),
   monitor: (name: string) => one<T.Monitor>("monitors", `/monitors/${seg(name)}`),
   windows: (name: string, params: Params = {}) => read<T.Page<T.MonitorWindow>>("monitors", `/monitors/${seg(name)}/windows`, params),
   feature: (name: string, feature: string, params: Params) => read<T.FeatureDetail>("monitors", `/monitors/${seg(name)}/features/${seg(feature)}`, params),

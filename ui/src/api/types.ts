@@ -301,7 +301,7 @@ export interface MonitorWindow {
   errors?: number;
   labelled: number;
   provisional: boolean;
-  drift: { score: number | null; alarm: boolean; features: Record<string, FeatureDrift>; evidence?: number | null; evidence_needed?: number | null } | null;
+  drift: { score: number | null; alarm: boolean; enough?: boolean; features: Record<string, FeatureDrift>; evidence?: number | null; evidence_needed?: number | null } | null;
   performance: { metrics: Record<string, MetricBand> } | null;
   version_counts: Record<string, number>;
 }

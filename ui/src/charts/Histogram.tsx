@@ -14,6 +14,9 @@ const shares = (counts: number[]): number[] => {
   return counts.map((count) => count / total);
 };
 
+const LETTER = 6.6;
+const MOST_LETTERS = 11;
+
 export function Histogram({ label, cells, counts, reference, height = 140, color = "--series-1" }: Props) {
   const [box, width] = useSize<HTMLDivElement>();
   const bars = shares(counts);
@@ -22,7 +25,8 @@ export function Histogram({ label, cells, counts, reference, height = 140, color
   const plot = height - 20;
   const step = width / Math.max(1, bars.length);
   const y = (share: number): number => plot - (share / top) * (plot - 6);
-  const every = Math.max(1, Math.ceil(38 / Math.max(1, step)));
+  const longest = Math.min(MOST_LETTERS, Math.max(...cells.map((cell) => cell.tick.length)));
+  const every = Math.max(1, Math.ceil((longest * LETTER + 10) / Math.max(1, step)));
   return (
     <div ref={box} className="histogram">
       <svg width={width} height={height} role="img" aria-label={label}>
@@ -34,7 +38,7 @@ export function Histogram({ label, cells, counts, reference, height = 140, color
         ))}
         {outline && <path d={outline.map((share, i) => `${i === 0 ? "M" : "L"}${i * step} ${y(share)}H${(i + 1) * step}`).join("")} fill="none" stroke="var(--reference)" strokeWidth={2} strokeDasharray="5 3" pointerEvents="none" />}
         <path d={`M0 ${plot + 0.5}H${width}`} stroke="var(--line-strong)" />
-        {cells.map((cell, i) => (i % every === 0 && cell.tick ? <text key={i} x={i === 0 ? 0 : (i + 0.5) * step} y={height - 5} textAnchor={i === 0 ? "start" : "middle"} className="axis-text">{cell.tick.slice(0, Math.max(3, Math.floor((step * every) / 6.5)))}</text> : null))}
+        {cells.map((cell, i) => (i % every === 0 && cell.tick ? <text key={i} x={i === 0 ? 0 : (i + 0.5) * step} y={height - 5} textAnchor={i === 0 ? "start" : "middle"} className="axis-text">{cell.tick.slice(0, MOST_LETTERS)}</text> : null))}
       </svg>
     </div>
   );

@@ -20,8 +20,8 @@ export function Shortcuts({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title="Keyboard" onClose={onClose} wide>
       <div className="grid-2">
-        <dl><h3>Anywhere</h3>{GENERAL.map(([keys, text]) => line(keys, text))}</dl>
-        <dl><h3>Go to</h3>{[...ENTRIES, ...ABOUT].map((entry) => line(["g", entry.key], entry.label))}</dl>
+        <section><h3>Anywhere</h3><dl>{GENERAL.map(([keys, text]) => line(keys, text))}</dl></section>
+        <section><h3>Go to</h3><dl>{[...ENTRIES, ...ABOUT].map((entry) => line(["g", entry.key], entry.label))}</dl></section>
       </div>
     </Dialog>
   );

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { q } from "../../api/queries.ts";
 import type { Endpoint } from "../../api/types.ts";
-import { percent } from "../../format/number.ts";
+import { number, percent } from "../../format/number.ts";
 import { Button } from "../../ui/Button.tsx";
 import { Copy } from "../../ui/Copy.tsx";
 import { Num } from "../../ui/Num.tsx";
@@ -30,7 +30,7 @@ import { TryIt } from "./TryIt.tsx";
 function Figures({ endpoint }: { endpoint: Endpoint }) {
   return (
     <div className="stats">
-      <Stat label="Requests, last minute" value={<Num value={endpoint.requests_1m} />} note={`${(endpoint.requests_1m / 60).toPrecision(3)} a second`} />
+      <Stat label="Requests, last minute" value={<Num value={endpoint.requests_1m} />} note={`${number(endpoint.requests_1m / 60)} a second`} />
       <Stat label="Errors" value={percent(errorShare(endpoint))} note={`${endpoint.errors_1m} of ${endpoint.requests_1m}`} />
       <Stat label="p50" value={<Num value={endpoint.p50_ms} unit="ms" />} note="half are faster" />
       <Stat label="p99" value={<Num value={endpoint.p99_ms} unit="ms" />} note="1 in 100 is slower" />
@@ -42,7 +42,7 @@ export function EndpointPage() {
   const name = usePart("name");
   const query = useQuery(q.endpoint(name));
   const rollouts = useQuery(q.rollouts(name));
-  const monitors = useQuery(q.monitorsOf(name));
+  const monitors = useQuery(q.monitors(name));
   const [dialog, setDialog] = useState<"traffic" | "rollback" | null>(null);
   const endpoint = query.data;
   const chain = endpoint ? [endpoint.versions.filter((each) => each.weight > 0).map((each) => ({ ref: `model:${each.model}/${each.version}` })), [{ ref: `endpoint:${name}` }], (monitors.data?.items ?? []).map((each) => ({ ref: `monitor:${each.name}` }))] : [];

@@ -1,13 +1,12 @@
 // Every endpoint with its traffic split and how it does right now.
-import { useInfiniteQuery } from "@tanstack/react-query";
-import { flat, q } from "../../api/queries.ts";
+import { useQuery } from "@tanstack/react-query";
+import { q } from "../../api/queries.ts";
 import type { Endpoint } from "../../api/types.ts";
 import { SplitBar } from "../../charts/SplitBar.tsx";
 import { percent } from "../../format/number.ts";
 import { paths } from "../../paths.ts";
 import { State } from "../../ui/Badge.tsx";
 import { Card } from "../../ui/Card.tsx";
-import { More } from "../../ui/More.tsx";
 import { Num } from "../../ui/Num.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { QueryView } from "../../ui/QueryView.tsx";
@@ -32,15 +31,14 @@ const CODE = `trimtab endpoints deploy flights models:/flights-delay@champion --
 curl -s http://127.0.0.1:5001/v2/models/flights/ready`;
 
 export function EndpointsPage() {
-  const query = useInfiniteQuery(q.endpoints());
-  const rows = flat(query.data);
+  const query = useQuery(q.endpoints());
+  const rows = query.data?.items ?? [];
   return (
     <Page title="Endpoints" meta="What answers requests, with which versions, and how fast.">
       <Card flush>
         <QueryView query={query} empty={() => (rows.length ? null : <Empty title="Nothing is deployed" code={CODE}>An endpoint answers requests with one or more versions of a model: a champion, a challenger on part of the traffic, a shadow that only listens. Deploy a registered version to make one.</Empty>)}>
           {() => <Table label="Endpoints" rows={rows} columns={COLUMNS} rowKey={(row) => row.name} href={(row) => paths.endpoint(row.name)} tone={(row) => (row.state === "degraded" ? "row-alarm" : undefined)} />}
         </QueryView>
-        <More has={query.hasNextPage} busy={query.isFetchingNextPage} load={() => void query.fetchNextPage()} />
       </Card>
     </Page>
   );

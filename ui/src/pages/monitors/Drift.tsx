@@ -26,15 +26,15 @@ export function Drift({ windows, monitor }: { windows: MonitorWindow[]; monitor:
   }, [shown, monitor.features]);
   const columns = useMemo(() => {
     const changes = new Map(versionChanges(shown).map(({ index, version }) => [index, version]));
-    const every = Math.max(1, Math.ceil(slots.length / 8));
-    return slots.map((slot, i) => ({ key: String(slot.startUs), tick: i % every === 0 ? day(slot.startUs) : null, marker: slot.at !== null && changes.has(slot.at) ? `v${changes.get(slot.at)}` : null }));
+    return slots.map((slot) => ({ key: String(slot.startUs), tick: day(slot.startUs).replace(/ \d{4}$/, ""), marker: slot.at !== null && changes.has(slot.at) ? `v${changes.get(slot.at)}` : null }));
   }, [shown, slots]);
   const cell = useCallback((row: number, column: number): HeatCell => {
     const name = features[row] ?? "";
     const slot = slots[column];
     const window = slot && slot.at !== null ? shown[slot.at] : undefined;
     const feature = window?.drift?.features[name];
-    if (!feature || !window) return { ratio: null, alarm: false, text: `${name}, ${slot ? dayClock(slot.startUs) : ""}: no window` };
+    if (!window) return { ratio: null, alarm: false, text: `${name}, ${slot ? dayClock(slot.startUs) : ""}: no window` };
+    if (!feature) return { ratio: null, alarm: false, text: `${name}, ${dayClock(window.start_us)} to ${dayClock(window.end_us)}: ${number(window.rows)} rows, too few for a verdict`, hollow: true };
     const what = feature.psi !== null ? `PSI ${number(feature.psi)}` : `statistic ${number(feature.statistic)}`;
     return { ratio: ratioOf(feature), alarm: feature.alarm, text: `${name}, ${dayClock(window.start_us)} to ${dayClock(window.end_us)}: ${what}, threshold ${number(feature.threshold)}, ${number(window.rows)} rows${feature.alarm ? ", alarm" : ""}` };
   }, [features, shown, slots]);

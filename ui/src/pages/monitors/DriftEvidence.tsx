@@ -7,11 +7,13 @@ import { withGaps } from "../../charts/series.ts";
 import { SeriesChart } from "../../charts/SeriesChart.tsx";
 import { number } from "../../format/number.ts";
 
+const LEAST_DRAWN = 0.1;
+
 export function DriftEvidence({ windows, name, alarms }: { windows: MonitorWindow[]; name: string; alarms: Marker[] }) {
   const shown = useMemo(() => windows.filter((window) => typeof window.drift?.evidence === "number"), [windows]);
   const { xs, series } = useMemo(() => {
     const { xs, columns } = withGaps(shown.map((window) => window.end_us / 1e6), [
-      shown.map((window) => Math.max(window.drift?.evidence ?? 0, 1e-3)), shown.map((window) => window.drift?.evidence_needed ?? null),
+      shown.map((window) => Math.max(window.drift?.evidence ?? 0, LEAST_DRAWN)), shown.map((window) => window.drift?.evidence_needed ?? null),
     ]);
     return { xs, series: [{ label: "evidence", color: "--series-1", values: columns[0] ?? [] }, { label: "rings at", color: "--alarm", values: columns[1] ?? [], dash: [5, 4] }] };
   }, [shown]);

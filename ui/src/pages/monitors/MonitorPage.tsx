@@ -32,8 +32,10 @@ function LastWindow({ windows }: { windows: MonitorWindow[] }) {
   return (
     <div className="stats">
       <Stat label="Last window ended" value={<span title={exactTime(last.end_us)}>{day(last.end_us)}</span>} note={`${clock(last.end_us)}, ${count(last.rows)} rows`} />
-      <Stat label="Features in drift" value={`${drifted.length} of ${Object.keys(last.drift?.features ?? {}).length}`} note={drifted.join(", ") || "none"} {...(drifted.length ? { tone: "alarm" as const } : {})} />
-      {metric && value && <Stat label={`${metric}${scored && windows.indexOf(scored) >= firstProvisional(windows) ? ", provisional" : ""}`} value={number(value.value)} note={`${number(value.low)} to ${number(value.high)}, reference ${number(value.reference)}`} />}
+      {last.drift?.enough === false || !last.drift
+        ? <Stat label="Features in drift" value="–" note="too few rows for a verdict" />
+        : <Stat label="Features in drift" value={`${drifted.length} of ${Object.keys(last.drift.features).length}`} note={drifted.join(", ") || "none"} {...(drifted.length ? { tone: "alarm" as const } : {})} />}
+      {metric && value && <Stat label={`${metric}${scored && windows.indexOf(scored) >= firstProvisional(windows) ? ", provisional" : ""}`} value={number(value.value)} note={value.value === null ? "too few labels" : `${number(value.low)} to ${number(value.high)}${value.reference === null ? "" : `, reference ${number(value.reference)}`}`} />}
       <Stat label="Labelled" value={`${last.rows ? Math.round((last.labelled / last.rows) * 100) : 0} %`} note={`${count(last.labelled)} of ${count(last.rows)} rows`} />
     </div>
   );

@@ -1,12 +1,11 @@
 // Every monitor: what it watches, against which reference, and its state.
-import { useInfiniteQuery } from "@tanstack/react-query";
-import { flat, q } from "../../api/queries.ts";
+import { useQuery } from "@tanstack/react-query";
+import { q } from "../../api/queries.ts";
 import type { Monitor } from "../../api/types.ts";
 import { count } from "../../format/number.ts";
 import { paths } from "../../paths.ts";
 import { State } from "../../ui/Badge.tsx";
 import { Card } from "../../ui/Card.tsx";
-import { More } from "../../ui/More.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { QueryView } from "../../ui/QueryView.tsx";
 import { RefChip } from "../../ui/RefChip.tsx";
@@ -27,15 +26,14 @@ const CODE = `trimtab monitors create flights --endpoint flights --reference dat
 trimtab monitors show flights`;
 
 export function MonitorsPage() {
-  const query = useInfiniteQuery(q.monitors());
-  const rows = flat(query.data);
+  const query = useQuery(q.monitors());
+  const rows = query.data?.items ?? [];
   return (
     <Page title="Monitors" meta="Drift, and performance with and without labels, at a known false-alarm rate.">
       <Card flush>
         <QueryView query={query} empty={() => (rows.length ? null : <Empty title="Nothing is watched" code={CODE}>A monitor compares what an endpoint receives and answers with a reference, window by window, and rings when the difference is more than chance.</Empty>)}>
           {() => <Table label="Monitors" rows={rows} columns={COLUMNS} rowKey={(row) => row.name} href={(row) => paths.monitor(row.name)} tone={(row) => (row.state === "alarm" ? "row-alarm" : undefined)} />}
         </QueryView>
-        <More has={query.hasNextPage} busy={query.isFetchingNextPage} load={() => void query.fetchNextPage()} />
       </Card>
     </Page>
   );

@@ -47,7 +47,8 @@ export function performanceLines(windows: MonitorWindow[], metric: string): Perf
   });
   const reference = windows.map((window) => window.performance?.metrics[metric]?.reference ?? null).filter((value): value is number => value !== null).at(-1) ?? null;
   const markers = versionChanges(windows).map(({ index, version }): Marker => ({ x: at[index] as number, label: `v${version}`, kind: "version" }));
-  return { xs, series: [line(0, metric), ...(provisional.some(Boolean) ? [line(3, "provisional", [4, 4])] : [])], markers, reference };
+  const lines = [line(0, metric), line(3, "provisional", [4, 4])].filter((each) => each.values.some((value) => typeof value === "number"));
+  return { xs, series: lines, markers, reference };
 }
 
 /** One slot per window, and empty ones (at = null) where windows are missing between two neighbours, at most 30 in a row. */

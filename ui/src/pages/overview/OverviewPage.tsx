@@ -10,10 +10,12 @@ import "./overview.css";
 import { Ring } from "./Ring.tsx";
 import { Timeline } from "./Timeline.tsx";
 
+const line = (stage: Stage): string => `${stage.name} (${stage.headline})`;
+
 /** One sentence that a person back from a week away reads first. */
 function summary(stages: Stage[]): string {
-  const alarm = stages.filter((stage) => stage.state === "alarm").map((stage) => stage.headline);
-  const active = stages.filter((stage) => stage.state === "active").map((stage) => stage.headline);
+  const alarm = stages.filter((stage) => stage.state === "alarm").map(line);
+  const active = stages.filter((stage) => stage.state === "active").map(line);
   if (stages.every((stage) => stage.state === "empty")) return "Nothing is in the loop yet. Run “trimtab demo” to see it turn on real data.";
   const parts = [...(alarm.length ? [`Needs a look: ${alarm.join(", ")}.`] : []), ...(active.length ? [`Under way: ${active.join(", ")}.`] : [])];
   return parts.join(" ") || "Every stage is in order and nothing is under way.";

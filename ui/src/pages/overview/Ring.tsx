@@ -11,6 +11,8 @@ const ICON: Record<StageName, IconName> = {
 };
 const WORD: Record<Stage["state"], string> = { ok: "in order", active: "under way", waiting: "waiting", alarm: "needs a look", empty: "nothing yet" };
 
+const named = (stage: Stage): string => stage.name.charAt(0).toUpperCase() + stage.name.slice(1);
+
 function Centre({ stages }: { stages: Stage[] }) {
   const alarms = stages.filter((stage) => stage.state === "alarm");
   const active = stages.filter((stage) => stage.state === "active");
@@ -19,9 +21,9 @@ function Centre({ stages }: { stages: Stage[] }) {
   return (
     <div className="ring-centre">
       <span className={`ring-word ${active.length ? "is-active" : alarms.length ? "is-alarm" : ""}`}>
-        {active.length ? "Steering" : alarms.length ? "Alarm" : empty ? "Not moving yet" : "Holding course"}
+        {lead ? `${named(lead)} ${WORD[lead.state]}` : empty ? "Not moving yet" : "Holding course"}
       </span>
-      <span className="ring-lead">{lead?.headline ?? (empty ? "Nothing is in the loop" : "No act under way")}</span>
+      <span className="ring-lead">{lead?.headline ?? (empty ? "Nothing is in the loop" : "Nothing to steer")}</span>
     </div>
   );
 }
@@ -58,7 +60,7 @@ export function Ring({ stages }: { stages: Stage[] }) {
                     <A href={stage.href || "/"} style={{ maxWidth: room }} title={[stage.headline, stage.detail].filter(Boolean).join(" · ")}>
                       <span className="ring-node"><Icon name={ICON[stage.name]} size={17} /></span>
                       <span className="ring-text">
-                        <span className="ring-name">{stage.name.charAt(0).toUpperCase() + stage.name.slice(1)}<span className="sr-only">, {WORD[stage.state]}</span></span>
+                        <span className="ring-name">{named(stage)}<span className="sr-only">, {WORD[stage.state]}</span></span>
                         {!compact && <span className="ring-head">{stage.headline || WORD[stage.state]}</span>}
                       </span>
                     </A>
@@ -75,7 +77,7 @@ export function Ring({ stages }: { stages: Stage[] }) {
             <li key={stage.name} className={`is-${stage.state}`}>
               <A href={stage.href || "/"}>
                 <span className="ring-dot" aria-hidden />
-                <span className="ring-name">{stage.name.charAt(0).toUpperCase() + stage.name.slice(1)}</span>
+                <span className="ring-name">{named(stage)}</span>
                 <span className="truncate dim grow">{stage.headline || WORD[stage.state]}</span>
               </A>
             </li>

@@ -13,7 +13,8 @@ import { EpisodeBlock } from "./EpisodeBlock.tsx";
 import { episodes } from "./episodes.ts";
 import { lastSeenUs } from "./seen.ts";
 
-const CODE = `trimtab demo --keep               # the whole loop on a year of real flights
+const CODE = `# the whole loop on a year of real flights:
+trimtab demo --keep
 # or with your own model:
 trimtab endpoints deploy flights models:/flights@champion --wait
 trimtab monitors create flights --endpoint flights --reference data:flights@1`;
