@@ -26,6 +26,8 @@ GROUPS: dict[str, tuple[str, str]] = {
     "data": ("trimtab.domains.data.cli:data", "Datasets: add, get, list, show, validate, compare."),
     "pipelines": ("trimtab.domains.pipelines.cli:pipelines", "Pipelines: run a file, follow, list, retry, schedule."),
     "alerts": ("trimtab.domains.alerts.cli:alerts", "Alerts: list, acknowledge, resolve; rules and channels."),
+    "experiments": ("trimtab.domains.tracking.cli:experiments", "Experiments: list, rm, restore."),
+    "runs": ("trimtab.domains.tracking.cli:runs", "Runs: list, show, compare, rm, restore."),
     "models": ("trimtab.domains.registry.cli:models", "Models: list, show, versions, alias, tag, download, rm."),
     "endpoints": ("trimtab.domains.deploy.cli:endpoints", "Endpoints: deploy, traffic, rollback, logs."),
     "monitors": ("trimtab.domains.monitor.cli:monitors", "Monitors: create, list, show."),

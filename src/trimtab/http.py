@@ -17,6 +17,7 @@ from trimtab.domains.lineage import http as lineage_http
 from trimtab.domains.monitor import http as monitor_http
 from trimtab.domains.pipelines import http as pipelines_http
 from trimtab.domains.registry import http as registry_http
+from trimtab.domains.tracking import http as tracking_http
 from trimtab.infra.http import Route
 from trimtab.infra.http.edge import Edge
 from trimtab.infra.http.events import Follower, response
@@ -37,6 +38,7 @@ def native_routes(app: App) -> list[Route]:
         *govern_http.routes(app.govern),
         *lineage_http.routes(app.lineage),
         *data_http.routes(app.data),
+        *tracking_http.routes(app.tracking),
         *registry_http.routes(app.registry),
         *pipelines_http.routes(app.pipelines),
         *alerts_http.routes(app.alerts),

@@ -76,6 +76,20 @@ class ExperimentService:
             raise ExperimentNotFound(f"Could not find experiment with name '{name[:500]}'")
         return experiment
 
+    def named(self, who: Principal, name: str) -> Experiment:
+        """Return the active experiment of a name, made where it is new; raises NotActive for one in the trash."""
+        self.govern.permit(who, "write", "experiments")
+        with self._db.read() as tx:
+            found = store.get_by_name(tx, name=name)
+        if found is None:
+            try:
+                return self.create(who, name=name)
+            except ExperimentExists:  # someone else was faster
+                return self.get_by_name(who, name)
+        if found.state != "active":
+            raise NotActive(f"The experiment {name!r} is in the trash: restore it or choose another name.")
+        return found
+
     def search(
         self,
         who: Principal,

@@ -102,6 +102,13 @@ def _complete(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> list[LoggedModel]:
         metrics[model_id].append(ModelMetric(key, decode(value, kind), *rest))
     models: list[LoggedModel] = []
     for row in rows:
-        columns: tuple[Any, ...] = (row[0], str(row[1]), *row[2:], tags[row[0]], params[row[0]], metrics[row[0]])
+        columns: tuple[Any, ...] = (
+            row[0],
+            str(row[1]),
+            *row[2:],
+            tags[row[0]],
+            params[row[0]],
+            metrics[row[0]],
+        )
         models.append(LoggedModel(*columns))
     return models

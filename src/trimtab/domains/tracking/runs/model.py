@@ -15,6 +15,7 @@ Status = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
 STATUSES: tuple[Status, ...] = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 ENDED: frozenset[Status] = frozenset({"FINISHED", "FAILED", "KILLED"})
 NAME_TAG = "mlflow.runName"
+PIPELINE_RUN_TAG = "trimtab.pipeline_run"  # set by the SDK inside a pipeline's step
 CONTEXT_TAG = "mlflow.data.context"
 SOURCE_TAGS = {
     "name": "mlflow.source.name",
@@ -48,6 +49,11 @@ class DatasetInput(msgspec.Struct, frozen=True):
 
     dataset: Dataset
     tags: dict[str, str]
+
+    @property
+    def context(self) -> str | None:
+        """What the data was used for, such as ``training``."""
+        return self.tags.get(CONTEXT_TAG)
 
 
 class ModelOutput(msgspec.Struct, frozen=True):

@@ -26,6 +26,13 @@ update tracking_run set state = :state, deleted_us = :deleted_us where no = :no;
 -- name: set_state_of_all
 update tracking_run set state = :state, deleted_us = :deleted_us where experiment_no = :experiment_no;
 
+-- name: counts
+select experiment_no, count(*) from tracking_run
+where state = 'active' and experiment_no in (select value from json_each(:experiments)) group by experiment_no;
+-- name: counts @postgresql
+select experiment_no, count(*) from tracking_run
+where state = 'active' and experiment_no = any(:experiments) group by experiment_no;
+
 -- name: insert_param
 insert into tracking_run_param (run_no, key_no, value) values (:run_no, :key_no, :value)
 on conflict (run_no, key_no) do nothing;

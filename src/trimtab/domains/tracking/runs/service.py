@@ -24,6 +24,7 @@ from trimtab.domains.tracking.runs import store
 from trimtab.domains.tracking.runs.model import (
     ENDED,
     NAME_TAG,
+    PIPELINE_RUN_TAG,
     SOURCE_TAGS,
     DatasetInput,
     ModelOutput,
@@ -96,8 +97,7 @@ class RunService:
             numbers = self._keys.intern(tx, checked)
             store.put_tags(tx, head.no, checked, numbers)
             ref = refs.run(run_id)
-            if commit := checked.get(SOURCE_TAGS["commit"]):
-                self._lineage.link(tx, refs.make("commit", commit[:100]), ref, "code")
+            self._link_origins(tx, ref, checked)
             self._lineage.describe(tx, ref, chosen)
             self.govern.audit(tx, who, "tracking.run.create", ref, detail=summary(head))
             event = RunStarted(run_id=run_id, experiment_id=head.experiment_id, name=chosen)
@@ -260,6 +260,13 @@ class RunService:
             self._change(tx, who, head, status=head.status, ended_us=None, name=name, numbers=numbers)
         if tags:
             store.put_tags(tx, head.no, tags, numbers)
+            self._link_origins(tx, refs.run(head.id), tags)
+
+    def _link_origins(self, tx: Tx, ref: str, tags: dict[str, str]) -> None:
+        if commit := tags.get(SOURCE_TAGS["commit"]):
+            self._lineage.link(tx, refs.make("commit", commit[:100]), ref, "code")
+        if pipeline_run := tags.get(PIPELINE_RUN_TAG):
+            self._lineage.link(tx, refs.make("pipeline-run", pipeline_run[:100]), ref, "output")
 
     def append_to_tag(self, who: Principal, run_id: str, key: str, item: str) -> None:
         """Append one JSON value to the JSON list in a tag, as legacy clients note the models of a run."""
@@ -314,6 +321,13 @@ class RunService:
             store.put_models(tx, run_no=head.no, role="output", models=models)
             for one in models:
                 self._lineage.link(tx, refs.run(run_id), refs.make("logged-model", one.model_id), "output")
+
+    def counts(self, who: Principal, experiment_ids: Sequence[str]) -> dict[str, int]:
+        """Return how many runs each experiment has, not counting the trash; those without are left out."""
+        self.govern.permit(who, "read", "runs")
+        with self._db.read() as tx:
+            found = store.counts(tx, [parse_id(one) for one in experiment_ids])
+        return {str(number): count for number, count in found.items()}
 
     def datasets(
         self, who: Principal, experiment_ids: Sequence[str], *, limit: int = 1000

@@ -9,7 +9,6 @@ from trimtab.domains.tracking.experiments.model import State
 from trimtab.domains.tracking.keys import listed
 from trimtab.domains.tracking.metrics import store as metrics_store
 from trimtab.domains.tracking.runs.model import (
-    CONTEXT_TAG,
     Dataset,
     DatasetInput,
     ModelOutput,
@@ -163,7 +162,7 @@ def add_inputs(tx: Tx, *, run_no: int, experiment_no: int, inputs: Sequence[Data
             experiment_no=experiment_no,
             name=one.dataset.name,
             digest=one.dataset.digest,
-            context=one.tags.get(CONTEXT_TAG),
+            context=one.context,
             tags=msgspec.json.encode(one.tags).decode(),
         )
 
@@ -174,6 +173,11 @@ def dataset_summaries(
     """Return (experiment, name, digest, context) of the data sets that runs of experiments used."""
     rows = tx.all(Q.dataset_summaries, experiments=listed(tx, experiment_nos), limit=limit)
     return [(number, name, digest, context) for number, name, digest, context in rows]
+
+
+def counts(tx: Tx, experiment_nos: Sequence[int]) -> dict[int, int]:
+    """Return how many active runs each experiment has; those without are left out."""
+    return dict(tx.all(Q.counts, experiments=listed(tx, experiment_nos)))
 
 
 def put_models(

@@ -1,0 +1,17 @@
+"""The HTTP face of tracking: the routes of each noun."""
+
+from trimtab.domains.tracking.artifacts import http as artifacts_http
+from trimtab.domains.tracking.experiments import http as experiments_http
+from trimtab.domains.tracking.logged_models import http as logged_models_http
+from trimtab.domains.tracking.runs import http as runs_http
+from trimtab.domains.tracking.service import TrackingService
+from trimtab.infra.http import Route
+
+
+def routes(service: TrackingService) -> list[Route]:
+    return [
+        *experiments_http.routes(service),
+        *runs_http.routes(service),
+        *artifacts_http.routes(service),
+        *logged_models_http.routes(service),
+    ]
