@@ -60,7 +60,7 @@ RULE = """
 import sys
 from pathlib import Path
 from trimtab.serving.batch import Output
-from trimtab.serving.processes import die_with_parent
+from trimtab.kernel.process import die_with_parent
 from trimtab.serving.replica import Replica, listen
 
 class Rule:
@@ -69,7 +69,7 @@ class Rule:
     def predict(self, rows, want):
         return [Output("predictions", "INT64", [rows.count], (rows.matrix[:, 0] > 0).astype(int).tolist())]
 
-die_with_parent(int(sys.argv[2]))
+die_with_parent(parent=int(sys.argv[2]))
 Replica(Rule(), listen(Path(sys.argv[1]))).run()
 """
 """A replica of a model without a library: it starts in a third of the time, for tests that start many."""

@@ -8,10 +8,14 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 
 
-def die_with_parent(sent: signal.Signals = signal.SIGTERM) -> None:
-    """Have the kernel send a signal to this process when the thread that started it is gone (Linux)."""
+def die_with_parent(sent: signal.Signals = signal.SIGTERM, *, parent: int | None = None) -> None:
+    """Have the kernel send a signal to this process when the thread that started it is gone (Linux).
+
+    ``parent`` is the process id that it is known to have, which in a container may well be 1.
+    """
     _prctl(_PR_SET_PDEATHSIG, sent)
-    if os.getppid() == 1:  # the parent was gone before we asked
+    present = os.getppid()
+    if present != parent if parent is not None else present == 1:  # the parent was gone before we asked
         os.kill(os.getpid(), sent)
 
 

@@ -25,13 +25,13 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import Server, ServerState
 
+from trimtab.kernel.process import die_with_parent
 from trimtab.kernel.time import now_us
 from trimtab.serving import segments
 from trimtab.serving.admin import Admin
 from trimtab.serving.frames import socket_address
 from trimtab.serving.front import Front
 from trimtab.serving.links import Replicas
-from trimtab.serving.processes import die_with_parent
 from trimtab.serving.table import LiveTable
 
 EXIT_FOLDER_TAKEN = 4
@@ -141,7 +141,7 @@ def main() -> int:
     parser.add_argument("--parent", type=int, help="process id of the starter: drain when it ends")
     arguments = parser.parse_args()
     if arguments.parent is not None:
-        die_with_parent(arguments.parent)
+        die_with_parent(parent=arguments.parent)
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     folder: Path = arguments.state
     folder.mkdir(parents=True, exist_ok=True)

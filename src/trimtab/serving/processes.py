@@ -1,40 +1,17 @@
-"""What the processes of the data plane ask of the kernel, and how they are started."""
+"""How the processes of the data plane are started: their command lines, and what they see of the environment.
 
-import ctypes
+Both end with the *thread* that started them, as Linux has it: start them from one that lives on.
+"""
+
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-
-_PR_SET_PDEATHSIG = 1
-_PR_SET_NO_NEW_PRIVS = 38
 
 _PASSED = frozenset(
     ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 )
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel send SIGTERM when the parent, of this process id, ends; end at once where it already has.
-
-    Linux ties this to the *thread* that started the process: start data plane processes from one that lives on.
-    """
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        raise SystemExit("the process that started this one is gone")
-
-
-def forbid_new_privileges() -> None:
-    """Have the kernel refuse this process and its children every gain of privileges through exec."""
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-
-
-def _prctl(option: int, value: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, value, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), f"prctl({option}) failed")
 
 
 def gateway_command(state: Path, *, host: str, port: int) -> list[str]:

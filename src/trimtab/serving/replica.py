@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trimtab.kernel.process import die_with_parent, no_new_privileges
 from trimtab.serving.batch import Output
 from trimtab.serving.errors import ModelNotLoaded
 from trimtab.serving.frames import (
@@ -40,7 +41,6 @@ from trimtab.serving.frames import (
 )
 from trimtab.serving.loaders import Model, Rows, load
 from trimtab.serving.loaders.mlmodel import ModelFolder
-from trimtab.serving.processes import die_with_parent, forbid_new_privileges
 from trimtab.serving.protocols import mlflow
 from trimtab.serving.schema import Schema
 
@@ -286,8 +286,8 @@ def main() -> int:
     parser.add_argument("--parent", type=int, help="process id of the starter: end when it ends")
     arguments = parser.parse_args()
     if arguments.parent is not None:
-        die_with_parent(arguments.parent)
-    forbid_new_privileges()
+        die_with_parent(parent=arguments.parent)
+    no_new_privileges()
     try:
         folder = ModelFolder(arguments.model)
         model = load(folder, allow_pickle=arguments.allow_pickle)
