@@ -136,6 +136,7 @@ class App:
         self.retrain = Retrain(
             database,
             self.jobs,
+            govern=self.govern,
             loop=self.loop,
             alerts=self.alerts,
             deploy=self.deploy,

@@ -28,7 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_hosts: str = ""  # more Host names, comma-separated
     log_level: str = "info"
     max_body_mb: int = 64
-    workers: int = 1
+    workers: int = 2
     light_threads: int = 4
     retention_days: int = 90
 

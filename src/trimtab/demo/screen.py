@@ -1,11 +1,18 @@
 """What the demonstration shows on a terminal: sections, work with a spinner, the timeline, and the replay's progress."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 from trimtab.demo.replay import Replay
@@ -59,9 +66,7 @@ class Screen:
             TextColumn("{task.fields[sent]:>7,} requests  {task.fields[failed]} failed"),
             TimeElapsedColumn(),
         )
-        progress = _ReplayProgress(*columns, console=self.console, refresh_per_second=4)
-        progress.follow(replay, begin_us, end_us)
-        with progress:
+        with _ReplayProgress(replay, begin_us, end_us, *columns, console=self.console) as progress:
             self._live = progress
             yield
         self._live = None
@@ -90,13 +95,17 @@ class Screen:
 class _ReplayProgress(Progress):
     """A progress bar that reads the replay whenever it is drawn."""
 
-    def follow(self, replay: Replay, begin_us: int, end_us: int) -> None:
+    def __init__(
+        self, replay: Replay, begin_us: int, end_us: int, *columns: ProgressColumn, console: Console
+    ) -> None:
         self._replay, self._begin_us, self._end_us = replay, begin_us, end_us
-        self._task = self.add_task("", total=end_us - begin_us, day="", sent=0, failed=0)
+        super().__init__(*columns, console=console, refresh_per_second=4)
+        self.add_task("", total=end_us - begin_us, day="", sent=0, failed=0)
 
-    def get_renderables(self) -> Any:
+    def get_renderables(self) -> Iterable[RenderableType]:
         now = max(self._begin_us, min(self._end_us, self._replay.clock.now_us))
         said = self._replay.progress
-        self.tasks[0].completed = now - self._begin_us
-        self.tasks[0].fields.update(day=iso(now)[:10], sent=said.sent, failed=said.failed)
+        for task in self.tasks:
+            task.completed = now - self._begin_us
+            task.fields.update(day=iso(now)[:10], sent=said.sent, failed=said.failed)
         return super().get_renderables()

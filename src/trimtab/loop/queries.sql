@@ -18,7 +18,7 @@ values
   (:id, :endpoint, :model, :trigger, :state, :title, :event_us, :not_before_us, :champion, :candidate, :evaluation,
    :champion_evaluation, :reference, :pipeline_run, :rollout, :baseline, :actor, :started_us, :updated_us, :ended_us)
 on conflict (id) do update
-set state = excluded.state, not_before_us = excluded.not_before_us, champion = excluded.champion,
+set state = excluded.state, event_us = excluded.event_us, not_before_us = excluded.not_before_us, champion = excluded.champion,
     candidate = excluded.candidate, evaluation = excluded.evaluation,
     champion_evaluation = excluded.champion_evaluation, reference = excluded.reference,
     pipeline_run = excluded.pipeline_run, rollout = excluded.rollout, baseline = excluded.baseline,

@@ -6,7 +6,7 @@ from trimtab.domains.deploy.errors import EndpointNotFound
 from trimtab.domains.govern import GovernService
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry.model import ModelVersion
-from trimtab.infra.db import Database
+from trimtab.infra.db import Database, Tx
 from trimtab.infra.jobs import Jobs
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid
@@ -80,6 +80,8 @@ class Release:
             reference=reference,
         )
         with self._db.write() as tx:
+            tx.lock(f"loop.endpoint:{endpoint}")
+            self._supersede(tx, who, endpoint)
             self._loop.begin(tx, episode)
             self._loop.step(
                 tx,
@@ -97,6 +99,23 @@ class Release:
             detail = {"model": episode.candidate, "evaluation": evaluation, "reason": reason}
             self._govern.audit(tx, who, "loop.release", refs.make("endpoint", endpoint), detail=detail)
         return episode
+
+    def _supersede(self, tx: Tx, who: Principal, endpoint: str) -> None:
+        """Close what has not begun to change anything: a person's release goes before it."""
+        waiting = self._loop.active(tx, endpoint)
+        if waiting is None or waiting.state not in ("waiting", "suggested"):
+            return
+        self._loop.step(
+            tx,
+            who,
+            cause_event=None,
+            kind="decision",
+            state="done",
+            title="Retraining put aside for a release",
+            subject=refs.make("endpoint", endpoint),
+            episode=waiting,
+        )
+        self._loop.move(tx, waiting, "kept")
 
     def _champion(self, who: Principal, endpoint: str, version: ModelVersion) -> str | None:
         """Return the version that the candidate has to beat, None where the endpoint is new."""

@@ -4,6 +4,7 @@ import msgspec
 
 from trimtab.domains.alerts import AlertService
 from trimtab.domains.deploy import DeployService
+from trimtab.domains.govern import GovernService
 from trimtab.domains.monitor.events import MonitorAlarmed, WindowsClosed
 from trimtab.domains.pipelines import PipelineService
 from trimtab.domains.pipelines.events import PipelineRunFinished
@@ -30,6 +31,7 @@ class Retrain:
         db: Database,
         jobs: Jobs,
         *,
+        govern: GovernService,
         loop: LoopService,
         alerts: AlertService,
         deploy: DeployService,
@@ -37,6 +39,7 @@ class Retrain:
     ) -> None:
         self._db = db
         self._jobs = jobs
+        self._govern = govern
         self._loop = loop
         self._alerts = alerts
         self._deploy = deploy
@@ -93,11 +96,13 @@ class Retrain:
 
     def start_by_hand(self, who: Principal, episode_id: str) -> None:
         """Begin a retraining that was suggested, or do not wait for the cool-down any longer."""
+        self._govern.permit(who, "write", refs.make("episode", episode_id))
         episode = self._loop.episode(who, episode_id)
         if episode.state not in ("waiting", "suggested"):
             raise Conflict(f"Episode {episode_id} is {episode.state}; nothing waits for a start.")
         with self._db.write() as tx:
             episode = self._loop.move(tx, self._loop.find(tx, episode_id), "retraining")
+            self._govern.audit(tx, who, "loop.retraining.start", refs.make("endpoint", episode.endpoint))
         self._submit(episode, cause_event=None)
 
     def on_run_finished(self, record: EventRecord) -> None:
@@ -192,7 +197,7 @@ class Retrain:
             self._loop.step(
                 tx,
                 WHO,
-                cause_event=cause_event,
+                cause_event=episode.id,
                 kind="retraining",
                 state="started",
                 title=f"Retraining with data up to {iso(episode.event_us)[:10]}",

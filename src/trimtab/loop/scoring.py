@@ -18,7 +18,7 @@ from trimtab.kernel.who import Principal
 from trimtab.serving import frames
 from trimtab.serving.processes import replica_command, replica_environment
 
-_START_S = 60.0
+_START_S = 180.0
 _ROWS_A_CALL = 2000
 
 
@@ -44,10 +44,13 @@ class Scorer:
     def __enter__(self) -> Self:
         deadline = time.monotonic() + _START_S
         while not self._socket.exists():
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if self._process.poll() is not None:
                 said = self._log.read_text(errors="replace").strip().splitlines()[-1:]
                 self.close()
                 raise Unavailable(f"{self._name} cannot be loaded: {''.join(said)}")
+            if time.monotonic() > deadline:
+                self.close()
+                raise Unavailable(f"{self._name} was not loaded within {_START_S:g} s")
             time.sleep(0.02)
         return self
 
