@@ -148,7 +148,7 @@ def dkw_radius(rows: float, *, alpha: float = 0.05) -> float:
     """Radius r such that |empirical - true distribution function| <= r everywhere and always, at level 1 -
     alpha.
 
-    Howard & Ramdas (2022), equation (7): 0.85 sqrt((log log(e t) + 0.8 log(1612 / alpha)) / t).
+    The uniform bound of Howard & Ramdas (2022): 0.85 sqrt((log log(e t) + 0.8 log(1612 / alpha)) / t).
 
     >>> round(dkw_radius(10_000), 3)
     0.028
