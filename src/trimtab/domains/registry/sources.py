@@ -1,6 +1,5 @@
 """Finds what a new version is made of: the files behind a source, the run they came from, and what they say."""
 
-from collections.abc import Mapping
 from contextlib import suppress
 
 import msgspec
@@ -19,7 +18,7 @@ from trimtab.kernel import refs
 from trimtab.kernel.who import Principal
 
 _SCHEME = "mlflow-artifacts:/"
-_PROMPT_SOURCE = "dummy-source"  # what MLflow's clients send for a prompt
+_PROMPT_SOURCES = ("dummy-source", "prompt-template")  # what MLflow's clients send for a prompt
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -106,11 +105,10 @@ class Sources:
             copied_from=refs.model(other.name, other.version),
         )
 
-    def of_prompt(self, source: str, tags: Mapping[str, str]) -> Origin:
+    def of_prompt(self, source: str) -> Origin:
         """Return the origin of an MLflow prompt, whose text is in its tags; raises BadSource for a real source."""
-        del tags
-        if source != _PROMPT_SOURCE:
-            raise BadSource(f"A prompt has no files; its source is {_PROMPT_SOURCE!r}.", field="source")
+        if source not in _PROMPT_SOURCES:
+            raise BadSource(f"A prompt has no files; its source is {_PROMPT_SOURCES[0]!r}.", field="source")
         return Origin(
             source=source,
             location=None,

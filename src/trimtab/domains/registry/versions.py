@@ -68,7 +68,7 @@ class Versions(Catalog):
         if run_link is not None and len(run_link) > _MOST_LINK:
             raise Invalid(f"run_link has at most {_MOST_LINK} characters.", field="run_link")
         if is_prompt(kept):
-            origin = self._sources.of_prompt(source, kept)
+            origin = self._sources.of_prompt(source)
         else:
             origin = self._find(who, source, run_id=run_id, model_id=model_id)
         now = now_us()
