@@ -6,7 +6,6 @@ Everything a run has reached is in its rows, so that another process can go on f
 import contextlib
 import shutil
 import time
-from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,15 @@ from trimtab.domains.lineage import LineageService
 from trimtab.domains.pipelines import store
 from trimtab.domains.pipelines.events import PipelineRunFinished, PipelineRunStarted
 from trimtab.domains.pipelines.model import (
-    STEP_ENDED,
     Plan,
-    PlanStep,
     Result,
     Run,
     StepRow,
     argument_digest,
     cache_key,
     resolve,
-    retry_delay_us,
-    shown_outputs,
 )
+from trimtab.domains.pipelines.progress import Progress
 from trimtab.domains.pipelines.step_process import (
     MAKE_PLAN,
     PREPARE,
@@ -38,7 +34,7 @@ from trimtab.domains.pipelines.step_process import (
     StepOrder,
     environment_for_steps,
 )
-from trimtab.domains.pipelines.values import Argument, Value, blobs_of, refs_in
+from trimtab.domains.pipelines.values import Argument, blobs_of, refs_in
 from trimtab.infra.blobs import Blobs
 from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database, Tx
@@ -97,19 +93,11 @@ class Execution:
         self._bundle = str(self._folder / "bundle")
         self._fence = 0
         self._looked = self._beaten = time.monotonic()
-        self._plan = Plan([], {})
-        self._plans: dict[str, PlanStep] = {}
-        self._rows: dict[str, StepRow] = {}
-        self._values: dict[str, Value] = {}
-        self._unmet: dict[str, int] = {}
-        self._dependents: dict[str, list[str]] = {}
-        self._ready: deque[str] = deque()
-        self._delayed: set[str] = set()
+        self._progress = Progress(Plan([], {}), [])
         self._calls: dict[str, str] = {}  # id of a call -> name of its step
         self._keys: dict[str, str] = {}
-        self._changed: set[str] = set()
-        self._found: list[str] = []
-        self._results: dict[str, Result] = {}
+        self._found: list[str] = []  # steps whose result was remembered
+        self._results: dict[str, Result] = {}  # of steps that have just ended
 
     def carry_out(self) -> None:
         """Go on with the run until it ends; return at once when it has.
@@ -118,6 +106,13 @@ class Execution:
         """
         if not self._begin():
             return
+        end = self._work()
+        with self._db.write() as tx:
+            self._hold(tx)
+            self._end(tx, end)
+
+    def _work(self) -> "_End":
+        """Do what is left of the run and return how it ends; no process, file or token of it is left then."""
         token_id: str | None = None
         session: Session | None = None
         try:
@@ -129,11 +124,14 @@ class Execution:
                 environment=environment_for_steps(self._place.server_url, token),
                 prepare=(PREPARE, msgspec.json.encode(order)),
             )
-            if self._load_plan() or self._make_plan(session, order):
-                self._drive(session)
-                self._finish()
-        except _Cancelled:
-            self._end("cancelled", error="cancelled")
+            if not self._load_plan():
+                self._make_plan(session, order)
+            self._drive(session)
+            error = self._progress.first_error()
+            outputs = self._progress.outputs()
+            return _End("succeeded" if error is None else "failed", error=error, outputs=outputs)
+        except _End as end:
+            return end
         finally:
             if session is not None:
                 session.close()
@@ -191,25 +189,17 @@ class Execution:
             rows = store.steps(tx, [self._run.id]) if plan is not None else []
         if plan is None:
             return False
-        for row in rows:
-            cut_off = row.state == "running"
-            self._rows[row.name] = (
-                msgspec.structs.replace(row, state="waiting", started_us=None) if cut_off else row
-            )
-            if cut_off:
-                self._changed.add(row.name)
-        self._take_up(plan)
+        self._progress = Progress(plan, rows)
         return True
 
-    def _make_plan(self, session: Session, order: PlanOrder) -> bool:
-        """Have a step process build the graph; return False when that failed, and with it the run."""
+    def _make_plan(self, session: Session, order: PlanOrder) -> None:
+        """Have a step process build the graph; raises the end of the run where that fails."""
         session.start(Call("plan", MAKE_PLAN, msgspec.json.encode(order), timeout_s=_PLAN_TIMEOUT_S))
         while not (outcomes := session.poll(_LOOK_S)):
             self._look_around(session)
         report = _report(outcomes[0])
         if report.plan is None:
-            self._end("failed", error=f"The pipeline could not be built: {report.error}")
-            return False
+            raise _End("failed", error=f"The pipeline could not be built: {report.error}")
         rows = [
             StepRow(self._run.id, position, step.name, needs=step.needs)
             for position, step in enumerate(report.plan.steps)
@@ -217,73 +207,47 @@ class Execution:
         with self._db.write() as tx:
             self._hold(tx)
             store.set_plan(tx, self._run.id, report.plan, rows)
-        self._rows = {row.name: row for row in rows}
-        self._take_up(report.plan)
-        return True
-
-    def _take_up(self, plan: Plan) -> None:
-        self._plan = plan
-        self._plans = {step.name: step for step in plan.steps}
-        for step in plan.steps:
-            self._unmet[step.name] = 0
-            self._dependents[step.name] = []
-        for step in plan.steps:
-            for need in step.needs:
-                self._dependents[need].append(step.name)
-                if self._rows[need].state != "succeeded":
-                    self._unmet[step.name] += 1
-        for name, row in self._rows.items():
-            if row.state == "succeeded" and row.value is not None:
-                self._values[name] = row.value
-            elif row.state == "waiting":
-                self._offer(name)
+        self._progress = Progress(report.plan, rows)
 
     # the work
 
     def _drive(self, session: Session) -> None:
+        progress = self._progress
         while True:
             self._start_ready(session)
             self._mark_running(session)
             self._write()
-            if not self._calls and not self._delayed and not self._ready:
+            if not self._calls and progress.idle:
                 return
             self._look_around(session)  # here nothing is lost by leaving: all that has ended is written
-            for outcome in session.poll(self._wait_s()):
+            due_s = progress.next_due_s()
+            for outcome in session.poll(_LOOK_S if due_s is None else min(_LOOK_S, due_s)):
                 self._settle(outcome)
 
-    def _offer(self, name: str) -> None:
-        if self._unmet[name] == 0:
-            (self._delayed.add if self._rows[name].due_us > now_us() else self._ready.append)(name)
-
     def _start_ready(self, session: Session) -> None:
-        now = now_us()
-        for name in [name for name in self._delayed if self._rows[name].due_us <= now]:
-            self._delayed.remove(name)
-            self._ready.append(name)
-        while self._ready:
+        while names := self._progress.take_ready():
             arguments: dict[str, dict[str, Argument]] = {}
-            while self._ready:
-                name = self._ready.popleft()
+            for name in names:
                 try:
                     arguments[name] = self._arguments(name)
                 except Invalid as error:
-                    self._fail(name, error.message)
+                    self._progress.fail(name, error.message)
             known = self._known(list(arguments))
             for name, resolved in arguments.items():
                 if name in known:
-                    self._succeed(name, known[name], cached=True)
+                    self._take_known(name, known[name])
                 else:
                     self._start(session, name, resolved)
 
     def _arguments(self, name: str) -> dict[str, Argument]:
-        step = self._plans[name]
-        arguments = {key: resolve(argument, self._values) for key, argument in step.arguments.items()}
+        step = self._progress.steps[name]
+        arguments = {key: resolve(part, self._progress.values) for key, part in step.arguments.items()}
         self._keys[name] = cache_key(step, {key: argument_digest(part) for key, part in arguments.items()})
         return arguments
 
     def _known(self, names: list[str]) -> dict[str, Result]:
         """Return the remembered results of those steps that may use them and whose bytes are still there."""
-        keys = {name: self._keys[name] for name in names if self._plans[name].cache}
+        keys = {name: self._keys[name] for name in names if self._progress.steps[name].cache}
         if not keys:
             return {}
         with self._db.read() as tx:
@@ -295,9 +259,15 @@ class Execution:
         }
         return {name: found[key] for name, key in keys.items() if key in usable}
 
+    def _take_known(self, name: str, result: Result) -> None:
+        now, row = now_us(), self._progress.rows[name]
+        self._progress.change(name, started_us=now, ended_us=now, cached=True, attempt=max(1, row.attempt))
+        self._found.append(name)
+        self._results[name] = result
+        self._progress.succeed(name, result.value)
+
     def _start(self, session: Session, name: str, arguments: dict[str, Argument]) -> None:
-        step, row = self._plans[name], self._rows[name]
-        attempt = row.attempt + 1
+        step, attempt = self._progress.steps[name], self._progress.rows[name].attempt + 1
         order = StepOrder(
             folder=self._bundle,
             target=step.target,
@@ -308,95 +278,50 @@ class Execution:
             step=name,
             attempt=attempt,
         )
-        call = Call(
-            f"{name}#{attempt}",
-            RUN_STEP,
-            msgspec.json.encode(order),
-            timeout_s=step.timeout_s,
-            cpus=step.cpus,
-        )
+        payload = msgspec.json.encode(order)
+        call = Call(f"{name}#{attempt}", RUN_STEP, payload, timeout_s=step.timeout_s, cpus=step.cpus)
         self._calls[call.id] = name
-        self._rows[name] = msgspec.structs.replace(row, attempt=attempt)
+        self._progress.change(name, attempt=attempt)
         session.start(call)
 
     def _mark_running(self, session: Session) -> None:
         for call_id, started_us in session.running().items():
             name = self._calls.get(call_id)
-            if name is not None and self._rows[name].state == "waiting":
-                self._change(name, state="running", started_us=started_us, ended_us=None)
+            if name is not None and self._progress.rows[name].state == "waiting":
+                self._progress.change(name, state="running", started_us=started_us, ended_us=None)
 
     def _settle(self, outcome: Outcome) -> None:
         name = self._calls.pop(outcome.call_id)
         report = _report(outcome)
-        self._change(
+        self._progress.change(
             name,
             started_us=outcome.started_us,
             ended_us=outcome.ended_us,
             log_tail=outcome.log[-_TAIL:],
             log_blob=self._blobs.put(outcome.log.encode()) if len(outcome.log) > _TAIL else None,
         )
-        if report.result is not None:
-            self._results[name] = report.result
-            self._succeed(name, report.result, cached=False)
-            return
-        step, failures = self._plans[name], self._rows[name].failures + 1
-        if failures <= step.retries:
-            due_us = now_us() + retry_delay_us(step, failures)
-            self._change(name, state="waiting", failures=failures, due_us=due_us, error=report.error)
-            self._offer(name)
+        if report.result is None:
+            self._progress.fail_attempt(name, report.error)
         else:
-            self._change(name, failures=failures)
-            self._fail(name, report.error)
-
-    def _succeed(self, name: str, result: Result, *, cached: bool) -> None:
-        if cached:
-            now = now_us()
-            self._change(
-                name, started_us=now, ended_us=now, cached=True, attempt=max(1, self._rows[name].attempt)
-            )
-            self._found.append(name)
-            self._results[name] = result
-        self._change(name, state="succeeded", value=result.value, error=None)
-        self._values[name] = result.value
-        for dependent in self._dependents[name]:
-            self._unmet[dependent] -= 1
-            if self._rows[dependent].state == "waiting":
-                self._offer(dependent)
-
-    def _fail(self, name: str, error: str) -> None:
-        """End a step, and with it all that cannot go on without it; other branches go on."""
-        now = now_us()
-        self._change(name, state="failed", error=error, ended_us=self._rows[name].ended_us or now)
-        waiting = deque(self._dependents[name])
-        while waiting:
-            dependent = waiting.popleft()
-            if self._rows[dependent].state == "waiting":
-                self._change(dependent, state="skipped", error=f"needs {name!r}, which failed")
-                waiting += self._dependents[dependent]
-
-    def _change(self, name: str, **columns: Any) -> None:
-        self._rows[name] = msgspec.structs.replace(self._rows[name], **columns)
-        self._changed.add(name)
-
-    def _wait_s(self) -> float:
-        due = [self._rows[name].due_us for name in self._delayed]
-        return max(0.0, min([_LOOK_S, *[(moment - now_us()) / 1e6 for moment in due]]))
+            self._results[name] = report.result
+            self._progress.succeed(name, report.result.value)
 
     # the rows
 
     def _write(self) -> None:
-        if not self._changed:
+        progress = self._progress
+        if not progress.changed:
             return
         now = now_us()
         with self._db.write() as tx:
             self._hold(tx)
-            store.update_steps(tx, [self._rows[name] for name in self._changed])
+            store.update_steps(tx, [progress.rows[name] for name in sorted(progress.changed)])
             store.touch_cached(tx, [self._keys[name] for name in self._found], now_us=now)
             for name, result in self._results.items():
-                if self._plans[name].cache and name not in self._found:
+                if progress.steps[name].cache and name not in self._found:
                     store.put_cached(tx, self._keys[name], result, run_id=self._run.id, step=name, now_us=now)
                 self._link(tx, result.inputs, result.outputs)
-        self._changed.clear()
+        progress.changed.clear()
         self._found.clear()
         self._results.clear()
 
@@ -421,45 +346,38 @@ class Execution:
             raise Interrupted
         with self._db.read() as tx:
             if store.cancel_asked(tx, self._run.id):
-                raise _Cancelled
+                raise _End("cancelled", error="cancelled")
         if now - self._beaten < _BEAT_S:
             return
         self._beaten = now
-        ended = sum(row.state in STEP_ENDED for row in self._rows.values())
-        self._context.heartbeat(progress=ended / max(1, len(self._rows)))
+        self._context.heartbeat(progress=self._progress.share_ended)
         for call_id, name in self._calls.items():
             log = session.log(call_id)[-_TAIL:]
-            if log and log != self._rows[name].log_tail:
-                self._change(name, log_tail=log)
+            if log and log != self._progress.rows[name].log_tail:
+                self._progress.change(name, log_tail=log)
 
     # the end
 
-    def _finish(self) -> None:
-        failed = [row for row in self._rows.values() if row.state == "failed"]
-        outputs = shown_outputs(self._plan, self._values)
-        if failed:
-            first = min(failed, key=lambda row: row.ended_us or 0)
-            others = f" ({len(failed)} steps failed)" if len(failed) > 1 else ""
-            self._end("failed", error=f"Step {first.name!r} failed: {first.error}{others}", outputs=outputs)
-        else:
-            self._end("succeeded", outputs=outputs)
-
-    def _end(self, state: str, *, error: str | None = None, outputs: dict[str, Any] | None = None) -> None:
-        shown = outputs or {}
-        now = now_us()
-        with self._db.write() as tx:
-            self._hold(tx)
-            store.end_run(tx, self._run.id, state=state, now_us=now, outputs=shown, error=error)
-            store.cancel_steps(tx, self._run.id, now_us=now)
-            if state == "succeeded":
-                self._link(tx, [], refs_in(shown))
-            run = self._run
-            event = PipelineRunFinished(run.id, run.pipeline, state, shown, run.trigger, error)
-            self._bus.emit(tx, event, subject=self._ref, actor=run.submitted_by)
+    def _end(self, tx: Tx, end: "_End") -> None:
+        now, run = now_us(), self._run
+        store.end_run(tx, run.id, state=end.state, now_us=now, outputs=end.outputs, error=end.error)
+        store.cancel_steps(tx, run.id, now_us=now)
+        if end.state == "succeeded":
+            self._link(tx, [], refs_in(end.outputs))
+        event = PipelineRunFinished(run.id, run.pipeline, end.state, end.outputs, run.trigger, end.error)
+        self._bus.emit(tx, event, subject=self._ref, actor=run.submitted_by)
 
 
-class _Cancelled(Exception):
-    """Someone has cancelled the run."""
+class _End(Exception):
+    """How a run ends; raised where that comes before its time."""
+
+    def __init__(
+        self, state: str, *, error: str | None = None, outputs: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(state)
+        self.state = state
+        self.error = error
+        self.outputs = outputs or {}
 
 
 def _report(outcome: Outcome) -> Report:

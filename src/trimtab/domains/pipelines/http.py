@@ -13,7 +13,7 @@ from trimtab.kernel.pages import Page
 from trimtab.sdk.bundles import MOST_BYTES
 
 
-class BundleView(msgspec.Struct):
+class PipelineBundleView(msgspec.Struct):
     blob: str
     files: list[str]
 
@@ -25,7 +25,7 @@ class RegisterPipeline(msgspec.Struct, forbid_unknown_fields=True):
     spec: Spec = Spec()
 
 
-class SubmitRun(msgspec.Struct, forbid_unknown_fields=True):
+class SubmitPipelineRun(msgspec.Struct, forbid_unknown_fields=True):
     pipeline: str
     params: dict[str, Any] = {}
     idempotency_key: str | None = None
@@ -36,7 +36,7 @@ class SchedulePipeline(msgspec.Struct, forbid_unknown_fields=True):
     params: dict[str, Any] = {}
 
 
-class StepView(msgspec.Struct):
+class PipelineStepView(msgspec.Struct):
     name: str
     state: StepState
     cached: bool
@@ -49,7 +49,7 @@ class StepView(msgspec.Struct):
     log_tail: str
 
 
-class RunView(msgspec.Struct):
+class PipelineRunView(msgspec.Struct):
     """A run; ``trigger`` is the kind of its cause and ``cause`` all that is known of it."""
 
     id: str
@@ -66,7 +66,7 @@ class RunView(msgspec.Struct):
     outputs: dict[str, Any]
     error: str | None
     source_blob: str
-    steps: list[StepView]
+    steps: list[PipelineStepView]
 
 
 class PipelineView(msgspec.Struct):
@@ -81,26 +81,26 @@ class PipelineView(msgspec.Struct):
     updated_by: str
     cron: str | None
     runs: int
-    last_run: RunView | None
+    last_run: PipelineRunView | None
 
 
-class ListQuery(msgspec.Struct):
+class PipelineQuery(msgspec.Struct):
     limit: int | None = None
     cursor: str | None = None
 
 
-class RunQuery(ListQuery):
+class PipelineRunQuery(PipelineQuery):
     pipeline: str | None = None
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"] | None = None
 
 
 def routes(service: PipelineService) -> list[Route]:
-    @route("POST", "/api/v1/pipeline-bundles", raw_body=True, media_type="application/zip", returns=BundleView,
+    @route("POST", "/api/v1/pipeline-bundles", raw_body=True, media_type="application/zip", returns=PipelineBundleView,
            status=201, tags=["pipelines"])  # fmt: skip
-    def add_bundle(request: Request) -> BundleView:
+    def add_bundle(request: Request) -> PipelineBundleView:
         """Upload a zip archive of a pipeline's source files."""
         blob, files = service.add_bundle(request.who, _body(request))
-        return BundleView(blob, files)
+        return PipelineBundleView(blob, files)
 
     @route(
         "POST",
@@ -117,8 +117,8 @@ def routes(service: PipelineService) -> list[Route]:
         )
         return _pipeline(made)
 
-    @route("GET", "/api/v1/pipelines", query=ListQuery, returns=Page[PipelineView], tags=["pipelines"])
-    def list_pipelines(request: Request, query: ListQuery) -> Page[PipelineView]:
+    @route("GET", "/api/v1/pipelines", query=PipelineQuery, returns=Page[PipelineView], tags=["pipelines"])
+    def list_pipelines(request: Request, query: PipelineQuery) -> Page[PipelineView]:
         """List pipelines by name, each with its newest run."""
         page = service.find_pipelines(request.who, limit=query.limit, cursor=query.cursor)
         newest = [run.id for _, _, run in page.items if run is not None]
@@ -155,16 +155,29 @@ def routes(service: PipelineService) -> list[Route]:
         """Have a pipeline run by schedule no longer."""
         service.schedule(request.who, request.path["name"], cron=None)
 
-    @route("POST", "/api/v1/pipeline-runs", body=SubmitRun, returns=RunView, status=201, tags=["pipelines"])
-    def submit(request: Request, body: SubmitRun) -> RunView:
+    @route(
+        "POST",
+        "/api/v1/pipeline-runs",
+        body=SubmitPipelineRun,
+        returns=PipelineRunView,
+        status=201,
+        tags=["pipelines"],
+    )
+    def submit(request: Request, body: SubmitPipelineRun) -> PipelineRunView:
         """Queue a run of a registered pipeline."""
         run = service.submit(
             request.who, pipeline=body.pipeline, params=body.params, idempotency_key=body.idempotency_key
         )
         return _run(run, service.get_steps(request.who, [run.id])[run.id])
 
-    @route("GET", "/api/v1/pipeline-runs", query=RunQuery, returns=Page[RunView], tags=["pipelines"])
-    def list_runs(request: Request, query: RunQuery) -> Page[RunView]:
+    @route(
+        "GET",
+        "/api/v1/pipeline-runs",
+        query=PipelineRunQuery,
+        returns=Page[PipelineRunView],
+        tags=["pipelines"],
+    )
+    def list_runs(request: Request, query: PipelineRunQuery) -> Page[PipelineRunView]:
         """List runs, newest first; their steps come without logs."""
         page = service.find_runs(
             request.who, pipeline=query.pipeline, state=query.state, limit=query.limit, cursor=query.cursor
@@ -172,20 +185,20 @@ def routes(service: PipelineService) -> list[Route]:
         steps = service.get_steps(request.who, [run.id for run in page.items])
         return Page([_run(run, steps[run.id], logs=False) for run in page.items], page.next_cursor)
 
-    @route("GET", "/api/v1/pipeline-runs/{run_id}", returns=RunView, tags=["pipelines"])
-    def get_run(request: Request) -> RunView:
+    @route("GET", "/api/v1/pipeline-runs/{run_id}", returns=PipelineRunView, tags=["pipelines"])
+    def get_run(request: Request) -> PipelineRunView:
         """Return a run with its steps."""
         run = service.get_run(request.who, request.path["run_id"])
         return _run(run, service.get_steps(request.who, [run.id])[run.id])
 
-    @route("POST", "/api/v1/pipeline-runs/{run_id}/cancel", returns=RunView, tags=["pipelines"])
-    def cancel(request: Request) -> RunView:
+    @route("POST", "/api/v1/pipeline-runs/{run_id}/cancel", returns=PipelineRunView, tags=["pipelines"])
+    def cancel(request: Request) -> PipelineRunView:
         """End a run."""
         run = service.cancel(request.who, request.path["run_id"])
         return _run(run, service.get_steps(request.who, [run.id])[run.id])
 
-    @route("POST", "/api/v1/pipeline-runs/{run_id}/retry", returns=RunView, tags=["pipelines"])
-    def retry(request: Request) -> RunView:
+    @route("POST", "/api/v1/pipeline-runs/{run_id}/retry", returns=PipelineRunView, tags=["pipelines"])
+    def retry(request: Request) -> PipelineRunView:
         """Queue a failed or cancelled run again; what succeeded is kept."""
         run = service.retry(request.who, request.path["run_id"])
         return _run(run, service.get_steps(request.who, [run.id])[run.id])
@@ -215,7 +228,7 @@ def _body(request: Request) -> bytes:
     return b"".join(pieces)
 
 
-def _pipeline(pipeline: Pipeline, runs: int = 0, last_run: RunView | None = None) -> PipelineView:
+def _pipeline(pipeline: Pipeline, runs: int = 0, last_run: PipelineRunView | None = None) -> PipelineView:
     return PipelineView(
         name=pipeline.name,
         version=pipeline.version,
@@ -232,8 +245,8 @@ def _pipeline(pipeline: Pipeline, runs: int = 0, last_run: RunView | None = None
     )
 
 
-def _run(run: Run, steps: list[StepRow], *, logs: bool = True) -> RunView:
-    return RunView(
+def _run(run: Run, steps: list[StepRow], *, logs: bool = True) -> PipelineRunView:
+    return PipelineRunView(
         id=run.id,
         pipeline=run.pipeline,
         pipeline_version=run.pipeline_version,
@@ -252,8 +265,8 @@ def _run(run: Run, steps: list[StepRow], *, logs: bool = True) -> RunView:
     )
 
 
-def _step(step: StepRow, *, logs: bool) -> StepView:
-    return StepView(
+def _step(step: StepRow, *, logs: bool) -> PipelineStepView:
+    return PipelineStepView(
         name=step.name,
         state=step.state,
         cached=step.cached,
