@@ -31,6 +31,7 @@ export const q = {
 
   experiments: () => pages<T.Experiment>("experiments", "/experiments"),
   experiment: (id: string) => one<T.Experiment>("experiments", `/experiments/${seg(id)}`),
+  metricNames: (experiment: string) => one<T.Page<string>>("runs", `/experiments/${seg(experiment)}/metrics`),
   runs: (params: Params) => pages<T.Run>("runs", "/runs", params, 200),
   run: (id: string) => one<T.Run>("runs", `/runs/${seg(id)}`),
   metric: (run: string, key: string, points: number) => one<T.MetricHistory>("runs", `/runs/${seg(run)}/metrics/${seg(key)}`, { points }),

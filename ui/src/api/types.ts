@@ -49,10 +49,10 @@ export interface Experiment {
   id: string;
   name: string;
   created_us: number;
-  updated_us?: number | null;
-  runs?: number | null;
-  description?: string;
-  tags?: Record<string, string>;
+  updated_us: number;
+  runs: number;
+  state: "active" | "deleted";
+  tags: Record<string, string>;
 }
 export type RunStatus = "RUNNING" | "FINISHED" | "FAILED" | "KILLED" | "SCHEDULED";
 export interface LatestMetric { value: number | null; step: number; at_us: number }
@@ -67,7 +67,10 @@ export interface Run {
   params: Record<string, string>;
   metrics: Record<string, LatestMetric>;
   tags: Record<string, string>;
-  source: Record<string, unknown>;
+  source: Record<string, string>;
+  state: "active" | "deleted";
+  datasets: { name: string; digest: string; source: string; context: string | null }[];
+  models: string[];
 }
 export interface MetricHistory {
   key: string;
@@ -232,6 +235,7 @@ export interface EndpointVersion {
 }
 export interface Endpoint {
   name: string;
+  model: string;
   state: EndpointState;
   versions: EndpointVersion[];
   url: string;

@@ -39,7 +39,7 @@ const ADVICE: Record<number, string> = {
   404: "It may have been deleted or renamed. Search with Ctrl K, or go back to the list.",
   409: "Somebody changed it at the same moment. Look again, then repeat what you wanted.",
   422: "Correct the value that is named above and send it again.",
-  503: "A part of the server is not available right now. “trimtab doctor” says which.",
+  503: "A part of the server is not available right now. Its log says which, under the request id.",
 };
 
 /** What failed, what to do, and the request id to quote. */

@@ -1,5 +1,7 @@
 // One prediction: what went in, what came out, what was true, and the whole chain it came from.
 import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+import { Problem } from "../../api/client.ts";
 import { q } from "../../api/queries.ts";
 import type { Prediction } from "../../api/types.ts";
 import { number } from "../../format/number.ts";
@@ -12,7 +14,7 @@ import { Page } from "../../ui/Page.tsx";
 import { QueryView } from "../../ui/QueryView.tsx";
 import { RefChip } from "../../ui/RefChip.tsx";
 import { State } from "../../ui/Badge.tsx";
-import { Empty, Skeleton } from "../../ui/States.tsx";
+import { Failed, Skeleton } from "../../ui/States.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { usePart } from "../../ui/useUrl.ts";
 import { LineageGraph } from "../lineage/LineageGraph.tsx";
@@ -20,27 +22,37 @@ import "./endpoints.css";
 
 const text = (value: unknown): string => (typeof value === "number" ? number(value, 6) : typeof value === "string" ? value : value === null || value === undefined ? "–" : JSON.stringify(value));
 
+const RETRY_MS = 4000;
+const TRIES = 15;
+const missing = (error: unknown): boolean => error instanceof Problem && error.status === 404;
+
+/** The lineage of the version that answered, with the answer at its end. */
 function Chain({ id, prediction }: { id: string; prediction: Prediction }) {
-  const own = useQuery(q.lineage(`prediction:${id}`, "up", 8));
-  const found = (own.data?.nodes.length ?? 0) > 1;
-  const endpoint = useQuery({ ...q.lineage(`endpoint:${prediction.endpoint}`, "up", 8), enabled: own.isSuccess && !found });
-  const query = found ? own : endpoint;
+  const endpoint = useQuery(q.endpoint(prediction.endpoint));
+  const version = endpoint.data ? `model:${endpoint.data.model}/${prediction.version}` : "";
+  const query = useQuery({ ...q.lineage(version, "up", 8), enabled: Boolean(version) });
+  const graph = useMemo(() => {
+    if (!query.data) return null;
+    const ref = `prediction:${id}`;
+    const own = { ref, kind: "prediction", label: labelOf(ref), href: "" };
+    return { nodes: [...query.data.nodes.filter((node) => node.ref !== ref), own], edges: [...query.data.edges.filter((edge) => edge.to !== ref), { from: version, to: ref, kind: "predicted", at_us: prediction.at_us }] };
+  }, [query.data, id, version, prediction.at_us]);
+  if (endpoint.error) return null;
   return (
     <Card title="Where it came from" note="data and code to this one answer" flush>
-      <QueryView query={query} skeleton={<Skeleton height={220} />} empty={(graph) => (graph.nodes.length ? null : <Empty title="No lineage is recorded">The model behind this answer was registered without a run or a data version.</Empty>)}>
-        {(graph) => <LineageGraph graph={graph} focus={found ? `prediction:${id}` : `endpoint:${prediction.endpoint}`} />}
-      </QueryView>
+      {graph ? <LineageGraph graph={graph} focus={`prediction:${id}`} /> : query.error ? <Failed error={query.error} /> : <Skeleton height={220} />}
     </Card>
   );
 }
 
 export function PredictionPage() {
   const id = usePart("id");
-  const query = useQuery(q.prediction(id));
+  const query = useQuery({ ...q.prediction(id), refetchInterval: (state) => (missing(state.state.error) && state.state.errorUpdateCount < TRIES ? RETRY_MS : false) });
   const data = query.data;
   return (
     <Page title={`Prediction ${labelOf(`prediction:${id}`)}`} crumbs={[{ label: "Endpoints", href: "/endpoints" }, ...(data ? [{ label: data.endpoint, href: paths.endpoint(data.endpoint) }] : [])]}
       state={data && <State of={data.role} />} meta={<><span className="row"><code className="break">{id}</code><Copy text={id} label="Copy the id" /></span>{data && <span>answered <Time us={data.at_us} /></span>}</>}>
+      {!data && missing(query.error) && <div className="callout" role="status"><span>A prediction is taken in some seconds after its answer. This page looks again by itself for a minute.</span></div>}
       <QueryView query={query}>
         {(prediction) => (
           <>

@@ -36,7 +36,8 @@ export function ExperimentPage() {
   const query = useInfiniteQuery(q.runs({ experiment_id: id, filter, order_by: orderBy }));
   const loaded = useMemo(() => flat(query.data), [query.data]);
   const [runs, waiting, admit] = useSteady(loaded, (run) => run.id, hold && query.data?.pages.length === 1, `${id}|${filter}|${orderBy}`);
-  const keys = useMemo(() => catalogue(runs.slice(0, 400)), [runs]);
+  const names = useQuery(q.metricNames(id));
+  const keys = useMemo(() => catalogue(runs.slice(0, 400), names.data?.items ?? []), [runs, names.data]);
   const chosen = useMemo(() => unpackIds(search["cols"]), [search["cols"]]);
   const shown = chosen.length ? chosen : usual(keys);
   const selected = useMemo(() => new Set(unpackIds(search["sel"])), [search["sel"]]);

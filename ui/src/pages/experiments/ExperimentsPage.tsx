@@ -16,8 +16,8 @@ import { RUN_CODE } from "./code.ts";
 const COLUMNS: Column<Experiment>[] = [
   { key: "name", head: "Experiment", cell: (row) => row.name, sort: (row) => row.name, grow: true },
   { key: "id", head: "Id", cell: (row) => <code>{row.id}</code>, sort: (row) => Number(row.id) },
-  { key: "runs", head: "Runs", num: true, cell: (row) => count(row.runs), sort: (row) => row.runs ?? null },
-  { key: "updated", head: "Changed", num: true, cell: (row) => <Time us={row.updated_us ?? row.created_us} />, sort: (row) => row.updated_us ?? row.created_us },
+  { key: "runs", head: "Runs", num: true, cell: (row) => count(row.runs), sort: (row) => row.runs },
+  { key: "updated", head: "Changed", num: true, cell: (row) => <Time us={row.updated_us} />, sort: (row) => row.updated_us },
   { key: "created", head: "Created", num: true, cell: (row) => <Time us={row.created_us} />, sort: (row) => row.created_us },
 ];
 

@@ -3,14 +3,15 @@ import { useQuery } from "@tanstack/react-query";
 import { q } from "../../api/queries.ts";
 import type { Run } from "../../api/types.ts";
 import { figure, number } from "../../format/number.ts";
-import { paths } from "../../paths.ts";
+import { hrefOf, paths } from "../../paths.ts";
 import { A } from "../../ui/A.tsx";
 import { Card } from "../../ui/Card.tsx";
 import { Copy } from "../../ui/Copy.tsx";
 import { Facts } from "../../ui/Facts.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { QueryView } from "../../ui/QueryView.tsx";
-import { State } from "../../ui/Badge.tsx";
+import { RefChip } from "../../ui/RefChip.tsx";
+import { Badge, State } from "../../ui/Badge.tsx";
 import { Table, type Column } from "../../ui/Table.tsx";
 import { Tabs } from "../../ui/Tabs.tsx";
 import { Elapsed, Time } from "../../ui/Time.tsx";
@@ -25,8 +26,6 @@ const METRIC_COLUMNS: Column<[string, Run["metrics"][string]]>[] = [
   { key: "value", head: "Last value", num: true, cell: ([, metric]) => figure(metric.value), sort: ([, metric]) => metric.value },
   { key: "step", head: "At step", num: true, cell: ([, metric]) => number(metric.step) },
 ];
-
-const text = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
 
 function Values({ run }: { run: Run }) {
   const metrics = Object.entries(run.metrics);
@@ -43,7 +42,12 @@ function Values({ run }: { run: Run }) {
       </div>
       <div className="stack">
         <Card title="Parameters" note={String(Object.keys(run.params).length)}><Facts items={Object.entries(run.params).map(([key, value]) => [key, <code key={key}>{value}</code>])} /></Card>
-        <Card title="Source"><Facts items={Object.entries(run.source).map(([key, value]) => [key, <code key={key}>{text(value)}</code>])} /></Card>
+        <Card title="Source"><Facts items={Object.entries(run.source).map(([key, value]) => [key, <code key={key}>{value}</code>])} /></Card>
+        {run.datasets.length > 0 && (
+          <Card title="Data" note="that went in">
+            <Facts items={run.datasets.map((data) => [data.context ?? "input", hrefOf(data.source) ? <RefChip key={data.digest} of={data.source} /> : <span key={data.digest}>{data.name} <code className="faint">{data.digest}</code></span>])} />
+          </Card>
+        )}
       </div>
     </div>
   );
@@ -58,7 +62,7 @@ export function RunPage() {
     <Page
       title={run?.name || id.slice(0, 8)}
       crumbs={[{ label: "Experiments", href: "/experiments" }, ...(run ? [{ label: experiment.data?.name ?? run.experiment_id, href: paths.experiment(run.experiment_id) }] : [])]}
-      state={run && <State of={run.status} />}
+      state={run && <><State of={run.status} />{run.state === "deleted" && <Badge tone="quiet">in the trash</Badge>}</>}
       meta={run && <>
         <span className="row"><code className="break">{id}</code><Copy text={id} label="Copy the run id" /></span>
         <span>by {run.owner || "nobody named"}</span><span>started <Time us={run.started_us} /></span><span>{run.ended_us ? "took" : "for"} <Elapsed from={run.started_us} to={run.ended_us} /></span>

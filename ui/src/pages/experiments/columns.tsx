@@ -16,9 +16,9 @@ const FIXED: RunColumn[] = [
   { id: "owner", kind: "run", name: "Owner", head: "Owner", cell: (run) => run.owner, width: 100 },
 ];
 
-/** All columns that these runs could fill, in a stable order. */
-export function catalogue(runs: Run[]): RunColumn[] {
-  const seen = { metric: new Set<string>(), param: new Set<string>(), tag: new Set<string>() };
+/** All columns: the metrics of the whole experiment, the parameters and tags of these runs, in a stable order. */
+export function catalogue(runs: Run[], metrics: string[]): RunColumn[] {
+  const seen = { metric: new Set(metrics), param: new Set<string>(), tag: new Set<string>() };
   for (const run of runs) {
     for (const key of Object.keys(run.metrics)) seen.metric.add(key);
     for (const key of Object.keys(run.params)) seen.param.add(key);
