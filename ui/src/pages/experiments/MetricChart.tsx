@@ -7,7 +7,8 @@ import { Figure } from "../../charts/Figure.tsx";
 import { joined, smoothed } from "../../charts/series.ts";
 import { SeriesChart } from "../../charts/SeriesChart.tsx";
 import { SERIES } from "../../design/theme.ts";
-import { count } from "../../format/number.ts";
+import { plural } from "../../format/number.ts";
+import { SingleValues } from "./SingleValues.tsx";
 import { Failed, Skeleton } from "../../ui/States.tsx";
 
 const HEIGHT = 200;
@@ -48,12 +49,14 @@ export function MetricChart({ metric, runs, smooth, byTime, log }: Props) {
     // The stamp stands for the histories, whose array is new on every render.
   }, [stamp, runs, byTime, smooth, metric]);
   const sheet = () => ({ head: ["run", "metric", "step", "time", "value"], rows: histories.flatMap((history, i) => (history.data?.points ?? []).map(([step, at, value]): (string | number | null)[] => [runs[i]?.name ?? "", metric, step, new Date(at / 1000).toISOString(), value])) });
+  const once = ready && histories.every((history) => (history.data?.total ?? 0) <= 1);
   const clockTime = byTime && runs.length === 1;
   return (
     <div ref={ref} className="metric-cell">
-      <Figure title={metric} note={ready ? `${count(total)} points${downsampled ? ", thinned to the pixels" : ""}${smooth > 0 ? ", smoothed" : ""}` : ""} name={metric} sheet={sheet}>
+      <Figure title={metric} note={ready ? `${plural(total, "point")}${downsampled ? ", thinned to the pixels" : ""}${smooth > 0 ? ", smoothed" : ""}` : ""} name={metric} sheet={sheet}>
         {failed ? <Failed error={failed} /> : ready && seen
-          ? <SeriesChart label={metric} xs={xs} series={series} height={HEIGHT} log={log} time={clockTime} xLabel={byTime && !clockTime ? "seconds" : "step"} sync="metrics" />
+          ? once ? <SingleValues values={histories.map((history, i) => ({ run: runs[i]?.name ?? "", value: history.data?.points[0]?.[2] ?? null }))} />
+          : <SeriesChart label={metric} xs={xs} series={series} height={HEIGHT} log={log} time={clockTime} xLabel={byTime && !clockTime ? "seconds" : "step"} sync="metrics" />
           : <Skeleton height={HEIGHT} />}
       </Figure>
     </div>
