@@ -4,6 +4,7 @@ import ast
 import io
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -71,7 +72,15 @@ def unpack(content: bytes) -> dict[str, bytes]:
                         f"The bundle is larger than {MOST_BYTES >> 20} MiB when opened.", field="bundle"
                     )
                 files[entry.filename] = piece
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+        OSError,
+    ) as error:
         raise Invalid("The bundle is not a zip archive that can be read.", field="bundle") from error
     return files
 
