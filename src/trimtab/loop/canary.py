@@ -256,7 +256,7 @@ class Canary:
     def _follow(self, episode: Episode | None, rollout: Rollout) -> None:
         """Have the endpoint's monitors watch the new champion, against the data that it was trained on."""
         metrics = (episode.baseline if episode else None) or {}
-        baseline = Baseline(brier=metrics["brier"], metrics=metrics) if "brier" in metrics else None
+        baseline = baseline_of(metrics)
         for monitor in self._monitors.monitors(WHO, endpoint=rollout.endpoint):
             self._monitors.set_reference(
                 WHO,
@@ -271,6 +271,14 @@ class Canary:
             return self._loop.policy(WHO, endpoint).canary
         except TrimtabError:
             return CanaryPolicy()
+
+
+def baseline_of(metrics: dict[str, float]) -> Baseline | None:
+    """Return what a monitor holds a champion to, from the metrics of its gate; None where it has no Brier score."""
+    if "brier" not in metrics:
+        return None
+    shown = {name: value for name, value in metrics.items() if name != "clustering"}
+    return Baseline(brier=metrics["brier"], metrics=shown, clustering=metrics.get("clustering", 0.0))
 
 
 def _facts(judged: TrialJudged, rollout: Rollout) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from trimtab.loop.errors import BadCandidate
 from trimtab.loop.model import Episode, GatePolicy
 from trimtab.loop.scoring import Scorer
 from trimtab.loop.service import LoopService
+from trimtab.science import clustering
 from trimtab.science.metrics import classification, compare
 
 WHO = system("loop")
@@ -92,6 +93,9 @@ class Gate:
         mine = self._scores(candidate, rows)
         found = classification.evaluate(truth, mine)
         metrics = {name: one.estimate for name, one in found.items() if math.isfinite(one.estimate)}
+        groups = _groups(rows, policy.group_by)
+        if groups is not None:
+            metrics["clustering"] = clustering.correlation(classification.brier_losses(truth, mine), groups)
         auc = found["roc_auc"]
         checks.append(
             GateCheck(
@@ -109,7 +113,7 @@ class Gate:
             if episode.champion_evaluation is not None:
                 theirs_rows = self._same_rows(episode.champion_evaluation, rows, policy)
             theirs = self._scores(champion, theirs_rows)
-            checks += _compared(truth, theirs, mine, policy, _groups(rows, policy.group_by))
+            checks += _compared(truth, theirs, mine, policy, groups)
         return checks, metrics
 
     def _scores(self, version: ModelVersion, rows: pa.Table) -> Floats:

@@ -29,7 +29,12 @@ def fresh_losses(monitor: Monitor) -> dict[str, Any] | None:
     if monitor.baseline is None:
         return None
     policy = monitor.policy
-    state = change.start(reference=monitor.baseline.brier, margin=policy.loss_margin, arl=policy.arl)
+    state = change.start(
+        reference=monitor.baseline.brier,
+        margin=policy.loss_margin,
+        arl=policy.arl,
+        clustering=monitor.baseline.clustering,
+    )
     return plain.dump(state)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from trimtab.domains.monitor import alarms, performance, store, trials
 from trimtab.domains.monitor.columns import PartCache, Rows, flatten, inputs, read_part, write_part
@@ -28,6 +29,7 @@ from trimtab.serving import segments
 from trimtab.serving.segments import Feedback, Prediction
 
 _MOST_SEGMENTS = 64
+_PAST_PARTS = 10
 _ACTOR = "system:monitor"
 
 
@@ -94,13 +96,34 @@ class Ingest:
         for endpoint, table in labelled.items():
             for monitor in _of(batch, endpoint):
                 self._score(batch, monitor, table)
-        trials.judge(batch.trials, batch.events, self._db, self._rollouts(), batch.predictions, labelled)
+        trials.judge(
+            batch.trials,
+            batch.events,
+            self._db,
+            self._rollouts(),
+            self._past_scores,
+            batch.predictions,
+            labelled,
+        )
         for monitor in list(batch.monitors.values()):
             self._close(batch, monitor)
         self._commit(batch)
         for file in files:
             file.unlink(missing_ok=True)
         return len(files)
+
+    def _past_scores(self, endpoint: str, version: str) -> NDArray[np.float64]:
+        """Return what a version predicted lately, before this batch."""
+        with self._db.read() as tx:
+            parts = store.parts(tx, where=Where().equals(endpoint=endpoint, kind="predictions"))[
+                -_PAST_PARTS:
+            ]
+        found = [np.empty(0)]
+        for part in parts:
+            rows = self._cache.get(part)
+            found.append(rows.scores[np.asarray(rows.versions) == version])
+        scores = np.concatenate(found)
+        return scores[np.isfinite(scores)]
 
     def _fresh(self, files: list[Path]) -> list[Path]:
         """Return the files that were not taken in before; a worker that died after its commit left some behind."""

@@ -42,10 +42,22 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How good the champion was where its labels were known: mean Brier score, and other metrics for charts."""
+    """How good the champion was where its labels were known: mean Brier score, and other metrics for charts.
+
+    ``clustering`` is the correlation of losses within a window in 0..1: rows of one day share its weather, and say less
+    together than as many independent ones. Without it the loss alarm takes rows for independent.
+    """
 
     brier: float
     metrics: dict[str, float] = {}
+    clustering: float = 0.0
+
+    def check(self) -> None:
+        """Raise Invalid where a figure is outside its range."""
+        if not 0 <= self.brier <= 1:
+            raise Invalid("The mean Brier score lies in 0..1.", field="baseline.brier")
+        if not 0 <= self.clustering <= 1:
+            raise Invalid("clustering lies in 0..1.", field="baseline.clustering")
 
 
 class Monitor(msgspec.Struct, frozen=True):

@@ -80,6 +80,8 @@ class MonitorService:
             raise Invalid("A monitor's name has letters, digits, '.', '_' and '-' only.", field="name")
         rules = policy or Policy()
         rules.check()
+        if baseline is not None:
+            baseline.check()
         champion = self._deploy.endpoint(who, endpoint).champion
         now = now_us()
         monitor = Monitor(
@@ -128,6 +130,8 @@ class MonitorService:
         self._govern.permit(who, "write", refs.make("monitor", name))
         if policy is not None:
             policy.check()
+        if baseline is not None:
+            baseline.check()
         with self._db.write() as tx:
             tx.lock("monitor.monitors")
             monitor = self._find(tx, name)

@@ -1,11 +1,13 @@
 """Feeds the judge of a running rollout with what both versions did, one batch of the prediction log at a time."""
 
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from trimtab.domains.monitor import performance, store
 from trimtab.domains.monitor.columns import scores_of
@@ -15,8 +17,12 @@ from trimtab.infra.db import Database, Where
 from trimtab.kernel import refs
 from trimtab.kernel.events import Event
 from trimtab.science import plain
+from trimtab.science.sequential import divergence
 from trimtab.science.sequential import judge as science
 from trimtab.serving.segments import Prediction
+
+Floats = NDArray[np.float64]
+_ENOUGH_SCORES = 200
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -35,6 +41,7 @@ def judge(
     events: list[tuple[Event, str]],
     db: Database,
     running: list[Running],
+    past_scores: Callable[[str, str], Floats],
     predictions: dict[str, list[Prediction]],
     labels: dict[str, pa.Table],
 ) -> None:
@@ -44,17 +51,18 @@ def judge(
         known = labels.get(rollout.endpoint)
         if known is not None:  # only what was split at random can be compared
             known = known.filter(pa.array(known.column("at_us").to_numpy() >= rollout.started_us))
-        champion = _tally(rollout.champion, fresh, known)
-        challenger = _tally(rollout.challenger, fresh, known)
-        if not (champion.rows or challenger.rows or champion.losses or challenger.losses):
-            continue
         with db.read() as tx:
             stored = store.trials(tx, where=Where().equals(rollout=rollout.rollout))
         if stored and stored[0].action != "continue":
             continue
-        state = (
-            plain.load(science.Judge, stored[0].state) if stored else science.start(policy_of(rollout.policy))
-        )
+        if stored:
+            state = plain.load(science.Judge, stored[0].state)
+        else:
+            state = _start(rollout, past_scores(rollout.endpoint, rollout.champion))
+        champion = _tally(rollout.champion, fresh, known, state.scores.edges)
+        challenger = _tally(rollout.challenger, fresh, known, state.scores.edges)
+        if not (champion.rows or challenger.rows or champion.losses or challenger.losses):
+            continue
         state = science.update(state, champion, challenger)
         found = science.verdict(state)
         moved.append(
@@ -78,13 +86,23 @@ def judge(
         events.append((event, refs.make("endpoint", rollout.endpoint)))
 
 
+def _start(rollout: Running, past: Floats) -> science.Judge:
+    """Return a trial without evidence, whose bins of predictions fit what the champion predicted before it."""
+    policy = policy_of(rollout.policy)
+    if past.size < _ENOUGH_SCORES:
+        return science.start(policy)
+    return science.start(policy, score_edges=divergence.edges_from(past))
+
+
 def policy_of(given: dict[str, Any]) -> science.Policy:
     """Return the judge's policy with the given fields in place of the defaults; raises ValueError for others."""
     merged = {**plain.dump(science.Policy()), **given}
     return plain.load(science.Policy, merged)
 
 
-def _tally(version: str, predictions: list[Prediction], labels: pa.Table | None) -> science.Tally:
+def _tally(
+    version: str, predictions: list[Prediction], labels: pa.Table | None, edges: tuple[float, ...]
+) -> science.Tally:
     """Return what a version did. Requests, not rows, were split at random, so that one row of each is taken."""
     mine = [one for one in predictions if one.version == version and one.role in ("champion", "challenger")]
     answered = [one for one in mine if one.status == 200 and one.rows]
@@ -95,6 +113,7 @@ def _tally(version: str, predictions: list[Prediction], labels: pa.Table | None)
         latency_us=[one.latency_us for one in answered],
         scores=scores[np.isfinite(scores)],
         losses=_losses(version, labels),
+        score_edges=edges,
     )
 
 
