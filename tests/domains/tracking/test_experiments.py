@@ -112,8 +112,9 @@ def test_searching_experiments(app: App, editor: Principal) -> None:
     assert names("experiment_id IN ('1', '3')") == ["alpha", "gamma%"]
     assert names("creation_time > 0 AND last_update_time >= 1") == ["Default", "alpha", "Beta", "gamma%"]
     assert names("creation_time < 5") == []
-    first = experiments.search(editor, limit=3)
-    rest = experiments.search(editor, limit=3, cursor=first.next_cursor)
+    newest = ["creation_time DESC", "experiment_id DESC"]
+    first = experiments.search(editor, order_by=newest, limit=3)
+    rest = experiments.search(editor, order_by=newest, limit=3, cursor=first.next_cursor)
     assert [one.name for one in first.items + rest.items] == ["gamma%", "Beta", "alpha", "Default"]
     for bad in (
         "size > 1",

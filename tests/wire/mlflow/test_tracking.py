@@ -120,9 +120,10 @@ def test_experiments_are_searched_and_paged(each_server: str) -> None:
         client.create_experiment(f"{mark}-{number}", tags={"group": mark, "n": str(number)})
         for number in range(5)
     ]
-    first = client.search_experiments(filter_string=f"tags.group = '{mark}'", max_results=3)
+    newest = ["experiment_id DESC"]
+    first = client.search_experiments(filter_string=f"tags.group = '{mark}'", order_by=newest, max_results=3)
     second = client.search_experiments(
-        filter_string=f"tags.group = '{mark}'", max_results=3, page_token=first.token
+        filter_string=f"tags.group = '{mark}'", order_by=newest, max_results=3, page_token=first.token
     )
     assert [one.experiment_id for one in [*first, *second]] == made[::-1]
     assert second.token is None
