@@ -6,9 +6,10 @@ from functools import cache
 import pytest
 
 from trimtab.app import App
-from trimtab.kernel.who import Principal
+from trimtab.kernel.who import Principal, system
 
 _WHO = Principal("token:t", "trainer", "editor")
+PLANE = system("deploy")
 _MLMODEL = b"""flavors:
   sklearn: {code: null, pickled_model: model.skops, serialization_format: skops}
 metadata: {trimtab: {predict: predict_proba_1}}

@@ -1,0 +1,172 @@
+"""From the gateway's log to windows, alarms and the judge."""
+
+import shutil
+
+import msgspec
+import pytest
+
+from tests.background import work_off
+from tests.domains.deploy.conftest import PLANE, Models
+from tests.domains.monitor.conftest import DAY, Watched
+from trimtab.domains.govern.errors import NotPermitted
+from trimtab.domains.monitor.errors import FeatureNotFound, MonitorExists, MonitorNotFound, PredictionNotFound
+from trimtab.domains.monitor.model import Baseline, Policy
+from trimtab.kernel.errors import Invalid, NotFound
+from trimtab.kernel.who import Principal
+
+
+def windows(watched: Watched) -> list[tuple[int, int, int, bool]]:
+    found = watched.app.monitors.windows(watched.owner, "churn")
+    return [(one.start_us // DAY, one.rows, one.labelled, one.closed) for one in found]
+
+
+def test_rows_are_counted_in_the_windows_of_their_event_time(watched: Watched) -> None:
+    watched.take_in(watched.predictions(10, 30), watched.predictions(11, 20, rows=2))
+    assert windows(watched) == [(10, 30, 0, True), (11, 40, 0, False)]
+    (first, _) = watched.app.monitors.windows(watched.owner, "churn")
+    assert (first.versions, sum(first.counts["a"])) == ({"1": 30}, 30)
+    assert first.drift is not None
+    assert first.drift["alarm"] is False
+
+
+def test_a_segment_counts_once_however_often_it_is_tried(watched: Watched) -> None:
+    log = watched.app.serving_folder / "log"
+    watched.log(watched.predictions(10, 30))
+    (segment,) = log.glob("*.seg")
+    copy = shutil.copy(segment, log.parent / "copy")
+    watched.take_in()
+    shutil.copy(copy, segment)  # as if the worker died between its commit and the deletion
+    assert watched.take_in() == 0
+    assert windows(watched) == [(10, 30, 0, False)]
+    assert list(log.glob("*.seg")) == []
+
+
+def test_inputs_that_drift_raise_one_alarm(watched: Watched) -> None:
+    for day in range(10, 13):
+        watched.take_in(watched.predictions(day, 60))
+    assert watched.events("monitor.alarmed") == []
+    for day in range(13, 20):
+        watched.take_in(watched.predictions(day, 60, shift=1.5))
+    (alarm,) = watched.events("monitor.alarmed")
+    assert (alarm["cause"], alarm["champion"]) == ("drift", "1")
+    assert "a (location rises)" in str(alarm["detail"])
+    assert watched.app.monitors.monitor(watched.owner, "churn").state == "alarm"
+
+
+def test_late_labels_find_their_rows_and_measure_their_windows(watched: Watched) -> None:
+    first, second = watched.predictions(10, 40, rows=2), watched.predictions(11, 10)
+    watched.take_in(first, second)
+    watched.take_in(watched.labels(first, day=14))
+    assert windows(watched) == [(10, 80, 80, True), (11, 10, 0, False)]
+    (window, _) = watched.app.monitors.windows(watched.owner, "churn")
+    assert window.performance is not None
+    auc = window.performance["metrics"]["roc_auc"]
+    assert auc["low"] < auc["value"] < auc["high"]
+    assert window.performance["versions"].keys() == {"1"}
+
+
+def test_a_label_told_twice_counts_once_and_unknown_ones_are_left_out(watched: Watched) -> None:
+    made = watched.predictions(10, 30)
+    watched.take_in(made, watched.labels(made, day=12))
+    stranger = watched.predictions(10, 1)
+    watched.take_in(watched.labels(made, day=13), watched.labels(stranger, day=13))
+    assert windows(watched) == [(10, 30, 30, False)]
+
+
+def test_losses_that_rise_raise_the_performance_alarm(watched: Watched) -> None:
+    for day in range(10, 25):
+        made = watched.predictions(day, 50)
+        watched.take_in(made, watched.labels(made, day=day + 1, wrong=day >= 15))
+    causes = [alarm["cause"] for alarm in watched.events("monitor.alarmed")]
+    assert causes == ["performance"]
+
+
+def test_a_new_reference_begins_the_alarms_anew(watched: Watched, owner: Principal) -> None:
+    for day in range(10, 18):
+        watched.take_in(watched.predictions(day, 60, shift=1.5))
+    assert watched.app.monitors.monitor(owner, "churn").state == "alarm"
+    watched.app.monitors.set_reference(owner, "churn", baseline=Baseline(brier=0.3), champion="2")
+    work_off(watched.app, "stream")
+    monitor = watched.app.monitors.monitor(owner, "churn")
+    assert (monitor.state, monitor.champion, monitor.baseline) == ("watching", "2", Baseline(brier=0.3))
+
+
+def test_a_prediction_is_found_by_its_id_with_its_label(watched: Watched, viewer: Principal) -> None:
+    made = watched.predictions(10, 3, rows=2)
+    watched.take_in(made, watched.labels(made[:1], day=12))
+    found = watched.app.monitors.prediction(viewer, made[0].id)
+    assert (found["version"], len(found["rows"]), found["rows"][1]["inputs"]["a"]) == (
+        "1",
+        2,
+        made[0].columns["a"][1],
+    )
+    row = watched.app.monitors.prediction(viewer, f"{made[0].id}/1")
+    assert row["rows"][0]["label"] in (0.0, 1.0)
+    for wrong in ("nope", f"{made[0].id}/9", f"{made[0].id}/x", "../etc/passwd"):
+        with pytest.raises(PredictionNotFound):
+            watched.app.monitors.prediction(viewer, wrong)
+    assert len(watched.app.monitors.recent_predictions(viewer, "churn", limit=4)) == 4
+
+
+def test_the_judge_of_a_rollout_sees_what_both_versions_do(
+    watched: Watched, models: Models, owner: Principal
+) -> None:
+    deploy = watched.app.deploy
+    models.version()
+    deploy.deploy(owner, "churn", "models:/churn/2", weight=None)
+    deploy.replica_ready(PLANE, "churn", "2", pid=2)
+    watched.take_in(watched.predictions(9, 300))
+    rollout = deploy.rollouts.start(owner, "churn", "2", weight=50)
+    for _ in range(4):
+        champion = watched.predictions(10, 60)
+        challenger = watched.predictions(10, 60, shift=4.0, version="2", role="challenger")
+        live = [*champion, *challenger]
+        watched.take_in([msgspec.structs.replace(one, at_us=rollout.started_us + 1) for one in live])
+    actions = [event["action"] for event in watched.events("monitor.trial_judged")]
+    assert actions[-1] == "rollback"
+    assert actions.count("rollback") == 1  # what has been decided is not judged again
+
+
+def test_bad_monitors_are_refused(watched: Watched, owner: Principal, viewer: Principal) -> None:
+    create = watched.app.monitors.create
+    good = {"name": "m", "endpoint": "churn", "reference": "data:reference@1"}
+    with pytest.raises(NotPermitted):
+        create(viewer, **good)
+    with pytest.raises(MonitorExists):
+        create(owner, **{**good, "name": "churn"})
+    for change in ({"name": "a/b"}, {"reference": "reference"}, {"reference": "data:reference@x"}):
+        with pytest.raises(Invalid):
+            create(owner, **{**good, **change})
+    for change in ({"endpoint": "nope"}, {"reference": "data:nope@1"}, {"reference": "data:reference@9"}):
+        with pytest.raises(NotFound):
+            create(owner, **{**good, **change})
+    for policy in (Policy(window_us=1), Policy(arl=1), Policy(alpha=0.9), Policy(loss_margin=-1)):
+        with pytest.raises(Invalid):
+            create(owner, **good, policy=policy)
+    with pytest.raises(Invalid):
+        create(owner, **good, baseline=Baseline(brier=2.0))
+    with pytest.raises(MonitorNotFound, match="Did you mean 'churn'"):
+        watched.app.monitors.monitor(viewer, "chrun")
+    with pytest.raises(FeatureNotFound):
+        watched.app.monitors.feature(viewer, "churn", "z")
+    assert len(watched.app.monitors.monitors(viewer)) == 1
+
+
+def test_a_reference_without_the_features_fails_with_the_reason(watched: Watched, owner: Principal) -> None:
+    watched.app.monitors.create(
+        owner, name="odd", endpoint="churn", reference="data:reference@1", features=["aa"]
+    )
+    work_off(watched.app, "stream")
+    monitor = watched.app.monitors.monitor(owner, "odd")
+    assert monitor.state == "failed"
+    assert "no column 'aa'" in str(monitor.problem)
+
+
+def test_a_features_distribution_is_shown_beside_the_references(watched: Watched, viewer: Principal) -> None:
+    watched.take_in(watched.predictions(10, 50))
+    found = watched.app.monitors.feature(viewer, "churn", "a")
+    assert (found["rows"], found["reference_rows"], len(found["current"])) == (
+        50,
+        4000,
+        len(found["reference"]),
+    )
