@@ -121,9 +121,9 @@ def upload(client: Client, files: Sequence[LocalFile], blobs: Sequence[str], rep
 def batches(blobs: Sequence[str], sizes: Sequence[int]) -> list[list[str]]:
     """Return the blobs in portions for one request each, of bounded size and number."""
     made: list[list[str]] = []
-    held = _PACK_BYTES
+    held = 0
     for blob, size in zip(blobs, sizes, strict=True):
-        if held + size > _PACK_BYTES or len(made[-1]) >= _PACK_MEMBERS:
+        if not made or held + size > _PACK_BYTES or len(made[-1]) >= _PACK_MEMBERS:
             made.append([])
             held = 0
         made[-1].append(blob)

@@ -46,6 +46,10 @@ class Tx(Protocol):
         """Hold the named lock until the transaction ends, so that read-then-write is safe on every engine."""
         ...
 
+    def before_commit(self, call: Callable[[], None], /) -> None:
+        """Call this as the last thing in the transaction, if its block ends normally."""
+        ...
+
     def after_commit(self, call: Callable[[], None], /) -> None:
         """Call this once the transaction is durable; never called when it is rolled back."""
         ...

@@ -1,6 +1,6 @@
 """PostgreSQL behind the database port, through psycopg 3 and its connection pool."""
 
-import zlib
+import hashlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, LiteralString, cast
@@ -28,6 +28,7 @@ class PostgresTx:
 
     def __init__(self, connection: "psycopg.Connection[Row]") -> None:
         self._connection = connection
+        self.last_calls: list[Callable[[], None]] = []
         self.calls: list[Callable[[], None]] = []
 
     def all(self, query: Query, /, **params: Any) -> list[Row]:
@@ -51,7 +52,10 @@ class PostgresTx:
             self._connection.execute(_sql(statement))
 
     def lock(self, name: str, /) -> None:
-        self._connection.execute("select pg_advisory_xact_lock(%s)", (zlib.crc32(name.encode()),))
+        self._connection.execute("select pg_advisory_xact_lock(%s)", (_lock_number(name),))
+
+    def before_commit(self, call: Callable[[], None], /) -> None:
+        self.last_calls.append(call)
 
     def after_commit(self, call: Callable[[], None], /) -> None:
         self.calls.append(call)
@@ -61,6 +65,11 @@ class PostgresTx:
             return self._connection.execute(_sql(query.postgresql), params)
         except UniqueViolation as error:
             raise Duplicate("An object with this key exists already.") from error
+
+
+def _lock_number(name: str) -> int:
+    """Return 64 bits for a name: with 32, two names would soon share a lock and wait for each other in a circle."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
 
 
 def _sql(text: str) -> "QueryNoTemplate":
@@ -99,6 +108,8 @@ class PostgresDatabase:
         with self._connection() as connection:
             tx = PostgresTx(connection)
             yield tx
+            for call in tx.last_calls:
+                call()
         for call in tx.calls:
             call()
 

@@ -14,6 +14,20 @@ from trimtab.kernel.errors import Unavailable
 _BUSY_TIMEOUT_S = 30.0
 _MOST_IN_A_COMMIT = 256
 _MOST_IDLE_READERS = 8
+_OUTSIDE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+"""Primary result codes that blame the disk or another process, not the statement."""
 
 
 class SQLiteTx:
@@ -23,23 +37,27 @@ class SQLiteTx:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.last_calls: list[Callable[[], None]] = []
         self.calls: list[Callable[[], None]] = []
 
     def all(self, query: Query, /, **params: Any) -> list[Row]:
-        return self._connection.execute(query.sqlite, params).fetchall()
+        return self._fetch(query, params)
 
     def one(self, query: Query, /, **params: Any) -> Row | None:
-        rows = self._execute(query, params).fetchall()
+        rows = self._fetch(query, params)
         return rows[0] if rows else None
 
     def run(self, query: Query, /, **params: Any) -> int:
-        return self._execute(query, params).rowcount
+        try:
+            return self._connection.execute(query.sqlite, params).rowcount
+        except sqlite3.Error as error:
+            raise _translated(error) from error
 
     def many(self, query: Query, params: Sequence[Mapping[str, Any]], /) -> None:
         try:
             self._connection.executemany(query.sqlite, params)
-        except sqlite3.IntegrityError as error:
-            raise _duplicate(error) from error
+        except sqlite3.Error as error:
+            raise _translated(error) from error
 
     def script(self, statements: Sequence[str], /) -> None:
         for statement in statements:
@@ -48,19 +66,26 @@ class SQLiteTx:
     def lock(self, name: str, /) -> None:
         """Nothing to do: there is one writer."""
 
+    def before_commit(self, call: Callable[[], None], /) -> None:
+        self.last_calls.append(call)
+
     def after_commit(self, call: Callable[[], None], /) -> None:
         self.calls.append(call)
 
-    def _execute(self, query: Query, params: dict[str, Any]) -> sqlite3.Cursor:
+    def _fetch(self, query: Query, params: dict[str, Any]) -> list[Row]:
         try:
-            return self._connection.execute(query.sqlite, params)
-        except sqlite3.IntegrityError as error:
-            raise _duplicate(error) from error
+            return self._connection.execute(query.sqlite, params).fetchall()
+        except sqlite3.Error as error:
+            raise _translated(error) from error
 
 
-def _duplicate(error: sqlite3.IntegrityError) -> Exception:
-    if error.sqlite_errorcode in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY):
+def _translated(error: sqlite3.Error) -> Exception:
+    """Return the error as the port has it: a taken key, trouble outside the statement, or a bug as it is."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY):
         return Duplicate("An object with this key exists already.")
+    if code is not None and code & 0xFF in _OUTSIDE:
+        return Unavailable(f"The database is not available: {error}.")
     return error
 
 
@@ -145,14 +170,15 @@ class SQLiteDatabase:
             tx = SQLiteTx(self._writer)
             try:
                 yield tx
+                for call in tx.last_calls:
+                    call()
             except BaseException:
-                self._writer.execute("ROLLBACK TO member")
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK TO member")
                 raise
             finally:
                 self._local.writing = False
-                self._writer.execute("RELEASE member")
-                if self._waiting == 0 or group.members >= _MOST_IN_A_COMMIT:
-                    self._commit(group)
+                self._leave(group)
         finally:
             self._turn.release()
         group.done.wait()
@@ -173,16 +199,31 @@ class SQLiteDatabase:
         self._group.members += 1
         return self._group
 
+    def _leave(self, group: _Group) -> None:
+        """End a member; the last of those that wait ends the group."""
+        if not self._writer.in_transaction:
+            # The engine gave up the whole transaction, and with it the work of every member.
+            self._finish(group, sqlite3.OperationalError("the transaction was rolled back"))
+            return
+        self._writer.execute("RELEASE member")
+        if self._waiting == 0 or group.members >= _MOST_IN_A_COMMIT:
+            self._commit(group)
+
+    def _finish(self, group: _Group, error: Exception | None) -> None:
+        group.error = error
+        self._group = None
+        group.done.set()
+
     def _commit(self, group: _Group) -> None:
+        failure: Exception | None = None
         try:
             self._writer.execute("COMMIT")
         except sqlite3.Error as error:
-            group.error = error
+            failure = error
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
         finally:
-            self._group = None
-            group.done.set()
+            self._finish(group, failure)
 
     def close(self) -> None:
         with self._turn:

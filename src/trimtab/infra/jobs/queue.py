@@ -88,21 +88,24 @@ class Jobs:
         """
         job_id = new_id("job_")
         now = now_us()
-        fresh = store.insert(
-            tx,
-            id=job_id,
-            kind=kind,
-            queue=queue,
-            payload=payload,
-            due_us=now if due_us is None else due_us,
-            max_attempts=max_attempts,
-            dedupe_key=dedupe_key,
-            created_us=now,
-        )
         tx.after_commit(self.wake)
-        if fresh or dedupe_key is None:
-            return job_id
-        return store.active_by_key(tx, kind=kind, dedupe_key=dedupe_key) or job_id
+        while True:
+            fresh = store.insert(
+                tx,
+                id=job_id,
+                kind=kind,
+                queue=queue,
+                payload=payload,
+                due_us=now if due_us is None else due_us,
+                max_attempts=max_attempts,
+                dedupe_key=dedupe_key,
+                created_us=now,
+            )
+            if fresh or dedupe_key is None:
+                return job_id
+            if known := store.active_by_key(tx, kind=kind, dedupe_key=dedupe_key):
+                return known
+            # The job in the way has just ended on another connection: ours must be added after all.
 
     def schedule(
         self,

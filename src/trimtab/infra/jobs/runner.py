@@ -1,5 +1,6 @@
 """Claims jobs of one queue and runs them on threads, keeps their leases alive, and retries or buries failures."""
 
+import contextlib
 import logging
 import os
 import socket
@@ -84,8 +85,8 @@ class Runner:
         while not self._stopping.is_set():
             try:
                 job = self._claim()
-            except TrimtabError as error:
-                log.warning("queue not readable", extra={"queue": self._queue, "error": str(error)})
+            except Exception:  # a thread that ended would do no more jobs until the next start
+                log.warning("queue not readable", extra={"queue": self._queue}, exc_info=True)
                 self._stopping.wait(1.0)
                 continue
             if job is None:
@@ -145,8 +146,8 @@ class Runner:
                     error=error and error[:4000],
                     ended_us=None if state == "queued" else now,
                 )
-        except TrimtabError as failure:
-            log.warning("job outcome not stored", extra={"job": job.id, "error": str(failure)})
+        except Exception:  # the lease runs out and the job is done again; this thread must go on
+            log.warning("job outcome not stored", extra={"job": job.id}, exc_info=True)
 
     def _keep_leases(self) -> None:
         while not self._stopping.wait(HEARTBEAT_S):
@@ -154,9 +155,9 @@ class Runner:
                 held = list(self._held.values())
             try:
                 for job in held:
-                    JobContext(self._db, job, self._owner).heartbeat()
+                    # One that was taken away is its handler's affair; the others must keep theirs.
+                    with contextlib.suppress(LeaseLost):
+                        JobContext(self._db, job, self._owner).heartbeat()
                 release_dead_owners(self._db)
-            except LeaseLost:
-                continue
             except TrimtabError as error:
                 log.warning("leases not extended", extra={"error": str(error)})
