@@ -29,7 +29,7 @@ function Plot({ row }: { row: Evidence }) {
         const left = at.marks[i] ?? 0;
         return <span key={limit.label} className={`interval-limit ${limit.harm ? "is-harm" : ""} ${i % 2 ? "is-top" : ""}`} style={{ left: `${left}%` }}><span className={left > 55 ? "is-left" : ""}>{limit.label}</span></span>;
       })}
-      {at.low !== null && at.high !== null && <span className="interval-bar" style={{ left: `${at.low}%`, width: `${at.high - at.low}%` }} />}
+      {(at.low !== null || at.high !== null) && <span className="interval-bar" style={{ left: `${at.low ?? 0}%`, width: `${(at.high ?? 100) - (at.low ?? 0)}%` }} />}
       {at.value !== null && <span className="interval-point" style={{ left: `${at.value}%` }} />}
     </>
   );
@@ -49,7 +49,7 @@ export function IntervalRows({ rows, label }: { rows: Evidence[]; label: string 
             <div role="cell" className="interval-plot"><Plot row={row} /></div>
             <div role="cell" className="interval-value">
               <b>{text(row.value)}</b>
-              {row.low !== null && row.high !== null && <span className="faint small">{text(row.low)} to {text(row.high)}</span>}
+              {(row.low !== null || row.high !== null) && <span className="faint small">{row.low === null ? "\u2212∞" : text(row.low)} to {row.high === null ? "∞" : text(row.high)}</span>}
             </div>
             <div role="cell" className="interval-verdict">{row.verdict}</div>
           </div>

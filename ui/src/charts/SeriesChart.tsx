@@ -75,9 +75,10 @@ function options(props: Props, width: number, height: number, onCursor: (index: 
 
 const decades = (_: uPlot, splits: number[]): (number | null)[] => splits.map((at) => (Number.isInteger(Math.round(Math.log10(at) * 1e6) / 1e6) ? at : null));
 
-/** Clock times inside a day, dates from midnight to midnight. */
+/** Clock times inside a day, with seconds where ticks are that close; dates from midnight to midnight. */
 function timeTick(seconds: number, step: number): string {
   const at = new Date(seconds * 1000);
+  if (step < 60) return at.toLocaleTimeString("en-GB");
   return step >= 86_400 || (at.getHours() === 0 && at.getMinutes() === 0) ? day(seconds * 1e6) : clock(seconds * 1e6);
 }
 

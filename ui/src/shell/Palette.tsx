@@ -18,7 +18,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const [at, setAt] = useState(0);
   const asked = useDeferredValue(text.trim());
   const hits = useQuery({ ...q.search(asked), enabled: asked.length > 0 });
-  useEffect(() => ref.current?.showModal(), []);
+  useEffect(() => { ref.current?.showModal(); }, []);
   useEffect(() => setAt(0), [text]);
 
   const pagesShown: Choice[] = [...ENTRIES, ...ABOUT]
@@ -41,7 +41,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
     else return;
     event.preventDefault();
   };
-  useEffect(() => document.getElementById(`${listId}-${at}`)?.scrollIntoView({ block: "nearest" }), [at, listId]);
+  useEffect(() => { document.getElementById(`${listId}-${at}`)?.scrollIntoView({ block: "nearest" }); }, [at, listId]);
 
   return (
     <dialog ref={ref} className="palette" aria-label="Find anything" onCancel={(event) => { event.preventDefault(); onClose(); }} onClick={(event) => { if (event.target === ref.current) onClose(); }}>

@@ -9,7 +9,8 @@ import { Toasts } from "../ui/Toasts.tsx";
 import { useKeys } from "./keys.ts";
 import { Rail } from "./Rail.tsx";
 
-const Palette = lazy(() => import("./Palette.tsx").then((module) => ({ default: module.Palette })));
+const loadPalette = () => import("./Palette.tsx").then((module) => ({ default: module.Palette }));
+const Palette = lazy(loadPalette);
 const Shortcuts = lazy(() => import("./Shortcuts.tsx").then((module) => ({ default: module.Shortcuts })));
 
 const LIVE: Record<LiveState, string> = { live: "Live", connecting: "Connecting", offline: "Not live: trying to reach the server" };
@@ -21,6 +22,11 @@ export function Shell() {
   const [over, setOver] = useState<"palette" | "shortcuts" | null>(null);
   useEffect(() => follow(client, setLive), [client]);
   useEffect(() => setOver(null), [path]);
+  useEffect(() => {
+    // Fetched before the first Ctrl-K, so that letters typed right after it are not lost.
+    const soon = setTimeout(() => void loadPalette(), 1500);
+    return () => clearTimeout(soon);
+  }, []);
   useKeys(setOver);
   return (
     <div className="shell">

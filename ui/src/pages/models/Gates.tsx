@@ -11,7 +11,7 @@ import { Empty } from "../../ui/States.tsx";
 import { Time } from "../../ui/Time.tsx";
 
 const evidence = (check: GateCheck): Evidence => ({
-  key: check.name, name: check.name, detail: check.detail, value: check.value ?? null, low: check.low ?? null, high: check.high ?? null, 
+  key: check.name, name: check.name.replace(/_/g, " "), detail: check.detail, value: check.value ?? null, low: check.low ?? null, high: check.high ?? null, 
   limits: typeof check.threshold === "number" ? [{ value: check.threshold, label: `limit ${number(check.threshold)}` }] : [], tone: check.passed ? "open" : "bad",
   verdict: <Badge tone={check.passed ? "neutral" : "alarm"} icon={check.passed ? "check" : "cross"}>{check.passed ? "passed" : "failed"}</Badge>,
 });
