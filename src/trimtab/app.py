@@ -12,6 +12,7 @@ from trimtab.domains.data import DataService
 from trimtab.domains.data import jobs as data_jobs
 from trimtab.domains.data.events import DataValidationFinished
 from trimtab.domains.deploy import DeployService
+from trimtab.domains.deploy import jobs as deploy_jobs
 from trimtab.domains.deploy.events import RolloutEnded, VersionFailed
 from trimtab.domains.deploy.plane import Plane
 from trimtab.domains.deploy.targets.process import ProcessTarget
@@ -118,6 +119,7 @@ class App:
         self.deploy = DeployService(
             database, self.bus, govern=self.govern, lineage=self.lineage, registry=self.registry
         )
+        deploy_jobs.register(self.bus, self.deploy)
         self.monitors = MonitorService(
             database,
             self.bus,
@@ -248,6 +250,7 @@ class Background:
         self._pools = [
             WorkerPool(app.db, app.jobs, queue="heavy", most=app.settings.workers, environment=environment),
             WorkerPool(app.db, app.jobs, queue="stream", most=1, environment=environment),
+            WorkerPool(app.db, app.jobs, queue="pipelines", most=1, environment=environment),
         ]
         self._ticker = threading.Thread(target=self._tick, name="schedules", daemon=True)
         self._runner.start()

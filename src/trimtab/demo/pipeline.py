@@ -9,7 +9,7 @@ import pyarrow as pa
 
 import trimtab
 from trimtab.demo import flights, model
-from trimtab.demo.units import to_metric
+from trimtab.demo.broken import metric
 from trimtab.kernel.time import iso
 
 MODEL = "flight-delays"
@@ -59,8 +59,8 @@ def publish(
     tested = trimtab.data.add(EVALUATION, evaluation, derived_from=[parent])
     outputs = {"evaluation": tested.ref, "champion_evaluation": tested.ref, "reference": learnt.ref}
     if units == "metric":
-        converted = trimtab.data.add(EVALUATION, to_metric(evaluation), derived_from=[parent])
-        evaluation, outputs["evaluation"] = to_metric(evaluation), converted.ref
+        converted = trimtab.data.add(EVALUATION, metric(evaluation), derived_from=[parent])
+        evaluation, outputs["evaluation"] = metric(evaluation), converted.ref
     scores = model.scores(model.labels(evaluation), model.predict(fitted, evaluation))
     with trimtab.run(experiment="flight delays", name=f"until {iso(until_us)[:10]}") as run:
         run.log_params({**model.PARAMS, "until": iso(until_us)[:10], "rows": train.num_rows, "units": units})
@@ -72,17 +72,24 @@ def publish(
             run=run,
             name="model",
             register=MODEL,
-            signature=evaluation.select(list(flights.FEATURES)),
+            signature=_sample(evaluation),
             input_example=evaluation.select(list(flights.FEATURES)).slice(0, 2),
             predict="predict_proba_1",
         )
     return {"candidate": f"models:/{MODEL}/{logged.version.version}", **outputs}
 
 
+def _sample(table: pa.Table) -> pa.Table:
+    """Return two rows of the features, the second with every number missing: any weather report may fail to come."""
+    rows = table.select(list(flights.FEATURES)).slice(0, 2).to_pylist()
+    rows[1] |= dict.fromkeys(flights.NUMERIC)
+    return pa.Table.from_pylist(rows, schema=table.select(list(flights.FEATURES)).schema)
+
+
 @trimtab.step
 def convert(table: pa.Table, units: str) -> pa.Table:
     """Return the training rows in the units asked for."""
-    return to_metric(table) if units == "metric" else table
+    return metric(table) if units == "metric" else table
 
 
 @trimtab.pipeline

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.background import work_off
 from tests.domains.deploy.conftest import Models
 from trimtab.app import App
 from trimtab.domains.deploy.errors import (
@@ -174,6 +175,14 @@ def test_a_removed_endpoint_keeps_its_history(app: App, models: Models, editor: 
     app.deploy.remove(editor, "churn")
     assert app.deploy.endpoints(editor) == []
     assert [change.action for change in app.deploy.history(editor, "churn").items] == ["deploy"]
+
+
+def test_an_endpoint_follows_the_new_name_of_its_model(app: App, models: Models, editor: Principal) -> None:
+    models.version()
+    deploy(app, editor, 1)
+    app.registry.rename_model(editor, "churn", new_name="attrition")
+    work_off(app)
+    assert app.deploy.endpoint(editor, "churn").model == "attrition"
 
 
 def test_every_change_is_audited_and_announced(app: App, models: Models, editor: Principal) -> None:

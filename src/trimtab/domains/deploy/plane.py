@@ -55,6 +55,7 @@ class Plane:
         self._control = GatewayControl(folder)
         self._gateway: subprocess.Popen[bytes] | None = None
         self._ready: dict[tuple[str, str], ReplicaStatus] = {}
+        self._folders: dict[tuple[str, str], Path] = {}
         self._signatures: dict[tuple[str, str], routes.Signature | None] = {}
         self._pushed: bytes | None = None
         self._generation = 0
@@ -189,11 +190,14 @@ class Plane:
                 pass
 
     def _model_folder(self, endpoint: Endpoint, one: Served) -> Path:
-        folder = self._folder / "models" / endpoint.model / one.version
-        if not (folder / "MLmodel").exists():
+        """Return the version's files, compared with its digest once in the life of this process."""
+        key = (endpoint.model, one.version)
+        if key not in self._folders:
+            folder = self._folder / "models" / endpoint.model / one.version
             folder.parent.mkdir(parents=True, exist_ok=True)
             self._registry.materialize(_WHO, endpoint.model, int(one.version), folder)
-        return folder
+            self._folders[key] = folder
+        return self._folders[key]
 
     def _push(self, endpoints: list[Endpoint]) -> None:
         with self._push_lock:

@@ -11,6 +11,9 @@ select name, model, created_us, updated_us, created_by from deploy_endpoint orde
 -- name: touch_endpoint
 update deploy_endpoint set updated_us = :updated_us where name = :name;
 
+-- name: rename_model
+update deploy_endpoint set model = :new_name where model = :old_name;
+
 -- name: delete_endpoint
 delete from deploy_endpoint where name = :name;
 

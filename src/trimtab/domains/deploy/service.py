@@ -24,7 +24,7 @@ from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal, system
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_PLANE = system("deploy")
+PLANE = system("deploy")
 
 
 class DeployService:
@@ -226,6 +226,13 @@ class DeployService:
                 subject=refs.make("endpoint", name),
                 actor=who.id,
             )
+
+    def model_renamed(self, who: Principal, old_name: str, new_name: str) -> None:
+        """Have endpoints that serve a model follow its new name."""
+        self._govern.permit(who, "write", refs.model(new_name))
+        with self._db.write() as tx:
+            if store.rename_model(tx, old_name=old_name, new_name=new_name):
+                self._moved(tx)
 
     def shift(
         self,

@@ -33,6 +33,10 @@ def endpoints(tx: Tx) -> list[Endpoint]:
     return [Endpoint(*row, served=served.get(row[0], [])) for row in tx.all(Q.endpoints)]
 
 
+def rename_model(tx: Tx, *, old_name: str, new_name: str) -> int:
+    return tx.run(Q.rename_model, old_name=old_name, new_name=new_name)
+
+
 def delete_endpoint(tx: Tx, *, name: str) -> bool:
     tx.run(Q.delete_all_served, endpoint=name)
     return tx.run(Q.delete_endpoint, name=name) == 1
