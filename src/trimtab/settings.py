@@ -62,7 +62,7 @@ EXPLANATIONS: dict[str, str] = {
     "allowed_hosts": "Further Host header names to accept, separated by commas.",
     "log_level": "debug, info, warning or error.",
     "max_body_mb": "Largest request body for JSON routes in MiB; uploads stream and have no such limit.",
-    "workers": "How many worker processes run pipelines, profiles and drift at the same time.",
+    "workers": "How many worker processes profile and judge at the same time, and how many pipelines run at once.",
     "light_threads": "How many threads deliver events and do other short background work.",
     "retention_days": "Days for which events, finished jobs and raw prediction logs are kept.",
 }

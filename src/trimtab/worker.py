@@ -1,9 +1,10 @@
-"""The worker process: does heavy jobs (pipelines, profiles, drift) and leaves when idle, so that the server stays lean."""
+"""The worker process: does the jobs of one queue and leaves when idle, so that the server stays lean."""
 
 import signal
 import sys
 import threading
 import time
+from typing import get_args
 
 from trimtab.app import build
 from trimtab.infra.jobs.model import Queue
@@ -24,7 +25,10 @@ def main(queue: Queue) -> int:
     settings, _ = load()
     configure_logging(settings.log_level)
     app = build(settings)
-    runner = Runner(app.db, app.jobs, queue=queue, threads=1)
+    threads = (
+        settings.workers if queue == "pipelines" else 1
+    )  # a run's own work is done by its step processes
+    runner = Runner(app.db, app.jobs, queue=queue, threads=threads)
     runner.start()
     while not stopping.wait(0.5):
         if not runner.busy and time.monotonic() - runner.last_active > _IDLE_S:
@@ -35,4 +39,4 @@ def main(queue: Queue) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main("stream" if sys.argv[1:] == ["stream"] else "heavy"))
+    sys.exit(main(next(queue for queue in get_args(Queue) if [queue] == sys.argv[1:])))

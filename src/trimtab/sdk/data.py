@@ -13,6 +13,7 @@ import msgspec
 from trimtab.kernel.errors import Conflict, Invalid, Unavailable, did_you_mean
 from trimtab.sdk import transfer
 from trimtab.sdk.client import Client, connect
+from trimtab.sdk.pipelines import note_input, note_output
 from trimtab.sdk.progress import bars
 from trimtab.sdk.transfer import RemoteFile
 
@@ -73,11 +74,14 @@ def add(
     connection = client or connect()
     parents = [one.ref if isinstance(one, DataVersion) else one for one in derived_from]
     if isinstance(source, str | os.PathLike):
-        return _add_path(connection, name, Path(source), message, parents)
-    with tempfile.TemporaryDirectory(prefix="trimtab-") as folder:
-        file = Path(folder) / _FRAME_FILE
-        _write_frame(source, file)
-        return _add_path(connection, name, file, message, parents)
+        added = _add_path(connection, name, Path(source), message, parents)
+    else:
+        with tempfile.TemporaryDirectory(prefix="trimtab-") as folder:
+            file = Path(folder) / _FRAME_FILE
+            _write_frame(source, file)
+            added = _add_path(connection, name, file, message, parents)
+    note_output(added.ref)
+    return added
 
 
 def _add_path(client: Client, name: str, source: Path, message: str, parents: Sequence[str]) -> DataVersion:
@@ -129,6 +133,7 @@ def get(
     """
     connection = client or connect()
     found = show(name, version, client=connection)
+    note_input(found.ref)
     if dest is None:
         folder = _cache() / found.digest.removeprefix("b3:")[:40]
         if not folder.is_dir():

@@ -45,7 +45,7 @@ class Workshop:
     def run(self, pipeline: str, **params: Any) -> Run:
         """Submit a run, carry out all that is queued, and return the run."""
         run = self.submit(pipeline, **params)
-        work_off(self.app, "heavy")
+        work_off(self.app, "pipelines")
         return self.get(run.id)
 
     def get(self, run_id: str) -> Run:

@@ -45,7 +45,7 @@ def test_a_pipeline_over_http(http: TestClient, workshop: Workshop) -> None:
     made = http.post("/api/v1/pipeline-runs", json={"pipeline": "main", "params": {"x": 4}})
     assert made.status_code == 201
     assert (made.json()["state"], made.json()["steps"], made.json()["trigger"]) == ("queued", [], "manual")
-    work_off(workshop.app, "heavy")
+    work_off(workshop.app, "pipelines")
     run = http.get(f"/api/v1/pipeline-runs/{made.json()['id']}").json()
     assert (run["state"], run["outputs"], run["params"]) == ("succeeded", {"y": 8}, {"x": 4, "label": "none"})
     (step,) = run["steps"]

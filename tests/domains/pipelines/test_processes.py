@@ -60,6 +60,17 @@ def who() -> dict:
 def asks():
     return who()
 
+@step(cache=False)
+def ingest() -> str:
+    version = trimtab.data.add("numbers", {"x": [1, 2, 3]})
+    trimtab.data.wait_validated("numbers", timeout_s=40)
+    assert trimtab.data.frame("numbers")["x"].to_pylist() == [1, 2, 3]
+    return version.ref
+
+@pipeline
+def waits():
+    return ingest()
+
 @step
 def broken():
     raise ValueError("no")
@@ -108,7 +119,9 @@ class Server:
 
     def workers(self) -> list[int]:
         """Return the worker processes of this server."""
-        return [pid for pid in children(self.process.pid) if b"trimtab.worker\x00heavy" in command_of(pid)]
+        return [
+            pid for pid in children(self.process.pid) if b"trimtab.worker\x00pipelines" in command_of(pid)
+        ]
 
 
 def children(pid: int) -> list[int]:
@@ -242,6 +255,19 @@ def test_steps_reach_an_open_server(server: Server, file: Path) -> None:
     assert (seen["token"], seen["run"], seen["mlflow"]) == (None, run["id"], server.url)
     assert "TRIMTAB_DATABASE" not in seen["settings"]
     assert "TRIMTAB_HOME" not in seen["settings"]
+
+
+@pytest.mark.parametrize("server", [("--log-level", "warning")], indirect=True)
+def test_a_step_may_wait_for_other_work_of_the_platform(server: Server, file: Path) -> None:
+    answer = command(server, "run", f"{file}:waits", "--json")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    run = json.loads(answer.stdout)
+    assert run["outputs"] == {"result": "data:numbers@1"}
+    with Client(server.url) as client:
+        edges = client.get("/lineage", ref="data:numbers@1")["edges"]
+    assert [(edge["from"], edge["to"], edge["kind"]) for edge in edges] == [
+        (f"pipeline-run:{run['id']}", "data:numbers@1", "output")
+    ]
 
 
 @pytest.mark.parametrize("server", [("--sign-in", "always")], indirect=True)

@@ -289,7 +289,7 @@ def main(log: str = "", flag: str = ""):
     flag.touch()
     queued = workshop.service.retry(workshop.who, run.id)
     assert (queued.state, queued.error, queued.ended_us) == ("queued", None, None)
-    work_off(workshop.app, "heavy")
+    work_off(workshop.app, "pipelines")
     assert workshop.get(run.id).outputs == {"result": 2}
     assert counter() == ["first", "second", "second"]
     with pytest.raises(RunNotRetryable):
@@ -301,7 +301,7 @@ def main(log: str = "", flag: str = ""):
 def test_a_waiting_run_is_cancelled_at_once(workshop: Workshop, counter: Any) -> None:
     run = workshop.submit(workshop.register(CHAIN), log=counter.path)
     assert workshop.service.cancel(workshop.who, run.id).state == "cancelled"
-    work_off(workshop.app, "heavy")
+    work_off(workshop.app, "pipelines")
     assert workshop.get(run.id).state == "cancelled"
     assert counter() == []
     with pytest.raises(RunEnded, match="cancelled already"):
@@ -328,7 +328,7 @@ def main(log: str = ""):
     return after(x=slow(log=log))
 """
     run = workshop.submit(workshop.register(source), log=counter.path)
-    worker = threading.Thread(target=work_off, args=(workshop.app, "heavy"))
+    worker = threading.Thread(target=work_off, args=(workshop.app, "pipelines"))
     worker.start()
     until = time.monotonic() + 30
     while not counter() or workshop.steps(run)["slow"].log_tail != "began\n":
@@ -373,7 +373,7 @@ def main(data: str = "data:flights@7"):
     run = workshop.service.submit(
         workshop.who, pipeline=name, trigger={"kind": "alarm", "ref": "alert:a1", "episode": "e1"}
     )
-    work_off(workshop.app, "heavy")
+    work_off(workshop.app, "pipelines")
     here = f"pipeline-run:{run.id}"
 
     def edges() -> set[tuple[str, str, str]]:
@@ -507,7 +507,7 @@ def test_schedules_submit_runs(workshop: Workshop, counter: Any) -> None:
     assert made.cron == "0 5 * * *"
     with workshop.app.db.write() as tx:  # what the ticker does when the time has come
         workshop.app.jobs.enqueue(tx, "pipelines.submit", {"pipeline": name, "params": {"log": counter.path}})
-    work_off(workshop.app, "light", "heavy")
+    work_off(workshop.app, "light", "pipelines")
     (run,) = workshop.service.find_runs(workshop.who).items
     assert (run.trigger, run.submitted_by, run.state) == (
         {"kind": "schedule"},
@@ -530,7 +530,7 @@ def test_runs_whose_job_died_are_failed(workshop: Workshop, counter: Any) -> Non
     assert "died again and again" in (workshop.get(run.id).error or "")
     assert workshop.get(waiting.id).state == "queued"
     assert workshop.service.retry(workshop.who, run.id).state == "queued"
-    work_off(workshop.app, "heavy")
+    work_off(workshop.app, "pipelines")
     assert workshop.get(run.id).state == "succeeded"
 
 

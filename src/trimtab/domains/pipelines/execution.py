@@ -98,6 +98,7 @@ class Execution:
         self._keys: dict[str, str] = {}
         self._found: list[str] = []  # steps whose result was remembered
         self._results: dict[str, Result] = {}  # of steps that have just ended
+        self._made: set[str] = set()
 
     def carry_out(self) -> None:
         """Go on with the run until it ends; return at once when it has.
@@ -330,11 +331,12 @@ class Execution:
             raise LeaseLost(self._run.id)
 
     def _link(self, tx: Tx, inputs: list[str], outputs: list[str]) -> None:
+        self._made.update(outputs)
         for ref in inputs:
-            self._lineage.link(tx, ref, self._ref, "input")
+            if ref not in self._made:  # what a run has made itself is not where it comes from
+                self._lineage.link(tx, ref, self._ref, "input")
         for ref in outputs:
-            if ref != self._ref:
-                self._lineage.link(tx, self._ref, ref, "output")
+            self._lineage.link(tx, self._ref, ref, "output")
 
     def _look_around(self, session: Session) -> None:
         """Now and then: leave when asked to, cancel when asked to, show progress and fresh lines of the logs."""

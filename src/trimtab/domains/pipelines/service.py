@@ -355,7 +355,7 @@ class PipelineService:
             return False
 
     def _enqueue(self, tx: Tx, run_id: str) -> str:
-        return self._jobs.enqueue(tx, RUN, {"run": run_id}, queue="heavy", max_attempts=MOST_ATTEMPTS)
+        return self._jobs.enqueue(tx, RUN, {"run": run_id}, queue="pipelines", max_attempts=MOST_ATTEMPTS)
 
     def _end(self, tx: Tx, run: Run, state: str, error: str) -> None:
         now = now_us()

@@ -9,8 +9,9 @@ import msgspec
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.time import SECOND_US
 
-Queue = Literal["light", "heavy", "stream"]
-"""light: threads of the server. heavy: worker processes. stream: one worker for what must never wait for those."""
+Queue = Literal["light", "heavy", "stream", "pipelines"]
+"""light: threads of the server. heavy: worker processes. stream: one worker for what must never wait for those.
+pipelines: a worker that carries out runs, whose steps may wait for heavy jobs and must not take their places."""
 State = Literal["queued", "running", "done", "dead"]
 
 LEASE_US = 30 * SECOND_US

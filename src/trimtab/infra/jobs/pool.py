@@ -65,6 +65,7 @@ class WorkerPool:
             return
         with self._db.read() as tx:
             waiting = store.count_due(tx, queue=self._queue, now_us=now_us())
-        if waiting > len(self._workers):
+            busy = store.count_running(tx, queue=self._queue) if waiting else 0
+        if waiting > max(0, len(self._workers) - busy):
             command = [sys.executable, "-m", "trimtab.worker", self._queue]
             self._workers.append(subprocess.Popen(command, env=self._environment, stdin=subprocess.DEVNULL))

@@ -30,6 +30,9 @@ select 1 from jobs_job where queue = :queue and state = 'queued' and due_us <= :
 -- name: count_due
 select count(*) from jobs_job where queue = :queue and state = 'queued' and due_us <= :now_us;
 
+-- name: count_running
+select count(*) from jobs_job where queue = :queue and state = 'running';
+
 -- name: extend
 update jobs_job
 set lease_until_us = :lease_until_us, progress = coalesce(:progress, progress), note = coalesce(:note, note)

@@ -36,6 +36,11 @@ def count_due(tx: Tx, *, queue: str, now_us: int) -> int:
     return row[0] if row else 0
 
 
+def count_running(tx: Tx, *, queue: str) -> int:
+    row = tx.one(Q.count_running, queue=queue)
+    return row[0] if row else 0
+
+
 def extend(
     tx: Tx, *, job_id: str, owner: str, lease_until_us: int, progress: float | None, note: str | None
 ) -> bool:
