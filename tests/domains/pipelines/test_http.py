@@ -145,6 +145,8 @@ def test_bad_registrations_are_refused(http: TestClient, change: dict[str, Any],
         ({"pipeline": "main", "params": []}, 400, "params"),
         ({"pipeline": 5}, 400, "pipeline"),
         ({"pipeline": "main", "params": {"x": 1}, "trigger": {}}, 400, "trigger"),
+        ({"pipeline": "main", "params": {"x": 1}, "idempotency_key": ""}, 400, "idempotency_key"),
+        ({"pipeline": "main", "params": {"x": 1}, "idempotency_key": "k" * 201}, 400, "idempotency_key"),
         ({}, 400, "pipeline"),
     ],
 )  # fmt: skip

@@ -95,7 +95,7 @@ class PipelineRunQuery(PipelineQuery):
 
 
 def routes(service: PipelineService) -> list[Route]:
-    @route("POST", "/api/v1/pipeline-bundles", raw_body=True, media_type="application/zip", returns=PipelineBundleView,
+    @route("POST", "/api/v1/pipeline-bundles", raw_body=True, returns=PipelineBundleView,
            status=201, tags=["pipelines"])  # fmt: skip
     def add_bundle(request: Request) -> PipelineBundleView:
         """Upload a zip archive of a pipeline's source files."""

@@ -191,6 +191,8 @@ class PipelineService:
         """
         self.govern.permit(who, "write", _ref(pipeline))
         cause = check_trigger(trigger or {"kind": "manual"})
+        if idempotency_key is not None and not 1 <= len(idempotency_key) <= 200:
+            raise Invalid("An idempotency key has 1 to 200 characters.", field="idempotency_key")
         with self._db.write() as tx:
             if idempotency_key is not None:
                 tx.lock(f"pipelines.submit:{idempotency_key}")
