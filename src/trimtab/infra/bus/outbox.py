@@ -44,10 +44,17 @@ class Bus:
         event_id = new_id()
         data: dict[str, Any] = msgspec.to_builtins(event)
         data.pop("kind", None)
-        tx.lock("bus")  # so that the order of seq is the order of commits, which followers rely on
-        store.insert(
-            tx, event_id=event_id, kind=kind, at_us=now_us(), subject=subject, actor=actor, data=data
-        )
+        at_us = now_us()
+
+        def append() -> None:
+            # Numbered last and under a lock, so that the order of seq is the order of commits, which followers
+            # rely on. Transactions that take other locks before or after emitting cannot wait in a circle so.
+            tx.lock("bus")
+            store.insert(
+                tx, event_id=event_id, kind=kind, at_us=at_us, subject=subject, actor=actor, data=data
+            )
+
+        tx.before_commit(append)
         for subscriber in self._subscribers.get(kind, {}):
             self._jobs.enqueue(tx, DELIVER, {"event": event_id, "subscriber": subscriber}, max_attempts=8)
         tx.after_commit(self._announce)
