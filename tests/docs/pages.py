@@ -1,16 +1,24 @@
 """Runs the code blocks of a Markdown page against a real server, as a reader would from top to bottom."""
 
+import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pytest
+
+from trimtab.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = ("127.0.0.1:5000", "127.0.0.1:5001")
 _BLOCK = re.compile(r"(<!-- not run: [^>]+-->\n+)?^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_SHELL = re.compile(r"[|<>&;$`]")
 _FILE = re.compile(r"# (\w+\.py)\n")
 
 
@@ -62,8 +70,15 @@ class Reader:
             text = text.replace(port, real.removeprefix("http://"))
         return text
 
-    def run(self, command: str, place: str) -> str:
-        """Run one command line and return what it printed; raises AssertionError."""
+    def run(self, command: str, place: str) -> None:
+        """Run one command line; raises AssertionError with what it printed when it fails.
+
+        The command line of the product is called in this process, which saves half a second each time, unless the
+        shell has a part in it.
+        """
+        if command.startswith("trimtab ") and not _SHELL.search(command):
+            self._call(shlex.split(command)[1:], f"{place}: {command}")
+            return
         done = subprocess.run(
             ["/bin/sh", "-c", command],
             cwd=self.folder,
@@ -73,7 +88,18 @@ class Reader:
             timeout=100,
         )
         assert done.returncode == 0, f"{place}: {command}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+
+    def _call(self, arguments: list[str], place: str) -> None:
+        output, before = io.StringIO(), Path.cwd()
+        os.chdir(self.folder)
+        try:
+            with redirect_stdout(output), redirect_stderr(output), pytest.MonkeyPatch.context() as patch:
+                patch.setattr(sys, "argv", ["trimtab", *arguments])
+                main()
+        except SystemExit as ended:
+            assert not ended.code, f"{place}\n{output.getvalue()}"
+        finally:
+            os.chdir(before)
 
     def _execute(self, text: str, names: dict[str, Any], place: str) -> None:
         before = Path.cwd()

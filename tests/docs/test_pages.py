@@ -63,4 +63,3 @@ def test_few_blocks_are_not_run() -> None:
     every = [block for page in pages for block in blocks(page.read_text())]
     skipped = [block for block in every if block.skipped]
     assert len(skipped) <= len(every) / 4
-
