@@ -12,7 +12,6 @@ from trimtab.infra.db import Database
 from trimtab.infra.jobs import store
 from trimtab.infra.jobs.model import HEARTBEAT_S, LEASE_US, Interrupted, Job, Permanent, Queue, retry_delay_us
 from trimtab.infra.jobs.queue import JobContext, Jobs, LeaseLost
-from trimtab.kernel.errors import TrimtabError
 from trimtab.kernel.time import now_us
 
 log = logging.getLogger(__name__)
@@ -159,5 +158,5 @@ class Runner:
                     with contextlib.suppress(LeaseLost):
                         JobContext(self._db, job, self._owner).heartbeat()
                 release_dead_owners(self._db)
-            except TrimtabError as error:
-                log.warning("leases not extended", extra={"error": str(error)})
+            except Exception:  # without this thread every long job would be done twice
+                log.warning("leases not extended", exc_info=True)
