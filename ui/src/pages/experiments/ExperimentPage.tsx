@@ -37,7 +37,8 @@ export function ExperimentPage() {
   const loaded = useMemo(() => flat(query.data), [query.data]);
   const [runs, waiting, admit] = useSteady(loaded, (run) => run.id, hold && query.data?.pages.length === 1, `${id}|${filter}|${orderBy}`);
   const names = useQuery(q.metricNames(id));
-  const keys = useMemo(() => catalogue(runs.slice(0, 400), names.data?.items ?? []), [runs, names.data]);
+  const first = query.data?.pages[0]?.items;
+  const keys = useMemo(() => catalogue(first ?? [], names.data?.items ?? []), [first, names.data]);
   const chosen = useMemo(() => unpackIds(search["cols"]), [search["cols"]]);
   const shown = chosen.length ? chosen : usual(keys);
   const selected = useMemo(() => new Set(unpackIds(search["sel"])), [search["sel"]]);
