@@ -81,6 +81,7 @@ class Reader:
             return
         done = subprocess.run(
             ["/bin/sh", "-c", command],
+            check=False,
             cwd=self.folder,
             env={**os.environ, **self.environment},
             capture_output=True,
@@ -90,22 +91,23 @@ class Reader:
         assert done.returncode == 0, f"{place}: {command}\n{done.stdout}\n{done.stderr}"
 
     def _call(self, arguments: list[str], place: str) -> None:
-        output, before = io.StringIO(), Path.cwd()
+        output, before, code = io.StringIO(), Path.cwd(), None
         os.chdir(self.folder)
         try:
             with redirect_stdout(output), redirect_stderr(output), pytest.MonkeyPatch.context() as patch:
                 patch.setattr(sys, "argv", ["trimtab", *arguments])
                 main()
         except SystemExit as ended:
-            assert not ended.code, f"{place}\n{output.getvalue()}"
+            code = ended.code
         finally:
             os.chdir(before)
+        assert not code, f"{place}\n{output.getvalue()}"
 
     def _execute(self, text: str, names: dict[str, Any], place: str) -> None:
         before = Path.cwd()
         os.chdir(self.folder)
         try:
-            exec(compile(text, place, "exec"), names)  # noqa: S102 - the page is ours
+            exec(compile(text, place, "exec"), names)
         except Exception as error:
             raise AssertionError(f"{place}: {type(error).__name__}: {error}\n{text}") from error
         finally:
