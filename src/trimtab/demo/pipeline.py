@@ -76,6 +76,7 @@ def publish(
             input_example=evaluation.select(list(flights.FEATURES)).slice(0, 2),
             predict="predict_proba_1",
         )
+    assert logged.version is not None, "it was registered"
     return {"candidate": f"models:/{MODEL}/{logged.version.version}", **outputs}
 
 

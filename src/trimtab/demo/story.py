@@ -34,7 +34,7 @@ LOOP: dict[str, Any] = {
     "on": ["performance"],
     "cooldown_us": 30 * DAY_US,
     "gate": {"label": flights.LABEL, "key": flights.KEY, "group_by": flights.EVENT, "min_auc": 0.6},
-    "canary": {"weight": 20.0},
+    "canary": {"weight": 50.0, "judge": {"min_rows": 100, "errors": {"harm": 0.0, "margin": 0.03}}},
 }
 _OVER = ("promoted", "kept", "rolled-back", "failed")
 _RUN_S = 180.0
