@@ -83,11 +83,13 @@ class MonitorService:
         if baseline is not None:
             baseline.check()
         champion = self._deploy.endpoint(who, endpoint).champion
+        known = self._reference(who, reference)
+        self._check_columns(who, known, features or [])
         now = now_us()
         monitor = Monitor(
             name=name,
             endpoint=endpoint,
-            reference=self._reference(who, reference),
+            reference=known,
             features=features or [],
             group_by=group_by,
             policy=rules,
@@ -343,6 +345,15 @@ class MonitorService:
         except ValueError as error:
             raise Invalid(f"{version!r} is not the number of a version.", field="reference") from error
         return refs.data(name, self._data.get_version(who, name, number).version)
+
+    def _check_columns(self, who: Principal, reference: str, features: list[str]) -> None:
+        """Refuse features that the reference is known not to have; before it is profiled, its reading tells."""
+        name, version = refs.data_parts(reference)
+        columns = [column.name for column in self._data.findings(who, name, int(version or 0)).columns]
+        for feature in features if columns else []:
+            if feature not in columns:
+                hint = did_you_mean(feature, columns)
+                raise Invalid(f"The reference has no column {feature!r}.{hint}", field="features")
 
     def _find(self, tx: Tx, name: str) -> Monitor:
         found = store.monitors(tx, where=Where().equals(name=name))

@@ -1,9 +1,10 @@
 """Declares routes by their types and binds requests to them; handlers are plain synchronous functions."""
 
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.from_thread
@@ -18,6 +19,7 @@ from trimtab.infra.http.problems import invalid_from, problem_response
 from trimtab.kernel.errors import Invalid, TooLarge, did_you_mean
 from trimtab.kernel.who import Principal
 
+_LONG_NUMBER = re.compile(rb"\d{19}")  # anything shorter fits into 64 bits
 ANONYMOUS = Principal(id="anonymous", name="anonymous", role="viewer")  # only ever seen by public routes
 
 
@@ -170,7 +172,10 @@ def bind_query(request: StarletteRequest, kind: type[Any]) -> Any:
         if any("\x00" in value for value in values):
             raise Invalid(f"{key} holds a null character.", field=key)
         given[key] = values if _takes_list(kind, key) else values[-1]
-    return msgspec.convert(given, kind, strict=False)
+    bound = msgspec.convert(given, kind, strict=False)
+    if any(_LONG_NUMBER.search(value.encode()) for value in request.query_params.values()):
+        check_numbers(msgspec.to_builtins(bound))
+    return bound
 
 
 def _takes_list(kind: type[Any], key: str) -> bool:
@@ -185,15 +190,33 @@ def bind_body(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
     if b"\\u0000" in raw:
         raise Invalid("The body holds a null character.")
     try:
-        return decoder.decode(raw)
+        bound = decoder.decode(raw)
+        if _LONG_NUMBER.search(raw):
+            check_numbers(msgspec.to_builtins(bound))
+        return bound
     except msgspec.ValidationError as error:
         raise invalid_from(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"The body is not valid JSON: {error}.") from error
 
 
+def check_numbers(value: Any, path: str = "") -> None:
+    """Refuse whole numbers of more than 64 bits, which no engine keeps; raises Invalid that names the field."""
+    if isinstance(value, dict):
+        for key, one in cast("dict[str, Any]", value).items():
+            check_numbers(one, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for index, one in enumerate(cast("list[Any]", value)):
+            check_numbers(one, f"{path}[{index}]")
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise Invalid(f"{path or 'The body'} is outside the range of 64 bits.", field=path or None)
+
+
 def check_path(params: dict[str, Any]) -> None:
-    """Refuse path parameters with null or control characters."""
+    """Refuse path parameters with null or control characters, what is no UTF-8, and numbers of more than 64 bits."""
+    check_numbers(params)
     for key, value in params.items():
         if isinstance(value, str) and (not value or any(ord(letter) < 32 for letter in value)):
             raise Invalid(f"The path parameter {key} is empty or holds a control character.", field=key)
+        if isinstance(value, str) and "\ufffd" in value:
+            raise Invalid(f"The path parameter {key} is not UTF-8.", field=key)

@@ -151,7 +151,10 @@ def _takes_list(kind: Any) -> bool:
 
 
 def _from_body(raw: bytes, decoder: "msgspec.json.Decoder[Any]", message: type[msgspec.Struct]) -> Any:
-    """Return the body as a message. What is no JSON counts as empty, as it does for MLflow's server."""
+    """Return the body as a message.
+
+    MLflow's server takes what is no JSON for an empty message, and makes a run of it; here it is refused.
+    """
     if b"\\u0000" in raw:
         raise Invalid("The body holds a null character.")
     try:
@@ -160,8 +163,10 @@ def _from_body(raw: bytes, decoder: "msgspec.json.Decoder[Any]", message: type[m
         plain = _plain(raw)
         if isinstance(error, msgspec.ValidationError) and raw.lstrip().startswith(b"{"):
             raise _explain(error, plain) from error
+        if not isinstance(plain, dict):
+            raise Invalid(f"Bad Request. The body is no JSON object: {error}.") from error
         try:
-            return msgspec.convert(plain if isinstance(plain, dict) else {}, message, strict=False)
+            return msgspec.convert(plain, message, strict=False)
         except msgspec.ValidationError as wrong:
             raise _explain(wrong, plain) from wrong
 
