@@ -111,6 +111,7 @@ class App:
         registry_jobs.register(self.bus, self.registry)
         alerts_jobs.register(self.jobs, self.alerts, retention_days=settings.retention_days)
         alerts_jobs.watch(self.bus, self.alerts, RULED_EVENTS)
+        self._executor = executors.connect(settings.executor, preload=[STEP_PROCESS])
         self.pipelines = PipelineService(database, self.bus, self.jobs, self.govern, self.lineage, blob_store)
         pipelines_jobs.register(
             self.jobs, self.pipelines, place=self.place, retention_days=settings.retention_days
@@ -189,7 +190,7 @@ class App:
         settings = self.settings
         host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "localhost") else settings.host  # noqa: S104
         return Place(
-            executor=executors.connect(settings.executor, preload=[STEP_PROCESS]),
+            executor=self._executor,
             folder=settings.home_path / "runs",
             blobs_url=settings.blobs_url,
             server_url=f"http://[{host}]:{settings.port}"

@@ -264,3 +264,10 @@ def test_outputs_hash_by_identity() -> None:
         assert isinstance(output, Output)
         assert len({output, output[0]}) == 2
         assert "load" in repr(output)
+
+
+def test_a_pipeline_without_a_file_cannot_be_submitted() -> None:
+    scope: dict[str, Any] = {"pipeline": pipeline}
+    exec("@pipeline\ndef typed(): pass", scope)
+    with pytest.raises(Invalid, match="must be defined in a file"):
+        scope["typed"].submit()

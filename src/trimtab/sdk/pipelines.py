@@ -8,7 +8,8 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 import msgspec
 
@@ -16,6 +17,9 @@ from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.sdk.graph import Graph, Output, check_name, record, recording
 from trimtab.sdk.parameters import Parameter, bind, parameters_of
+
+if TYPE_CHECKING:
+    from trimtab.sdk.client import Client
 
 __all__ = ["Graph", "Output", "Pipeline", "Step", "current", "note_input", "note_output", "pipeline", "step"]
 
@@ -124,6 +128,27 @@ class Pipeline(Generic[P, R]):
     def parameters(self) -> list[Parameter]:
         """What the pipeline takes, read from the function's signature."""
         return parameters_of(self.function)
+
+    def submit(
+        self, params: Mapping[str, Any] | None = None, *, client: "Client | None" = None, wait: bool = False
+    ) -> dict[str, Any]:
+        """Register the pipeline of this file and queue a run; return the run, once it has ended where ``wait``.
+
+        Raises Invalid that names a wrong parameter, or where the function is not defined in a file.
+        """
+        from trimtab.sdk.client import connect
+        from trimtab.sdk.submission import follow, submit_pipeline
+
+        connection = client or connect()
+        file = Path(inspect.getsourcefile(self.function) or "nowhere")
+        if not file.is_file():
+            raise Invalid(
+                f"Pipeline {self.name!r} must be defined in a file to run on the server.", field="file"
+            )
+        run = submit_pipeline(connection, file.absolute(), self, params or {})
+        if wait:
+            *_, run = follow(connection, run["id"])
+        return run
 
     def build(self, params: Mapping[str, Any] | None = None) -> Graph:
         """Return the graph of a run with these parameters (JSON values or text); raises Invalid that names a wrong one."""

@@ -46,14 +46,19 @@ def publish(client: Client, target: str, params: Mapping[str, Any] | None = None
 
     ``params`` are only for drawing its graph; where they do not suffice the graph is drawn at the first run.
     """
-    file, pipeline = load(target)
+    return _publish(client, *load(target), params or {})
+
+
+def _publish(
+    client: Client, file: Path, pipeline: Pipeline[..., Any], params: Mapping[str, Any]
+) -> dict[str, Any]:
     files = collect(file)
     bundle = client.upload("/pipeline-bundles", pack(files), method="POST")
     body = {
         "name": pipeline.name,
         "source_blob": bundle["blob"],
         "entry": f"{file.stem}:{pipeline.function.__name__}",
-        "spec": spec_of(file, pipeline, params or {}),
+        "spec": spec_of(file, pipeline, params),
     }
     return client.post("/pipelines", body)
 
@@ -78,10 +83,16 @@ def submit(client: Client, target: str, params: Mapping[str, Any] | None = None)
 
     Paths among the parameters are made absolute, as the run does not work in this folder.
     """
-    _, pipeline = load(target)
-    given = absolute_paths(pipeline, params or {})
+    return submit_pipeline(client, *load(target), params or {})
+
+
+def submit_pipeline(
+    client: Client, file: Path, pipeline: Pipeline[..., Any], params: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Do as ``submit`` for a pipeline that was imported from its file already."""
+    given = absolute_paths(pipeline, params)
     bind(pipeline.function, given)
-    registered = publish(client, target, given)
+    registered = _publish(client, file, pipeline, given)
     return client.post("/pipeline-runs", {"pipeline": registered["name"], "params": given})
 
 

@@ -559,3 +559,11 @@ def main():
 def test_upkeep_is_scheduled(app: App) -> None:
     with app.db.write() as tx:
         schedule_upkeep(app.jobs, tx)
+
+
+def test_a_run_whose_bundle_is_gone_fails(workshop: Workshop, counter: Any) -> None:
+    name = workshop.register(CHAIN)
+    workshop.app.blobs.delete(workshop.service.get_pipeline(workshop.who, name).source_blob)
+    run = workshop.run(name, log=counter.path)
+    assert run.state == "failed"
+    assert "no blob" in (run.error or "")

@@ -91,6 +91,12 @@ class Codec:
         blob = self._blobs.put(raw)
         return Value(kind, digest_of(kind, blob), len(raw), blob=blob)
 
+    def _stored_stream(self, kind: Any, stream: Any, size_bytes: int) -> Value:
+        """Store what a stream holds from its beginning, piece by piece."""
+        stream.seek(0)
+        blob = self._blobs.put(stream)
+        return Value(kind, digest_of(kind, blob), size_bytes, blob=blob)
+
     def _raw(self, value: Value) -> "bytes | mmap.mmap":
         if value.inline is not None:
             return value.inline.encode()
@@ -217,7 +223,7 @@ class Codec:
             return None
         buffer = io.BytesIO()
         value.write_ipc(buffer, compression="lz4")
-        return self._stored("polars", buffer.getvalue())
+        return self._stored_stream("polars", buffer, buffer.tell())
 
     def _encode_numpy(self, value: Any) -> Value | None:
         import numpy as np
@@ -226,7 +232,7 @@ class Codec:
             return None
         buffer = io.BytesIO()
         np.save(buffer, value, allow_pickle=False)
-        return self._stored("numpy", buffer.getvalue())
+        return self._stored_stream("numpy", buffer, buffer.tell())
 
     def _stored_table(self, kind: Any, table: Any) -> Value:
         import pyarrow as pa
@@ -235,7 +241,8 @@ class Codec:
         options = pa.ipc.IpcWriteOptions(compression="lz4")
         with pa.ipc.new_file(sink, table.schema, options=options) as writer:
             writer.write_table(table)
-        return self._stored(kind, sink.getvalue().to_pybytes())
+        content = sink.getvalue()
+        return self._stored_stream(kind, pa.BufferReader(content), content.size)
 
     def _pickled(self, value: Any) -> Value:
         try:

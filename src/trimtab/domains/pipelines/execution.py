@@ -133,6 +133,8 @@ class Execution:
             return _End("succeeded" if error is None else "failed", error=error, outputs=outputs)
         except _End as end:
             return end
+        except (Invalid, NotFound) as error:  # a bundle that is gone will not come back
+            return _End("failed", error=error.message)
         finally:
             if session is not None:
                 session.close()

@@ -16,12 +16,14 @@ import msgspec
 
 from trimtab.infra.executors.calls import Answer, Frames, Order, frame
 from trimtab.infra.executors.port import Call, Outcome, State
+from trimtab.kernel.errors import Unavailable
 from trimtab.kernel.time import now_us
 
 _LOG_KEPT = 1 << 19  # bytes kept of the beginning and of the end of a log
 _LOG_MOST = 64 << 20  # a log that grows beyond this begins anew
 _TAIL = 16_384
 _PIECE = 1 << 20
+_MOST_LOST = 3
 _CODE = "from trimtab.infra.executors.template import main; main()"
 
 
@@ -89,6 +91,7 @@ class LocalSession:
         self._queue: deque[_Task] = deque()
         self._ended: list[Outcome] = []
         self._count = 0
+        self._lost = 0  # templates that died since a process last answered
         self._template: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         (folder / "logs").mkdir(parents=True, exist_ok=True)
@@ -263,6 +266,7 @@ class LocalSession:
         message = process.frames.take()
         if message is None:
             return
+        self._lost = 0
         if process.preparing:
             process.preparing = False
             return
@@ -311,7 +315,14 @@ class LocalSession:
         self._control.close()
         self._template.wait()
         for process in list(self._processes.values()):
+            process.condemned = process.condemned or (
+                "crashed",
+                "the template of the step processes was ended",
+            )
             self._bury(process, -signal.SIGKILL)
+        self._lost += 1
+        if self._lost > _MOST_LOST:
+            raise Unavailable("Step processes do not start; the log of the server says why.")
         self._start_template()
 
     def _end(self, process: _Process, state: State, *, result: bytes = b"", error: str = "") -> None:
