@@ -32,18 +32,32 @@ export function hrefOf(ref: string): string | null {
   const slash = rest.lastIndexOf("/");
   const at = rest.indexOf("@");
   switch (kind) {
-    case "run": return paths.run(rest);
-    case "experiment": return paths.experiment(rest);
-    case "model": return slash > 0 ? paths.modelVersion(rest.slice(0, slash), rest.slice(slash + 1)) : paths.model(rest);
-    case "data": return at > 0 ? paths.dataVersion(rest.slice(0, at), rest.slice(at + 1)) : paths.dataset(rest);
-    case "endpoint": return paths.endpoint(rest);
-    case "monitor": return paths.monitor(rest);
-    case "prediction": return paths.prediction(rest);
-    case "pipeline-run": return paths.pipelineRun(rest);
-    case "pipeline": return paths.pipeline(rest);
-    case "alert": case "alert-rule": case "alert-channel": return paths.alerts;
-    case "episode": return v("/", { episode: rest });
-    default: return null;
+    case "run":
+      return paths.run(rest);
+    case "experiment":
+      return paths.experiment(rest);
+    case "model":
+      return slash > 0 ? paths.modelVersion(rest.slice(0, slash), rest.slice(slash + 1)) : paths.model(rest);
+    case "data":
+      return at > 0 ? paths.dataVersion(rest.slice(0, at), rest.slice(at + 1)) : paths.dataset(rest);
+    case "endpoint":
+      return paths.endpoint(rest);
+    case "monitor":
+      return paths.monitor(rest);
+    case "prediction":
+      return paths.prediction(rest);
+    case "pipeline-run":
+      return paths.pipelineRun(rest);
+    case "pipeline":
+      return paths.pipeline(rest);
+    case "alert":
+    case "alert-rule":
+    case "alert-channel":
+      return paths.alerts;
+    case "episode":
+      return v("/", { episode: rest });
+    default:
+      return null;
   }
 }
 
@@ -52,6 +66,7 @@ export function labelOf(ref: string): string {
   const [kind, rest] = splitRef(ref);
   if (kind === "model") return rest.replace(/\/([^/]+)$/, " v$1");
   if (kind === "commit") return rest.slice(0, 8);
-  if ((kind === "run" || kind === "prediction" || kind === "pipeline-run") && rest.length > 14) return `${rest.slice(0, 6)}…${rest.slice(-4)}`;
+  if ((kind === "run" || kind === "prediction" || kind === "pipeline-run") && rest.length > 14)
+    return `${rest.slice(0, 6)}…${rest.slice(-4)}`;
   return rest;
 }

@@ -8,7 +8,9 @@ import { Empty, Failed, Skeleton } from "./ui/States.tsx";
 const rootRoute = createRootRoute({
   component: Shell,
   notFoundComponent: () => (
-    <div className="page"><Empty title="There is no page here">The address leads nowhere. Search with Ctrl K, or start at the overview.</Empty></div>
+    <div className="page">
+      <Empty title="There is no page here">The address leads nowhere. Search with Ctrl K, or start at the overview.</Empty>
+    </div>
   ),
 });
 
@@ -66,10 +68,20 @@ export const router = createRouter({
     return pairs.length ? `?${new URLSearchParams(pairs)}` : "";
   },
   defaultPendingMs: 300,
-  defaultPendingComponent: () => <div className="page"><Skeleton rows={8} /></div>,
-  defaultErrorComponent: ({ error, reset }) => <div className="page"><Failed error={error} retry={reset} /></div>,
+  defaultPendingComponent: () => (
+    <div className="page">
+      <Skeleton rows={8} />
+    </div>
+  ),
+  defaultErrorComponent: ({ error, reset }) => (
+    <div className="page">
+      <Failed error={error} retry={reset} />
+    </div>
+  ),
 });
 
 declare module "@tanstack/react-router" {
-  interface Register { router: typeof router }
+  interface Register {
+    router: typeof router;
+  }
 }

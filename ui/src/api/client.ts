@@ -61,14 +61,20 @@ async function call<T>(method: string, target: string, body?: unknown, signal?: 
     });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Problem({ status: 0, title: "The server does not answer", detail: "It may have stopped, or the network between is down.", code: "unreachable" });
+    throw new Problem({
+      status: 0,
+      title: "The server does not answer",
+      detail: "It may have stopped, or the network between is down.",
+      code: "unreachable",
+    });
   }
   if (!response.ok) throw await problemOf(response);
   if (response.status === 204) return undefined as T;
   return (await response.json()) as T;
 }
 
-export const get = <T>(path: string, params?: Params, signal?: AbortSignal): Promise<T> => call<T>("GET", url(path, params), undefined, signal);
+export const get = <T>(path: string, params?: Params, signal?: AbortSignal): Promise<T> =>
+  call<T>("GET", url(path, params), undefined, signal);
 export const post = <T>(path: string, body: unknown = {}): Promise<T> => call<T>("POST", url(path), body);
 export const put = <T>(path: string, body: unknown): Promise<T> => call<T>("PUT", url(path), body);
 export const patch = <T>(path: string, body: unknown): Promise<T> => call<T>("PATCH", url(path), body);

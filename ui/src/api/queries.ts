@@ -7,13 +7,18 @@ type Context = { signal: AbortSignal };
 
 /** One cached GET under `[noun, ...]`. */
 const read = <R>(noun: string, path: string, params: Params = {}) =>
-  queryOptions({ queryKey: [noun, path, params] as const, queryFn: ({ signal }: Context) => get<R>(path, params, signal), placeholderData: keepPreviousData });
+  queryOptions({
+    queryKey: [noun, path, params] as const,
+    queryFn: ({ signal }: Context) => get<R>(path, params, signal),
+    placeholderData: keepPreviousData,
+  });
 
 /** A keyset-paged list; `data.pages` grows as the reader scrolls. */
 const pages = <R>(noun: string, path: string, params: Params = {}, limit = 100) =>
   infiniteQueryOptions({
     queryKey: [noun, path, params, "pages"] as const,
-    queryFn: ({ signal, pageParam }: Context & { pageParam: string }) => get<T.Page<R>>(path, { ...params, limit, cursor: pageParam }, signal),
+    queryFn: ({ signal, pageParam }: Context & { pageParam: string }) =>
+      get<T.Page<R>>(path, { ...params, limit, cursor: pageParam }, signal),
     initialPageParam: "",
     getNextPageParam: (last: T.Page<R>) => last.next_cursor ?? undefined,
     placeholderData: keepPreviousData,
@@ -61,7 +66,8 @@ export const q = {
   monitors: (endpoint = "") => read<T.Page<T.Monitor>>("monitors", "/monitors", { endpoint }),
   monitor: (name: string) => one<T.Monitor>("monitors", `/monitors/${seg(name)}`),
   windows: (name: string, params: Params = {}) => read<T.Page<T.MonitorWindow>>("monitors", `/monitors/${seg(name)}/windows`, params),
-  feature: (name: string, feature: string, params: Params) => read<T.FeatureDetail>("monitors", `/monitors/${seg(name)}/features/${seg(feature)}`, params),
+  feature: (name: string, feature: string, params: Params) =>
+    read<T.FeatureDetail>("monitors", `/monitors/${seg(name)}/features/${seg(feature)}`, params),
 
   predictions: (endpoint: string) => read<T.Page<T.RecentPrediction>>("predictions", "/predictions", { endpoint, limit: 100 }),
   prediction: (id: string) => one<T.Prediction>("predictions", `/predictions/${seg(id)}`),

@@ -62,7 +62,11 @@ export function follow(client: QueryClient, onState: (state: LiveState) => void)
   };
 
   const readOnce = async (): Promise<void> => {
-    const response = await fetch(url("/events/stream", { after: last }), { headers: { accept: "text/event-stream" }, signal: aborter.signal, credentials: "same-origin" });
+    const response = await fetch(url("/events/stream", { after: last }), {
+      headers: { accept: "text/event-stream" },
+      signal: aborter.signal,
+      credentials: "same-origin",
+    });
     if (!response.ok || !response.body) throw new Error(`event stream answered ${response.status}`);
     onState("live");
     if (failures > 0) note(["overview", "timeline", ...Object.values(NOUNS).flat()]);

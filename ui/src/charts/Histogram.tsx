@@ -3,11 +3,22 @@ import { number, percent } from "../format/number.ts";
 import { useSize } from "../ui/useSize.ts";
 import "./charts.css";
 
-export interface HistogramCell { name: string; tick: string }
-interface Props { label: string; cells: HistogramCell[]; counts: number[]; reference?: number[] | null; height?: number; color?: string }
+export interface HistogramCell {
+  name: string;
+  tick: string;
+}
+interface Props {
+  label: string;
+  cells: HistogramCell[];
+  counts: number[];
+  reference?: number[] | null;
+  height?: number;
+  color?: string;
+}
 
 /** Cells of a histogram with numeric edges. */
-export const binCells = (edges: number[]): HistogramCell[] => edges.slice(1).map((upper, i) => ({ name: `${number(edges[i])} to ${number(upper)}`, tick: number(edges[i]) }));
+export const binCells = (edges: number[]): HistogramCell[] =>
+  edges.slice(1).map((upper, i) => ({ name: `${number(edges[i])} to ${number(upper)}`, tick: number(edges[i]) }));
 
 const shares = (counts: number[]): number[] => {
   const total = counts.reduce((sum, count) => sum + count, 0) || 1;
@@ -32,13 +43,38 @@ export function Histogram({ label, cells, counts, reference, height = 140, color
       <svg width={width} height={height} role="img" aria-label={label}>
         {bars.map((share, i) => (
           <g key={i}>
-            <rect x={i * step + (step > 6 ? 1 : 0.3)} y={y(share)} width={Math.max(0.8, step - (step > 6 ? 2 : 0.6))} height={plot - y(share)} fill={`var(${color})`} opacity={outline ? 0.75 : 0.85} rx={step > 8 ? 1.5 : 0} />
-            <rect x={i * step} y={0} width={step} height={plot} fill="transparent"><title>{`${cells[i]?.name ?? ""}: ${percent(share)}${outline ? `, reference ${percent(outline[i] ?? 0)}` : ` (${number(counts[i])})`}`}</title></rect>
+            <rect
+              x={i * step + (step > 6 ? 1 : 0.3)}
+              y={y(share)}
+              width={Math.max(0.8, step - (step > 6 ? 2 : 0.6))}
+              height={plot - y(share)}
+              fill={`var(${color})`}
+              opacity={outline ? 0.75 : 0.85}
+              rx={step > 8 ? 1.5 : 0}
+            />
+            <rect x={i * step} y={0} width={step} height={plot} fill="transparent">
+              <title>{`${cells[i]?.name ?? ""}: ${percent(share)}${outline ? `, reference ${percent(outline[i] ?? 0)}` : ` (${number(counts[i])})`}`}</title>
+            </rect>
           </g>
         ))}
-        {outline && <path d={outline.map((share, i) => `${i === 0 ? "M" : "L"}${i * step} ${y(share)}H${(i + 1) * step}`).join("")} fill="none" stroke="var(--reference)" strokeWidth={2} strokeDasharray="5 3" pointerEvents="none" />}
+        {outline && (
+          <path
+            d={outline.map((share, i) => `${i === 0 ? "M" : "L"}${i * step} ${y(share)}H${(i + 1) * step}`).join("")}
+            fill="none"
+            stroke="var(--reference)"
+            strokeWidth={2}
+            strokeDasharray="5 3"
+            pointerEvents="none"
+          />
+        )}
         <path d={`M0 ${plot + 0.5}H${width}`} stroke="var(--line-strong)" />
-        {cells.map((cell, i) => (i % every === 0 && cell.tick ? <text key={i} x={i === 0 ? 0 : (i + 0.5) * step} y={height - 5} textAnchor={i === 0 ? "start" : "middle"} className="axis-text">{cell.tick.slice(0, MOST_LETTERS)}</text> : null))}
+        {cells.map((cell, i) =>
+          i % every === 0 && cell.tick ? (
+            <text key={i} x={i === 0 ? 0 : (i + 0.5) * step} y={height - 5} textAnchor={i === 0 ? "start" : "middle"} className="axis-text">
+              {cell.tick.slice(0, MOST_LETTERS)}
+            </text>
+          ) : null,
+        )}
       </svg>
     </div>
   );

@@ -44,28 +44,61 @@ function options(props: Props, width: number, height: number, onCursor: (index: 
   for (const line of series) {
     const stroke = token(line.color);
     drawn.push({
-      label: line.label, stroke, width: line.width ?? 1.6, spanGaps: false, ...(line.dash ? { dash: line.dash } : {}),
+      label: line.label,
+      stroke,
+      width: line.width ?? 1.6,
+      spanGaps: false,
+      ...(line.dash ? { dash: line.dash } : {}),
       points: { show: few, size: 5, fill: token("--bg-panel"), stroke },
     });
     if (line.low && line.high) {
-      drawn.push({ label: `${line.label} high`, stroke: "transparent", width: 0, points: { show: false } }, { label: `${line.label} low`, stroke: "transparent", width: 0, points: { show: false } });
+      drawn.push(
+        { label: `${line.label} high`, stroke: "transparent", width: 0, points: { show: false } },
+        { label: `${line.label} low`, stroke: "transparent", width: 0, points: { show: false } },
+      );
       bands.push({ series: [drawn.length - 2, drawn.length - 1], fill: token(line.color, 0.16) });
     }
   }
-  const axis: Partial<uPlot.Axis> = { stroke: token("--ink-3"), font: AXIS_FONT, ticks: { show: false }, grid: { stroke: token("--line"), width: 1 } };
+  const axis: Partial<uPlot.Axis> = {
+    stroke: token("--ink-3"),
+    font: AXIS_FONT,
+    ticks: { show: false },
+    grid: { stroke: token("--line"), width: 1 },
+  };
   return {
-    width, height, padding: [markers.length ? 18 : 10, 10, 0, 0], legend: { show: false },
-    cursor: { points: { size: 7 }, drag: { x: true, y: false }, focus: { prox: 24 }, ...(sync ? { sync: { key: sync, setSeries: false } } : {}) },
+    width,
+    height,
+    padding: [markers.length ? 18 : 10, 10, 0, 0],
+    legend: { show: false },
+    cursor: {
+      points: { size: 7 },
+      drag: { x: true, y: false },
+      focus: { prox: 24 },
+      ...(sync ? { sync: { key: sync, setSeries: false } } : {}),
+    },
     focus: { alpha: 0.3 },
     scales: {
       x: { time },
       y: { distr: log ? 3 : 1, range: (_, low, high) => yRange(low, high, log, zero, reference?.value) },
     },
     axes: [
-      { ...axis, size: 28, space: 80, grid: { show: false }, values: (_, splits, __, ___, step) => splits.map((at) => (time ? timeTick(at, step) : number(at))) },
-      { ...axis, size: 56, gap: 6, ...(log ? { filter: decades, grid: { ...axis.grid, filter: decades } } : {}), values: (_, splits) => splits.map((at) => (at === null ? "" : number(at) + (unit === "%" ? "\u202f%" : ""))) },
+      {
+        ...axis,
+        size: 28,
+        space: 80,
+        grid: { show: false },
+        values: (_, splits, __, ___, step) => splits.map((at) => (time ? timeTick(at, step) : number(at))),
+      },
+      {
+        ...axis,
+        size: 56,
+        gap: 6,
+        ...(log ? { filter: decades, grid: { ...axis.grid, filter: decades } } : {}),
+        values: (_, splits) => splits.map((at) => (at === null ? "" : number(at) + (unit === "%" ? "\u202f%" : ""))),
+      },
     ],
-    series: drawn, bands,
+    series: drawn,
+    bands,
     hooks: {
       setCursor: [(plot) => onCursor(plot.cursor.idx ?? null)],
       draw: [(plot) => drawMarkers(plot, markers, reference)],
@@ -73,7 +106,8 @@ function options(props: Props, width: number, height: number, onCursor: (index: 
   };
 }
 
-const decades = (_: uPlot, splits: number[]): (number | null)[] => splits.map((at) => (Number.isInteger(Math.round(Math.log10(at) * 1e6) / 1e6) ? at : null));
+const decades = (_: uPlot, splits: number[]): (number | null)[] =>
+  splits.map((at) => (Number.isInteger(Math.round(Math.log10(at) * 1e6) / 1e6) ? at : null));
 
 /** Clock times inside a day, with seconds where ticks are that close; dates from midnight to midnight. */
 function timeTick(seconds: number, step: number): string {
@@ -107,9 +141,20 @@ export function SeriesChart(props: Props) {
   const readout = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const latest = useRef(props);
-  useEffect(() => { latest.current = props; });
+  useEffect(() => {
+    latest.current = props;
+  });
   const theme = useThemeVersion();
-  const shape = JSON.stringify([series.map((line) => [line.label, line.color, Boolean(line.low), line.dash]), time, unit, props.log, props.markers, props.reference, props.zero, xs.length <= 45]);
+  const shape = JSON.stringify([
+    series.map((line) => [line.label, line.color, Boolean(line.low), line.dash]),
+    time,
+    unit,
+    props.log,
+    props.markers,
+    props.reference,
+    props.zero,
+    xs.length <= 45,
+  ]);
 
   useEffect(() => {
     if (!host.current || width === 0) return undefined;
@@ -123,19 +168,29 @@ export function SeriesChart(props: Props) {
         const low = line.low?.[at];
         const high = line.high?.[at];
         const cell = cells?.[i];
-        if (cell) cell.textContent = number(value) + (low !== undefined && low !== null && high !== undefined && high !== null ? ` (${number(low)} to ${number(high)})` : "");
+        if (cell)
+          cell.textContent =
+            number(value) +
+            (low !== undefined && low !== null && high !== undefined && high !== null ? ` (${number(low)} to ${number(high)})` : "");
       });
       const where = readout.current?.querySelector("[data-x]");
       if (where) where.textContent = x === undefined ? "" : now.time ? dayClock(x * 1e6) : `${now.xLabel ?? "step"} ${number(x)}`;
     };
     const made = new uPlot(options(latest.current, width, height, show), data(latest.current), host.current);
-    made.over.addEventListener("click", () => { if (made.cursor.idx !== null && made.cursor.idx !== undefined) latest.current.onPick?.(made.cursor.idx); });
+    made.over.addEventListener("click", () => {
+      if (made.cursor.idx !== null && made.cursor.idx !== undefined) latest.current.onPick?.(made.cursor.idx);
+    });
     plot.current = made;
     show(null);
-    return () => { made.destroy(); plot.current = null; };
+    return () => {
+      made.destroy();
+      plot.current = null;
+    };
     // A new canvas only when the shape, the theme or the size changes; new data goes into the one that stands.
   }, [shape, theme, width, height]);
-  useEffect(() => { plot.current?.setData(data(latest.current)); }, [xs, series]);
+  useEffect(() => {
+    plot.current?.setData(data(latest.current));
+  }, [xs, series]);
 
   return (
     <div className="series">
@@ -144,13 +199,22 @@ export function SeriesChart(props: Props) {
           {series.map((line) => (
             <span key={line.label} className="series-key">
               <span className={`series-swatch ${line.dash ? "is-dashed" : ""}`} style={{ color: `var(${line.color})` }} aria-hidden />
-              <span className="truncate">{line.label}</span> <b data-value="" />{unit && unit !== "%" && <span className="unit">{unit}</span>}{unit === "%" && <span className="unit">%</span>}
+              <span className="truncate">{line.label}</span> <b data-value="" />
+              {unit && unit !== "%" && <span className="unit">{unit}</span>}
+              {unit === "%" && <span className="unit">%</span>}
             </span>
           ))}
           <span className="faint" data-x="" />
         </div>
       )}
-      <div ref={box} style={{ height }} role="img" aria-label={`${label}${unit ? `, ${unit}` : ""}, by ${time ? "time" : xLabel ?? "step"}; the table view has the values`}><div ref={host} /></div>
+      <div
+        ref={box}
+        style={{ height }}
+        role="img"
+        aria-label={`${label}${unit ? `, ${unit}` : ""}, by ${time ? "time" : (xLabel ?? "step")}; the table view has the values`}
+      >
+        <div ref={host} />
+      </div>
     </div>
   );
 }

@@ -3,7 +3,11 @@ import type { Role } from "../api/types.ts";
 import { weight } from "../format/number.ts";
 import "./charts.css";
 
-export interface Share { version: string; weight: number; role: Role }
+export interface Share {
+  version: string;
+  weight: number;
+  role: Role;
+}
 
 export function SplitBar({ shares, thin = false }: { shares: Share[]; thin?: boolean }) {
   const parts = shares.filter((share) => share.weight > 0);
@@ -12,7 +16,11 @@ export function SplitBar({ shares, thin = false }: { shares: Share[]; thin?: boo
     <div className={`split ${thin ? "split-thin" : ""}`} role="img" aria-label={`Traffic: ${text}`} title={text}>
       {parts.map((share) => (
         <span key={share.version} className={`split-part split-${share.role}`} style={{ flexGrow: share.weight }}>
-          {!thin && share.weight >= 8 && <span>v{share.version} · {weight(share.weight)}</span>}
+          {!thin && share.weight >= 8 && (
+            <span>
+              v{share.version} · {weight(share.weight)}
+            </span>
+          )}
         </span>
       ))}
     </div>

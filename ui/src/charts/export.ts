@@ -1,6 +1,9 @@
 // Takes what a figure shows out of the browser: CSV of its rows, PNG of its picture.
 
-export interface Sheet { head: string[]; rows: (string | number | null)[][] }
+export interface Sheet {
+  head: string[];
+  rows: (string | number | null)[][];
+}
 
 const cell = (value: string | number | null): string => {
   const text = value === null ? "" : String(value);

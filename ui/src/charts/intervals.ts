@@ -1,7 +1,17 @@
 // Where an estimate, its interval and its limits stand on a scale of their own.
 
-export interface Interval { value: number | null; low: number | null; high: number | null; marks: number[] }
-export interface Placed { value: number | null; low: number | null; high: number | null; marks: number[] }
+export interface Interval {
+  value: number | null;
+  low: number | null;
+  high: number | null;
+  marks: number[];
+}
+export interface Placed {
+  value: number | null;
+  low: number | null;
+  high: number | null;
+  marks: number[];
+}
 
 /** Positions in per cent of a scale that holds everything with a margin; null when there is nothing to place. */
 export function placed({ value, low, high, marks }: Interval): Placed | null {

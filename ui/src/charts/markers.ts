@@ -2,7 +2,11 @@
 import type uPlot from "uplot";
 import { token } from "../design/theme.ts";
 
-export interface Marker { x: number; label: string; kind: "alarm" | "version" | "event" }
+export interface Marker {
+  x: number;
+  label: string;
+  kind: "alarm" | "version" | "event";
+}
 
 export function drawMarkers(plot: uPlot, markers: Marker[], reference: { value: number; label: string } | undefined): void {
   const { ctx, bbox } = plot;

@@ -10,9 +10,15 @@ test("missing time becomes one empty sample", () => {
 });
 
 test("curves with different steps share one axis; absence is not a gap", () => {
-  const { xs, columns } = joined([{ xs: [0, 2], ys: [1, null] }, { xs: [1, 2], ys: [5, 6] }]);
+  const { xs, columns } = joined([
+    { xs: [0, 2], ys: [1, null] },
+    { xs: [1, 2], ys: [5, 6] },
+  ]);
   assert.deepEqual(xs, [0, 1, 2]);
-  assert.deepEqual(columns, [[1, undefined, null], [undefined, 5, 6]]);
+  assert.deepEqual(columns, [
+    [1, undefined, null],
+    [undefined, 5, 6],
+  ]);
 });
 
 test("smoothing starts without bias, keeps gaps, and a constant stays one", () => {

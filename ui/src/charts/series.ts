@@ -3,7 +3,10 @@
 /** Puts an empty sample wherever two neighbours are further apart than `factor` usual steps, so that a line breaks there. */
 export function withGaps(xs: number[], columns: (number | null)[][], factor = 1.6): { xs: number[]; columns: (number | null)[][] } {
   if (xs.length < 3) return { xs, columns };
-  const steps = xs.slice(1).map((x, i) => x - (xs[i] as number)).sort((a, b) => a - b);
+  const steps = xs
+    .slice(1)
+    .map((x, i) => x - (xs[i] as number))
+    .sort((a, b) => a - b);
   const usual = steps[Math.floor(steps.length / 2)] as number;
   const outXs: number[] = [];
   const out: (number | null)[][] = columns.map(() => []);
@@ -25,7 +28,9 @@ export function joined(curves: { xs: number[]; ys: (number | null)[] }[]): { xs:
   const at = new Map(xs.map((x, i) => [x, i]));
   const columns = curves.map((curve) => {
     const column: (number | null | undefined)[] = Array.from({ length: xs.length });
-    curve.xs.forEach((x, i) => { column[at.get(x) as number] = curve.ys[i]; });
+    curve.xs.forEach((x, i) => {
+      column[at.get(x) as number] = curve.ys[i];
+    });
     return column;
   });
   return { xs, columns };

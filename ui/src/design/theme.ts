@@ -51,4 +51,13 @@ export function token(name: string, alpha = 1): string {
   return colour;
 }
 
-export const SERIES = ["--series-1", "--series-2", "--series-3", "--series-5", "--series-4", "--series-8", "--series-7", "--series-6"] as const;
+export const SERIES = [
+  "--series-1",
+  "--series-2",
+  "--series-3",
+  "--series-5",
+  "--series-4",
+  "--series-8",
+  "--series-7",
+  "--series-6",
+] as const;

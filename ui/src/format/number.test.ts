@@ -27,7 +27,10 @@ test("very small, very large, missing and infinite values", () => {
 });
 
 test("figures in a column keep their zeros", () => {
-  assert.deepEqual([0.75, 0.855, 63, 12.3, 0.1].map((value) => figure(value)), ["0.750", "0.855", "63", "12.3", "0.100"]);
+  assert.deepEqual(
+    [0.75, 0.855, 63, 12.3, 0.1].map((value) => figure(value)),
+    ["0.750", "0.855", "63", "12.3", "0.100"],
+  );
 });
 
 test("shares, sizes, differences, exact values", () => {

@@ -17,7 +17,12 @@ export function number(value: number | null | undefined, digits = 3): string {
   return minus(trimZeros(value.toPrecision(digits)));
 }
 
-const STEPS: [number, string][] = [[1e12, " T"], [1e9, " G"], [1e6, " M"], [1e3, " k"]];
+const STEPS: [number, string][] = [
+  [1e12, " T"],
+  [1e9, " G"],
+  [1e6, " M"],
+  [1e3, " k"],
+];
 
 function compact(value: number, digits: number): string {
   for (const [step, suffix] of STEPS) {

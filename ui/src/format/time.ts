@@ -12,18 +12,29 @@ export function relative(us: number, nowMs: number): string {
   const size = Math.abs(seconds);
   if (size < 5) return "now";
   const text =
-    size < MINUTE ? `${Math.floor(size)} s`
-    : size < HOUR ? `${Math.floor(size / MINUTE)} min`
-    : size < DAY ? `${Math.floor(size / HOUR)} h`
-    : size < 60 * DAY ? `${Math.floor(size / DAY)} d`
-    : size < 730 * DAY ? `${Math.floor(size / (30.44 * DAY))} months`
-    : `${Math.floor(size / (365.25 * DAY))} y`;
+    size < MINUTE
+      ? `${Math.floor(size)} s`
+      : size < HOUR
+        ? `${Math.floor(size / MINUTE)} min`
+        : size < DAY
+          ? `${Math.floor(size / HOUR)} h`
+          : size < 60 * DAY
+            ? `${Math.floor(size / DAY)} d`
+            : size < 730 * DAY
+              ? `${Math.floor(size / (30.44 * DAY))} months`
+              : `${Math.floor(size / (365.25 * DAY))} y`;
   return seconds >= 0 ? `${text} ago` : `in ${text}`;
 }
 
 const EXACT = new Intl.DateTimeFormat("en-GB", {
-  weekday: "short", year: "numeric", month: "short", day: "numeric",
-  hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
+  weekday: "short",
+  year: "numeric",
+  month: "short",
+  day: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  timeZoneName: "short",
 });
 const DAY_TEXT = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 const DAY_YEAR = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });

@@ -1,7 +1,13 @@
 // Places a directed acyclic graph in columns by longest path, ordered to cross few edges; pure, in abstract units.
 
-export interface Edge { from: string; to: string }
-export interface Spot { layer: number; row: number }
+export interface Edge {
+  from: string;
+  to: string;
+}
+export interface Spot {
+  layer: number;
+  row: number;
+}
 export interface Layered {
   spots: Map<string, Spot>;
   /** The places in the columns between, for an edge that skips columns. */
@@ -60,7 +66,9 @@ export function layered(ids: string[], edges: Edge[]): Layered {
   const via = (edge: Edge): Spot[] => {
     const first = layerOf.get(edge.from) ?? 0;
     const last = layerOf.get(edge.to) ?? 0;
-    return Array.from({ length: Math.max(0, last - first - 1) }, (_, i) => spots.get(between(edge, first + 1 + i))).filter((spot): spot is Spot => spot !== undefined);
+    return Array.from({ length: Math.max(0, last - first - 1) }, (_, i) => spots.get(between(edge, first + 1 + i))).filter(
+      (spot): spot is Spot => spot !== undefined,
+    );
   };
   return { spots, via, layers: columns.length, rows };
 }
@@ -78,15 +86,25 @@ function order(columns: string[][], links: Edge[]): void {
     for (const column of side === "before" ? columns : [...columns].reverse()) {
       const keyed = column.map((id, i) => {
         const found = near.get(id)?.[side].map((other) => position.get(other) ?? 0) ?? [];
-        return { id, i, key: found.length ? mean(found) : position.get(id) ?? 0 };
+        return { id, i, key: found.length ? mean(found) : (position.get(id) ?? 0) };
       });
       keyed.sort((a, b) => a.key - b.key || a.i - b.i);
-      keyed.forEach(({ id }, i) => { column[i] = id; position.set(id, i - (column.length - 1) / 2); });
+      keyed.forEach(({ id }, i) => {
+        column[i] = id;
+        position.set(id, i - (column.length - 1) / 2);
+      });
     }
   }
 }
 
-export interface Geometry { x: (layer: number) => number; y: (row: number) => number; boxWidth: number; boxHeight: number; width: number; height: number }
+export interface Geometry {
+  x: (layer: number) => number;
+  y: (row: number) => number;
+  boxWidth: number;
+  boxHeight: number;
+  width: number;
+  height: number;
+}
 
 /** Pixels for a layered graph: boxes and gaps shrink to fit `room`, down to a least size; past that it scrolls. */
 export function geometry(graph: Layered, room: number, box: { least: number; most: number; height: number }): Geometry {

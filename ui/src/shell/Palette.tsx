@@ -8,7 +8,13 @@ import { Icon, type IconName } from "../ui/Icon.tsx";
 import { KIND_ICON } from "../ui/RefChip.tsx";
 import { ABOUT, ENTRIES } from "./nav.ts";
 
-interface Choice { key: string; label: string; kind: string; icon: IconName; href: string }
+interface Choice {
+  key: string;
+  label: string;
+  kind: string;
+  icon: IconName;
+  href: string;
+}
 
 export function Palette({ onClose }: { onClose: () => void }) {
   const router = useRouter();
@@ -18,14 +24,20 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const [at, setAt] = useState(0);
   const asked = useDeferredValue(text.trim());
   const hits = useQuery({ ...q.search(asked), enabled: asked.length > 0 });
-  useEffect(() => { ref.current?.showModal(); }, []);
+  useEffect(() => {
+    ref.current?.showModal();
+  }, []);
   useEffect(() => setAt(0), [text]);
 
   const pagesShown: Choice[] = [...ENTRIES, ...ABOUT]
     .filter((entry) => entry.label.toLowerCase().includes(text.trim().toLowerCase()))
     .map((entry) => ({ key: entry.href, label: entry.label, kind: "page", icon: entry.icon, href: entry.href }));
-  const found: Choice[] = (asked ? hits.data?.items ?? [] : []).map((hit) => ({
-    key: hit.ref, label: hit.label, kind: hit.kind.replace(/-/g, " "), icon: KIND_ICON[hit.kind] ?? "file", href: hrefOf(hit.ref) ?? hit.href,
+  const found: Choice[] = (asked ? (hits.data?.items ?? []) : []).map((hit) => ({
+    key: hit.ref,
+    label: hit.label,
+    kind: hit.kind.replace(/-/g, " "),
+    icon: KIND_ICON[hit.kind] ?? "file",
+    href: hrefOf(hit.ref) ?? hit.href,
   }));
   const choices = asked ? [...found, ...pagesShown] : pagesShown;
 
@@ -41,20 +53,49 @@ export function Palette({ onClose }: { onClose: () => void }) {
     else return;
     event.preventDefault();
   };
-  useEffect(() => { document.getElementById(`${listId}-${at}`)?.scrollIntoView({ block: "nearest" }); }, [at, listId]);
+  useEffect(() => {
+    document.getElementById(`${listId}-${at}`)?.scrollIntoView({ block: "nearest" });
+  }, [at, listId]);
 
   return (
-    <dialog ref={ref} className="palette" aria-label="Find anything" onCancel={(event) => { event.preventDefault(); onClose(); }} onClick={(event) => { if (event.target === ref.current) onClose(); }}>
+    <dialog
+      ref={ref}
+      className="palette"
+      aria-label="Find anything"
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+      onClick={(event) => {
+        if (event.target === ref.current) onClose();
+      }}
+    >
       <div className="palette-box" onKeyDown={onKey}>
         <div className="palette-input">
           <Icon name="search" />
-          <input autoFocus value={text} onChange={(event) => setText(event.target.value)} placeholder="Name or id of a run, model, dataset, endpoint…" role="combobox"
-            aria-expanded aria-controls={listId} aria-activedescendant={choices[at] ? `${listId}-${at}` : undefined} aria-label="Find anything" />
+          <input
+            autoFocus
+            value={text}
+            onChange={(event) => setText(event.target.value)}
+            placeholder="Name or id of a run, model, dataset, endpoint…"
+            role="combobox"
+            aria-expanded
+            aria-controls={listId}
+            aria-activedescendant={choices[at] ? `${listId}-${at}` : undefined}
+            aria-label="Find anything"
+          />
           <kbd>Esc</kbd>
         </div>
         <ul id={listId} role="listbox" aria-label="Results" className="palette-list">
           {choices.map((choice, i) => (
-            <li key={`${choice.kind}-${choice.key}`} id={`${listId}-${i}`} role="option" aria-selected={i === at} onPointerMove={() => setAt(i)} onClick={() => go(choice)}>
+            <li
+              key={`${choice.kind}-${choice.key}`}
+              id={`${listId}-${i}`}
+              role="option"
+              aria-selected={i === at}
+              onPointerMove={() => setAt(i)}
+              onClick={() => go(choice)}
+            >
               <Icon name={choice.icon} size={15} />
               <span className="truncate grow">{choice.label}</span>
               <span className="faint small">{choice.kind}</span>

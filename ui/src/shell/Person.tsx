@@ -14,13 +14,21 @@ export function Person() {
   return (
     <div className="person">
       <A href="/settings?tab=person" className="person-link" title={me.data ? `${me.data.name}, ${me.data.role}` : "Person"}>
-        <span className="avatar" aria-hidden>{(me.data?.name ?? "?").slice(0, 1).toUpperCase()}</span>
+        <span className="avatar" aria-hidden>
+          {(me.data?.name ?? "?").slice(0, 1).toUpperCase()}
+        </span>
         <span className="person-text">
           <span className="truncate">{me.data?.name ?? "Not signed in"}</span>
           <span className="faint small">{me.data?.role ?? ""}</span>
         </span>
       </A>
-      <button type="button" className="icon-button" onClick={() => setTheme(NEXT[theme])} aria-label={`${LABEL[theme]}. Change`} title={LABEL[theme]}>
+      <button
+        type="button"
+        className="icon-button"
+        onClick={() => setTheme(NEXT[theme])}
+        aria-label={`${LABEL[theme]}. Change`}
+        title={LABEL[theme]}
+      >
         <Icon name={theme === "system" ? "auto" : theme === "light" ? "sun" : "moon"} />
       </button>
     </div>

@@ -18,16 +18,29 @@ export function Rail() {
   const openAlerts = flat(alerts.data).length;
   const item = (entry: Entry) => (
     <li key={entry.href} className={BAR.has(entry.href) ? "rail-bar" : "rail-rest"}>
-      <A href={entry.href} className="rail-link" aria-current={isActive(entry, path) ? "page" : undefined} onClick={() => setOpen(false)} title={entry.label}>
+      <A
+        href={entry.href}
+        className="rail-link"
+        aria-current={isActive(entry, path) ? "page" : undefined}
+        onClick={() => setOpen(false)}
+        title={entry.label}
+      >
         <Icon name={entry.icon} />
         <span className="rail-label">{entry.label}</span>
-        {entry.href === "/alerts" && openAlerts > 0 && <span className="rail-count" aria-label={`${openAlerts} open`}>{openAlerts}{alerts.hasNextPage && "+"}</span>}
+        {entry.href === "/alerts" && openAlerts > 0 && (
+          <span className="rail-count" aria-label={`${openAlerts} open`}>
+            {openAlerts}
+            {alerts.hasNextPage && "+"}
+          </span>
+        )}
       </A>
     </li>
   );
   return (
     <nav className={`rail ${open ? "rail-open" : ""}`} aria-label="Main">
-      <A href="/" className="rail-home" aria-label="Trimtab, overview"><Wordmark /></A>
+      <A href="/" className="rail-home" aria-label="Trimtab, overview">
+        <Wordmark />
+      </A>
       <ul className="rail-loop">{ENTRIES.map(item)}</ul>
       <ul className="rail-about">{ABOUT.map(item)}</ul>
       <Person />

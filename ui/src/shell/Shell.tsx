@@ -30,7 +30,9 @@ export function Shell() {
   useKeys(setOver);
   return (
     <div className="shell">
-      <a className="skip" href="#main">Skip to content</a>
+      <a className="skip" href="#main">
+        Skip to content
+      </a>
       <Rail />
       <div className="topbar">
         <button type="button" className="search-open" onClick={() => setOver("palette")}>
@@ -38,11 +40,30 @@ export function Shell() {
           <span>Find anything by name or id</span>
           <kbd>{/Mac|iPhone/.test(navigator.userAgent) ? "⌘" : "Ctrl"} K</kbd>
         </button>
-        <span className={`live live-${live}`} role="status" title={LIVE[live]}><span className="live-dot" aria-hidden /><span className="live-text">{LIVE[live]}</span></span>
-        <button type="button" className="icon-button" onClick={() => setOver("shortcuts")} aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)"><kbd aria-hidden>?</kbd></button>
+        <span className={`live live-${live}`} role="status" title={LIVE[live]}>
+          <span className="live-dot" aria-hidden />
+          <span className="live-text">{LIVE[live]}</span>
+        </span>
+        <button
+          type="button"
+          className="icon-button"
+          onClick={() => setOver("shortcuts")}
+          aria-label="Keyboard shortcuts"
+          title="Keyboard shortcuts (?)"
+        >
+          <kbd aria-hidden>?</kbd>
+        </button>
       </div>
       <main id="main" tabIndex={-1} key={path.split("/")[1]}>
-        <Suspense fallback={<div className="page"><Skeleton rows={8} /></div>}><Outlet /></Suspense>
+        <Suspense
+          fallback={
+            <div className="page">
+              <Skeleton rows={8} />
+            </div>
+          }
+        >
+          <Outlet />
+        </Suspense>
       </main>
       <Suspense fallback={null}>
         {over === "palette" && <Palette onClose={() => setOver(null)} />}

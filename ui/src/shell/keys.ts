@@ -4,7 +4,9 @@ import { useEffect } from "react";
 import { ABOUT, ENTRIES } from "./nav.ts";
 
 const typing = (target: EventTarget | null): boolean =>
-  target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) && !(target instanceof HTMLInputElement && target.type === "checkbox");
+  target instanceof HTMLElement &&
+  (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) &&
+  !(target instanceof HTMLInputElement && target.type === "checkbox");
 
 /** Moves focus to the next or previous row of the list on the page. */
 function moveRow(step: 1 | -1): void {

@@ -1,7 +1,13 @@
 // The rail's entries in the loop's own order, with the key that goes there after "g".
 import type { IconName } from "../ui/Icon.tsx";
 
-export interface Entry { label: string; href: string; icon: IconName; key: string; also?: string[] }
+export interface Entry {
+  label: string;
+  href: string;
+  icon: IconName;
+  key: string;
+  also?: string[];
+}
 
 export const ENTRIES: Entry[] = [
   { label: "Overview", href: "/", icon: "overview", key: "o" },

@@ -58,5 +58,9 @@ const STATES: Record<string, { tone: Tone; text?: string; icon?: IconName }> = {
 export function State({ of, title }: { of: string; title?: string }) {
   const known = STATES[of] ?? { tone: "quiet" as const };
   const text = known.text ?? of.charAt(0).toUpperCase() + of.slice(1).toLowerCase().replace(/[-_]/g, " ");
-  return <Badge tone={known.tone} {...(known.icon ? { icon: known.icon } : {})} {...(title ? { title } : {})}>{text}</Badge>;
+  return (
+    <Badge tone={known.tone} {...(known.icon ? { icon: known.icon } : {})} {...(title ? { title } : {})}>
+      {text}
+    </Badge>
+  );
 }

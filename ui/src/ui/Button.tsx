@@ -11,7 +11,13 @@ interface Props extends ButtonHTMLAttributes<HTMLButtonElement> {
 
 export function Button({ kind = "plain", icon, busy = false, children, className = "", disabled, ...rest }: Props) {
   return (
-    <button type="button" className={`btn btn-${kind} ${children ? "" : "btn-icon"} ${className}`} disabled={disabled || busy} aria-busy={busy || undefined} {...rest}>
+    <button
+      type="button"
+      className={`btn btn-${kind} ${children ? "" : "btn-icon"} ${className}`}
+      disabled={disabled || busy}
+      aria-busy={busy || undefined}
+      {...rest}
+    >
       {icon && <Icon name={icon} size={14} />}
       {children && <span>{children}</span>}
     </button>

@@ -1,7 +1,15 @@
 // A panel with a heading, an optional note beside it and actions at its right.
 import type { ReactNode } from "react";
 
-interface Props { title?: ReactNode; note?: ReactNode; actions?: ReactNode; children: ReactNode; flush?: boolean; className?: string; id?: string }
+interface Props {
+  title?: ReactNode;
+  note?: ReactNode;
+  actions?: ReactNode;
+  children: ReactNode;
+  flush?: boolean;
+  className?: string;
+  id?: string;
+}
 
 export function Card({ title, note, actions, children, flush = false, className = "", id }: Props) {
   return (

@@ -2,7 +2,13 @@
 import { useEffect, useId, useRef, type ReactNode } from "react";
 import { Button } from "./Button.tsx";
 
-interface Props { title: string; onClose: () => void; children: ReactNode; footer?: ReactNode; wide?: boolean }
+interface Props {
+  title: string;
+  onClose: () => void;
+  children: ReactNode;
+  footer?: ReactNode;
+  wide?: boolean;
+}
 
 export function Dialog({ title, onClose, children, footer, wide = false }: Props) {
   const ref = useRef<HTMLDialogElement>(null);
@@ -13,8 +19,18 @@ export function Dialog({ title, onClose, children, footer, wide = false }: Props
     return () => dialog?.close();
   }, []);
   return (
-    <dialog ref={ref} className={`dialog ${wide ? "dialog-wide" : ""}`} aria-labelledby={id} onCancel={(event) => { event.preventDefault(); onClose(); }}
-      onClick={(event) => { if (event.target === ref.current) onClose(); }}>
+    <dialog
+      ref={ref}
+      className={`dialog ${wide ? "dialog-wide" : ""}`}
+      aria-labelledby={id}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+      onClick={(event) => {
+        if (event.target === ref.current) onClose();
+      }}
+    >
       <div className="dialog-box">
         <header className="dialog-head">
           <h2 id={id}>{title}</h2>

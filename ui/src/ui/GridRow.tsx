@@ -2,7 +2,15 @@
 import { memo, type ReactNode } from "react";
 import { A } from "./A.tsx";
 
-export interface GridColumn<T> { id: string; head: ReactNode; cell: (row: T) => ReactNode; width: number; num?: boolean; sortable?: boolean; title?: string }
+export interface GridColumn<T> {
+  id: string;
+  head: ReactNode;
+  cell: (row: T) => ReactNode;
+  width: number;
+  num?: boolean;
+  sortable?: boolean;
+  title?: string;
+}
 
 export const ROW_PX = 36;
 
@@ -20,11 +28,29 @@ interface Props<T> {
 
 function Row<T>({ row, id, index, startPx, columns, template, href, checked, onToggle }: Props<T>) {
   return (
-    <div role="row" aria-rowindex={index + 2} className={`grid-row grid-data row-link ${checked ? "is-selected" : ""}`} style={{ gridTemplateColumns: template, transform: `translateY(${startPx}px)`, height: ROW_PX }}>
-      {onToggle && <span role="cell" className="grid-check"><label><span className="sr-only">Select {id}</span><input type="checkbox" checked={checked} onChange={() => undefined} onClick={(event) => onToggle(id, event.shiftKey)} /></label></span>}
+    <div
+      role="row"
+      aria-rowindex={index + 2}
+      className={`grid-row grid-data row-link ${checked ? "is-selected" : ""}`}
+      style={{ gridTemplateColumns: template, transform: `translateY(${startPx}px)`, height: ROW_PX }}
+    >
+      {onToggle && (
+        <span role="cell" className="grid-check">
+          <label>
+            <span className="sr-only">Select {id}</span>
+            <input type="checkbox" checked={checked} onChange={() => undefined} onClick={(event) => onToggle(id, event.shiftKey)} />
+          </label>
+        </span>
+      )}
       {columns.map((column, i) => (
         <span key={column.id} role="cell" className={`grid-cell ${column.num ? "num" : ""} ${i === 0 ? "grid-first" : ""}`}>
-          {i === 0 && href ? <A href={href} className="row-target truncate" data-nav="">{column.cell(row)}</A> : column.cell(row)}
+          {i === 0 && href ? (
+            <A href={href} className="row-target truncate" data-nav="">
+              {column.cell(row)}
+            </A>
+          ) : (
+            column.cell(row)
+          )}
         </span>
       ))}
     </div>

@@ -4,7 +4,8 @@ const PATHS = {
   overview: "M8 2.2a5.8 5.8 0 1 1-5.2 3.2M2.6 2.4v3.2h3.2M8 6.4a1.6 1.6 0 1 0 0 3.2 1.6 1.6 0 0 0 0-3.2z",
   data: "M2.8 4c0-1.1 2.3-2 5.2-2s5.2.9 5.2 2-2.3 2-5.2 2-5.2-.9-5.2-2zm0 0v8c0 1.1 2.3 2 5.2 2s5.2-.9 5.2-2V4M2.8 8c0 1.1 2.3 2 5.2 2s5.2-.9 5.2-2",
   features: "M2.5 2.5h4.2v4.2H2.5zM9.3 2.5h4.2v4.2H9.3zM2.5 9.3h4.2v4.2H2.5zM9.3 11.4h4.2M11.4 9.3v4.2",
-  pipelines: "M3.5 2.2a1.4 1.4 0 1 0 0 2.8 1.4 1.4 0 0 0 0-2.8zm0 8.8a1.4 1.4 0 1 0 0 2.8 1.4 1.4 0 0 0 0-2.8zm9-4.4a1.4 1.4 0 1 0 0 2.8 1.4 1.4 0 0 0 0-2.8zM4.9 3.6H7a2 2 0 0 1 2 2v.4a2 2 0 0 0 2 2M4.9 12.4H7a2 2 0 0 0 2-2V10a2 2 0 0 1 2-2",
+  pipelines:
+    "M3.5 2.2a1.4 1.4 0 1 0 0 2.8 1.4 1.4 0 0 0 0-2.8zm0 8.8a1.4 1.4 0 1 0 0 2.8 1.4 1.4 0 0 0 0-2.8zm9-4.4a1.4 1.4 0 1 0 0 2.8 1.4 1.4 0 0 0 0-2.8zM4.9 3.6H7a2 2 0 0 1 2 2v.4a2 2 0 0 0 2 2M4.9 12.4H7a2 2 0 0 0 2-2V10a2 2 0 0 1 2-2",
   experiments: "M6 2h4M6.6 2v4L2.9 12.2A1.2 1.2 0 0 0 3.9 14h8.2a1.2 1.2 0 0 0 1-1.8L9.4 6V2M4.6 10h6.8",
   models: "M8 1.8l5.4 3.1v6.2L8 14.2l-5.4-3.1V4.9zM2.6 4.9L8 8l5.4-3.1M8 8v6.2",
   endpoints: "M2 8h4.4M6.4 8l4.2-4.2M6.4 8l4.2 4.2M10.4 3.8H14M10.4 12.2H14M12.4 2.2L14 3.8l-1.6 1.6M12.4 10.6l1.6 1.6-1.6 1.6",
@@ -12,7 +13,8 @@ const PATHS = {
   alerts: "M8 2a4 4 0 0 0-4 4c0 3.6-1.4 4.8-1.4 5.4h10.8c0-.6-1.4-1.8-1.4-5.4a4 4 0 0 0-4-4zM6.6 13.6a1.5 1.5 0 0 0 2.8 0",
   lineage: "M2 8h3.2M10.8 8H14M5.2 5.8h5.6v4.4H5.2zM12.4 6.4L14 8l-1.6 1.6",
   audit: "M8 1.8l5 1.8v4c0 3-2 5.4-5 6.6-3-1.2-5-3.6-5-6.6v-4zM5.8 8l1.6 1.6 3-3.2",
-  settings: "M2.2 4.6h6M11.4 4.6h2.4M2.2 11.4h2.4M7.8 11.4h6M9.8 3a1.6 1.6 0 1 0 0 3.2 1.6 1.6 0 0 0 0-3.2zM6.2 9.8a1.6 1.6 0 1 0 0 3.2 1.6 1.6 0 0 0 0-3.2z",
+  settings:
+    "M2.2 4.6h6M11.4 4.6h2.4M2.2 11.4h2.4M7.8 11.4h6M9.8 3a1.6 1.6 0 1 0 0 3.2 1.6 1.6 0 0 0 0-3.2zM6.2 9.8a1.6 1.6 0 1 0 0 3.2 1.6 1.6 0 0 0 0-3.2z",
   search: "M7 2.4a4.6 4.6 0 1 0 0 9.2 4.6 4.6 0 0 0 0-9.2zM10.4 10.4l3.4 3.4",
   sun: "M8 5.2a2.8 2.8 0 1 0 0 5.6 2.8 2.8 0 0 0 0-5.6zM8 1.4v1.4M8 13.2v1.4M1.4 8h1.4M13.2 8h1.4M3.3 3.3l1 1M11.7 11.7l1 1M3.3 12.7l1-1M11.7 4.3l1-1",
   moon: "M13.4 9.6A5.8 5.8 0 0 1 6.4 2.6a5.8 5.8 0 1 0 7 7z",
@@ -50,12 +52,19 @@ export type IconName = keyof typeof PATHS;
 
 export function Icon({ name, size = 16, label }: { name: IconName; size?: number; label?: string }) {
   return (
-    <svg className="icon" width={size} height={size} viewBox="0 0 16 16" fill="none" stroke="currentColor" strokeWidth={1.4} strokeLinecap="round" strokeLinejoin="round"
-      {...(label ? { role: "img", "aria-label": label } : { "aria-hidden": true })}>
+    <svg
+      className="icon"
+      width={size}
+      height={size}
+      viewBox="0 0 16 16"
+      fill="none"
+      stroke="currentColor"
+      strokeWidth={1.4}
+      strokeLinecap="round"
+      strokeLinejoin="round"
+      {...(label ? { role: "img", "aria-label": label } : { "aria-hidden": true })}
+    >
       <path d={PATHS[name]} />
     </svg>
   );
 }
-
-/** The path of an icon, for drawing it inside another SVG. */
-export const iconPath = (name: IconName): string => PATHS[name];

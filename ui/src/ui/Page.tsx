@@ -2,8 +2,20 @@
 import { useEffect, type ReactNode } from "react";
 import { A } from "./A.tsx";
 
-export interface Crumb { label: string; href: string }
-interface Props { title: string; crumbs?: Crumb[]; state?: ReactNode; meta?: ReactNode; chips?: ReactNode; actions?: ReactNode; children: ReactNode; wide?: boolean }
+export interface Crumb {
+  label: string;
+  href: string;
+}
+interface Props {
+  title: string;
+  crumbs?: Crumb[];
+  state?: ReactNode;
+  meta?: ReactNode;
+  chips?: ReactNode;
+  actions?: ReactNode;
+  children: ReactNode;
+  wide?: boolean;
+}
 
 export function Page({ title, crumbs = [], state, meta, chips, actions, children, wide = false }: Props) {
   useEffect(() => {
@@ -15,7 +27,11 @@ export function Page({ title, crumbs = [], state, meta, chips, actions, children
         <div className="page-title">
           {crumbs.length > 0 && (
             <nav aria-label="Breadcrumb" className="crumbs">
-              {crumbs.map((crumb) => <A key={crumb.href} href={crumb.href}>{crumb.label}</A>)}
+              {crumbs.map((crumb) => (
+                <A key={crumb.href} href={crumb.href}>
+                  {crumb.label}
+                </A>
+              ))}
             </nav>
           )}
           <div className="row row-wrap">

@@ -15,9 +15,25 @@ export function Popover({ label, icon, children }: { label: string; icon?: IconN
     return () => document.removeEventListener("pointerdown", away);
   }, [open]);
   return (
-    <div className="popover" ref={box} onKeyDown={(event) => { if (event.key === "Escape" && open) { event.stopPropagation(); setOpen(false); box.current?.querySelector("button")?.focus(); } }}>
-      <Button {...(icon ? { icon } : {})} aria-expanded={open} aria-haspopup="dialog" onClick={() => setOpen(!open)}>{label}</Button>
-      {open && <div className="popover-panel" role="dialog" aria-label={label}>{children(() => setOpen(false))}</div>}
+    <div
+      className="popover"
+      ref={box}
+      onKeyDown={(event) => {
+        if (event.key === "Escape" && open) {
+          event.stopPropagation();
+          setOpen(false);
+          box.current?.querySelector("button")?.focus();
+        }
+      }}
+    >
+      <Button {...(icon ? { icon } : {})} aria-expanded={open} aria-haspopup="dialog" onClick={() => setOpen(!open)}>
+        {label}
+      </Button>
+      {open && (
+        <div className="popover-panel" role="dialog" aria-label={label}>
+          {children(() => setOpen(false))}
+        </div>
+      )}
     </div>
   );
 }

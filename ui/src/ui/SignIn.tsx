@@ -15,11 +15,24 @@ export function SignIn() {
   return (
     <form className="state" onSubmit={submit}>
       <h2>Sign in</h2>
-      <p className="dim">This server asks who you are. Make a token where it runs with <code>trimtab tokens create NAME</code>, or ask an admin for one.</p>
+      <p className="dim">
+        This server asks who you are. Make a token where it runs with <code>trimtab tokens create NAME</code>, or ask an admin for one.
+      </p>
       <Field label="Token" hint="Kept in a cookie of this browser for 30 days" error={enter.error ? enter.error.message : null}>
-        <input className="input mono" type="password" autoComplete="current-password" value={token} onChange={(event) => setToken(event.target.value)} required />
+        <input
+          className="input mono"
+          type="password"
+          autoComplete="current-password"
+          value={token}
+          onChange={(event) => setToken(event.target.value)}
+          required
+        />
       </Field>
-      <div><Button kind="primary" type="submit" busy={enter.isPending}>Sign in</Button></div>
+      <div>
+        <Button kind="primary" type="submit" busy={enter.isPending}>
+          Sign in
+        </Button>
+      </div>
     </form>
   );
 }

@@ -19,7 +19,9 @@ export function Empty({ title, children, code }: { title: string; children: Reac
 export function Snippet({ code }: { code: string }) {
   return (
     <div className="snippet">
-      <pre tabIndex={0} aria-label="Code">{code}</pre>
+      <pre tabIndex={0} aria-label="Code">
+        {code}
+      </pre>
       <Copy text={code} />
     </div>
   );
@@ -29,7 +31,11 @@ export function Snippet({ code }: { code: string }) {
 export function Skeleton({ rows = 6, height }: { rows?: number; height?: number }) {
   return (
     <div className="skeleton" role="status" aria-label="Loading">
-      {height ? <div className="skeleton-block" style={{ height }} /> : Array.from({ length: rows }, (_, i) => <div key={i} className="skeleton-row" style={{ width: `${96 - ((i * 37) % 34)}%` }} />)}
+      {height ? (
+        <div className="skeleton-block" style={{ height }} />
+      ) : (
+        Array.from({ length: rows }, (_, i) => <div key={i} className="skeleton-row" style={{ width: `${96 - ((i * 37) % 34)}%` }} />)
+      )}
     </div>
   );
 }
@@ -46,14 +52,29 @@ const ADVICE: Record<number, string> = {
 export function Failed({ error, retry }: { error: unknown; retry?: () => void }) {
   if (error instanceof Problem && error.status === 401) return <SignIn />;
   if (error instanceof Problem && error.status === 403) return <Denied problem={error} />;
-  const problem = error instanceof Problem ? error : new Problem({ status: -1, title: "This page could not be shown", detail: error instanceof Error ? error.message : String(error) });
+  const problem =
+    error instanceof Problem
+      ? error
+      : new Problem({ status: -1, title: "This page could not be shown", detail: error instanceof Error ? error.message : String(error) });
   return (
     <div className="state" role="alert">
       <h2>{problem.title}</h2>
       {problem.detail && problem.detail !== problem.title && <p className="dim break">{problem.detail}</p>}
-      <p className="dim">{ADVICE[problem.status] ?? "Try again. If it stays, send the request id below to whoever runs this server; the log has it."}</p>
-      {problem.requestId && <p className="small faint">Request id <code>{problem.requestId}</code> <Copy text={problem.requestId} /></p>}
-      {retry && <div><Button icon="refresh" onClick={retry}>Try again</Button></div>}
+      <p className="dim">
+        {ADVICE[problem.status] ?? "Try again. If it stays, send the request id below to whoever runs this server; the log has it."}
+      </p>
+      {problem.requestId && (
+        <p className="small faint">
+          Request id <code>{problem.requestId}</code> <Copy text={problem.requestId} />
+        </p>
+      )}
+      {retry && (
+        <div>
+          <Button icon="refresh" onClick={retry}>
+            Try again
+          </Button>
+        </div>
+      )}
     </div>
   );
 }
@@ -63,8 +84,15 @@ function Denied({ problem }: { problem: Problem }) {
     <div className="state">
       <h2>You may not see this</h2>
       <p className="dim">{problem.detail || problem.title}</p>
-      <p className="dim">An admin of this server can grant it, with a token of a higher role from Settings or <code>trimtab tokens create NAME --role editor</code>.</p>
-      {problem.requestId && <p className="small faint">Request id <code>{problem.requestId}</code></p>}
+      <p className="dim">
+        An admin of this server can grant it, with a token of a higher role from Settings or{" "}
+        <code>trimtab tokens create NAME --role editor</code>.
+      </p>
+      {problem.requestId && (
+        <p className="small faint">
+          Request id <code>{problem.requestId}</code>
+        </p>
+      )}
     </div>
   );
 }

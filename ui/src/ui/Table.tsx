@@ -45,10 +45,23 @@ export function Table<T>({ label, rows, columns, rowKey, href, param = "sort", i
             {columns.map((column) => {
               const on = order.replace(/^-/, "") === column.key;
               return (
-                <th key={column.key} scope="col" className={`${column.num ? "num" : ""} ${column.grow ? "col-grow" : ""}`} title={column.title} aria-sort={on && column.sort ? (desc ? "descending" : "ascending") : undefined}>
-                  {column.sort
-                    ? <button type="button" className="th-sort" onClick={() => sortBy(column.key)}>{column.head}<span className={`th-arrow ${on ? "" : "th-off"} ${desc ? "" : "th-up"}`}><Icon name="down" size={11} /></span></button>
-                    : column.head}
+                <th
+                  key={column.key}
+                  scope="col"
+                  className={`${column.num ? "num" : ""} ${column.grow ? "col-grow" : ""}`}
+                  title={column.title}
+                  aria-sort={on && column.sort ? (desc ? "descending" : "ascending") : undefined}
+                >
+                  {column.sort ? (
+                    <button type="button" className="th-sort" onClick={() => sortBy(column.key)}>
+                      {column.head}
+                      <span className={`th-arrow ${on ? "" : "th-off"} ${desc ? "" : "th-up"}`}>
+                        <Icon name="down" size={11} />
+                      </span>
+                    </button>
+                  ) : (
+                    column.head
+                  )}
                 </th>
               );
             })}
@@ -61,7 +74,13 @@ export function Table<T>({ label, rows, columns, rowKey, href, param = "sort", i
               <tr key={rowKey(row)} className={`${target ? "row-link" : ""} ${tone?.(row) ?? ""}`}>
                 {columns.map((column, i) => (
                   <td key={column.key} className={`${column.num ? "num" : ""} ${column.grow ? "col-grow" : ""}`}>
-                    {i === 0 && target ? <A href={target} className="row-target" data-nav="">{column.cell(row)}</A> : column.cell(row)}
+                    {i === 0 && target ? (
+                      <A href={target} className="row-target" data-nav="">
+                        {column.cell(row)}
+                      </A>
+                    ) : (
+                      column.cell(row)
+                    )}
                   </td>
                 ))}
               </tr>

@@ -2,7 +2,12 @@
 import type { KeyboardEvent, ReactNode } from "react";
 import { useUrl } from "./useUrl.ts";
 
-export interface Tab { id: string; label: string; count?: number | string | null; body: () => ReactNode }
+export interface Tab {
+  id: string;
+  label: string;
+  count?: number | string | null;
+  body: () => ReactNode;
+}
 
 export function Tabs({ tabs, param = "tab" }: { tabs: Tab[]; param?: string }) {
   const [search, setSearch] = useUrl();
@@ -22,13 +27,23 @@ export function Tabs({ tabs, param = "tab" }: { tabs: Tab[]; param?: string }) {
     <div className="stack">
       <div className="tabs" role="tablist" onKeyDown={move}>
         {tabs.map((tab) => (
-          <button key={tab.id} id={`${param}-${tab.id}`} type="button" role="tab" aria-selected={tab === active} tabIndex={tab === active ? 0 : -1} onClick={() => pick(tab.id)}>
+          <button
+            key={tab.id}
+            id={`${param}-${tab.id}`}
+            type="button"
+            role="tab"
+            aria-selected={tab === active}
+            tabIndex={tab === active ? 0 : -1}
+            onClick={() => pick(tab.id)}
+          >
             {tab.label}
             {tab.count !== undefined && tab.count !== null && <span className="tab-count">{tab.count}</span>}
           </button>
         ))}
       </div>
-      <div role="tabpanel" aria-labelledby={`${param}-${active.id}`}>{active.body()}</div>
+      <div role="tabpanel" aria-labelledby={`${param}-${active.id}`}>
+        {active.body()}
+      </div>
     </div>
   );
 }

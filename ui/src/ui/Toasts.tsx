@@ -1,7 +1,11 @@
 // Short notes at the foot of the window that say what an act did.
 import { useSyncExternalStore } from "react";
 
-interface Toast { id: number; text: string; bad: boolean }
+interface Toast {
+  id: number;
+  text: string;
+  bad: boolean;
+}
 let toasts: Toast[] = [];
 let next = 1;
 const listeners = new Set<() => void>();
@@ -18,10 +22,20 @@ export function toast(text: string, bad = false): void {
 }
 
 export function Toasts() {
-  const all = useSyncExternalStore((listener) => { listeners.add(listener); return () => listeners.delete(listener); }, () => toasts);
+  const all = useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    () => toasts,
+  );
   return (
     <div className="toasts" role="status" aria-live="polite">
-      {all.map((each) => <div key={each.id} className={`toast ${each.bad ? "toast-bad" : ""}`}>{each.text}</div>)}
+      {all.map((each) => (
+        <div key={each.id} className={`toast ${each.bad ? "toast-bad" : ""}`}>
+          {each.text}
+        </div>
+      ))}
     </div>
   );
 }

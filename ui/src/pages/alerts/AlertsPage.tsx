@@ -9,11 +9,13 @@ import "./alerts.css";
 export function AlertsPage() {
   return (
     <Page title="Alerts" meta="What needs a person, grouped with its cause.">
-      <Tabs tabs={[
-        { id: "inbox", label: "Inbox", body: () => <Inbox /> },
-        { id: "rules", label: "Rules", body: () => <Rules /> },
-        { id: "channels", label: "Channels", body: () => <Channels /> },
-      ]} />
+      <Tabs
+        tabs={[
+          { id: "inbox", label: "Inbox", body: () => <Inbox /> },
+          { id: "rules", label: "Rules", body: () => <Rules /> },
+          { id: "channels", label: "Channels", body: () => <Channels /> },
+        ]}
+      />
     </Page>
   );
 }

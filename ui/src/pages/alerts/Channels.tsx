@@ -19,15 +19,49 @@ function Acts({ channel }: { channel: AlertChannel }) {
   const again = (): void => void client.invalidateQueries({ queryKey: ["alerts"] });
   const fail = (error: Error): void => toast(error.message, true);
   const at = `/alert-channels/${seg(channel.name)}`;
-  const test = useMutation({ mutationFn: () => post<Outcome>(`${at}/test`), onSuccess: (outcome) => toast(`Test to ${channel.name}: ${outcome.error ?? `answered ${outcome.status_code ?? ""} in ${duration(outcome.seconds * 1e6)}`}`, !outcome.ok), onError: fail });
+  const test = useMutation({
+    mutationFn: () => post<Outcome>(`${at}/test`),
+    onSuccess: (outcome) =>
+      toast(
+        `Test to ${channel.name}: ${outcome.error ?? `answered ${outcome.status_code ?? ""} in ${duration(outcome.seconds * 1e6)}`}`,
+        !outcome.ok,
+      ),
+    onError: fail,
+  });
   const flip = useMutation({ mutationFn: () => patch(at, { enabled: !channel.enabled }), onSuccess: again, onError: fail });
-  const remove = useMutation({ mutationFn: () => del(at), onSuccess: () => { toast(`${channel.name} removed`); again(); }, onError: fail });
+  const remove = useMutation({
+    mutationFn: () => del(at),
+    onSuccess: () => {
+      toast(`${channel.name} removed`);
+      again();
+    },
+    onError: fail,
+  });
   const [sure, setSure] = useState(false);
   return (
     <span className="row">
-      <label className="toggle"><input type="checkbox" role="switch" checked={channel.enabled} onChange={() => flip.mutate()} aria-label={`Channel ${channel.name} is on`} />{channel.enabled ? "on" : "off"}</label>
-      <Button kind="quiet" busy={test.isPending} onClick={() => test.mutate()}>Send a test</Button>
-      {sure ? <Button kind="danger" busy={remove.isPending} onClick={() => remove.mutate()} onBlur={() => setSure(false)}>Really remove</Button> : <Button kind="quiet" onClick={() => setSure(true)}>Remove</Button>}
+      <label className="toggle">
+        <input
+          type="checkbox"
+          role="switch"
+          checked={channel.enabled}
+          onChange={() => flip.mutate()}
+          aria-label={`Channel ${channel.name} is on`}
+        />
+        {channel.enabled ? "on" : "off"}
+      </label>
+      <Button kind="quiet" busy={test.isPending} onClick={() => test.mutate()}>
+        Send a test
+      </Button>
+      {sure ? (
+        <Button kind="danger" busy={remove.isPending} onClick={() => remove.mutate()} onBlur={() => setSure(false)}>
+          Really remove
+        </Button>
+      ) : (
+        <Button kind="quiet" onClick={() => setSure(true)}>
+          Remove
+        </Button>
+      )}
     </span>
   );
 }
@@ -45,8 +79,26 @@ export function Channels() {
   const query = useQuery(q.alertChannels());
   const [adding, setAdding] = useState(false);
   return (
-    <Card title="Channels" note="Standard Webhooks, signed" actions={<Button icon="plus" onClick={() => setAdding(true)}>Add a channel</Button>} flush>
-      <QueryView query={query} empty={(data) => (data.items.length ? null : <Empty title="Alerts go nowhere yet" code="trimtab alerts channels add ml-oncall https://…">Until there is a channel, alerts wait in the inbox. A channel is a webhook that your chat or pager understands.</Empty>)}>
+    <Card
+      title="Channels"
+      note="Standard Webhooks, signed"
+      actions={
+        <Button icon="plus" onClick={() => setAdding(true)}>
+          Add a channel
+        </Button>
+      }
+      flush
+    >
+      <QueryView
+        query={query}
+        empty={(data) =>
+          data.items.length ? null : (
+            <Empty title="Alerts go nowhere yet" code="trimtab alerts channels add ml-oncall https://…">
+              Until there is a channel, alerts wait in the inbox. A channel is a webhook that your chat or pager understands.
+            </Empty>
+          )
+        }
+      >
         {(data) => <Table label="Alert channels" rows={data.items} columns={COLUMNS} rowKey={(row) => row.name} param="channels" />}
       </QueryView>
       {adding && <ChannelDialog onClose={() => setAdding(false)} />}

@@ -18,7 +18,9 @@ import { toast } from "../../ui/Toasts.tsx";
 import { useUrl } from "../../ui/useUrl.ts";
 
 const STATES: [state: AlertState, label: string, none: string][] = [
-  ["open", "Open", "Nothing is open"], ["acknowledged", "Acknowledged", "Nobody is on anything"], ["resolved", "Resolved", "Nothing has been resolved"],
+  ["open", "Open", "Nothing is open"],
+  ["acknowledged", "Acknowledged", "Nobody is on anything"],
+  ["resolved", "Resolved", "Nothing has been resolved"],
 ];
 
 function Line({ alert }: { alert: Alert }) {
@@ -34,21 +36,43 @@ function Line({ alert }: { alert: Alert }) {
   return (
     <li className={`alert is-${alert.state} severity-${alert.severity}`}>
       <div className="alert-main">
-        <div className="row row-wrap"><State of={alert.severity} /><h2>{alert.title}</h2>{alert.count > 1 && <span className="faint small">{plural(alert.count, "report")}</span>}</div>
+        <div className="row row-wrap">
+          <State of={alert.severity} />
+          <h2>{alert.title}</h2>
+          {alert.count > 1 && <span className="faint small">{plural(alert.count, "report")}</span>}
+        </div>
         <p className="dim break">{alert.detail}</p>
         <div className="row row-wrap alert-meta">
           <RefChip of={alert.subject} />
           <span className="faint small">rule {alert.rule}</span>
-          <span className="faint small">opened <Time us={alert.opened_us} />, last <Time us={alert.updated_us} /></span>
+          <span className="faint small">
+            opened <Time us={alert.opened_us} />, last <Time us={alert.updated_us} />
+          </span>
           {alert.acknowledged_by && <span className="faint small">{actorName(alert.acknowledged_by)} is on it</span>}
-          {alert.resolved_by && <span className="faint small">resolved by {actorName(alert.resolved_by)} <Time us={alert.resolved_us} /></span>}
-          {alert.episode_id && <A className="link small" href={`/?episode=${encodeURIComponent(alert.episode_id)}`} data-nav="">what led to it</A>}
+          {alert.resolved_by && (
+            <span className="faint small">
+              resolved by {actorName(alert.resolved_by)} <Time us={alert.resolved_us} />
+            </span>
+          )}
+          {alert.episode_id && (
+            <A className="link small" href={`/?episode=${encodeURIComponent(alert.episode_id)}`} data-nav="">
+              what led to it
+            </A>
+          )}
         </div>
         {alert.note && <p className="callout">{alert.note}</p>}
       </div>
       <div className="alert-acts">
-        {alert.state === "open" && <Button busy={act.isPending} onClick={() => act.mutate("acknowledge")}>Acknowledge</Button>}
-        {alert.state !== "resolved" && <Button busy={act.isPending} onClick={() => act.mutate("resolve")}>Resolve</Button>}
+        {alert.state === "open" && (
+          <Button busy={act.isPending} onClick={() => act.mutate("acknowledge")}>
+            Acknowledge
+          </Button>
+        )}
+        {alert.state !== "resolved" && (
+          <Button busy={act.isPending} onClick={() => act.mutate("resolve")}>
+            Resolve
+          </Button>
+        )}
       </div>
     </li>
   );
@@ -62,11 +86,37 @@ export function Inbox() {
   return (
     <div className="stack stack-s">
       <div className="segments" role="group" aria-label="State">
-        {STATES.map(([each, label]) => <button key={each} type="button" aria-pressed={each === state} onClick={() => setSearch({ state: each === "open" ? undefined : each })}>{label}</button>)}
+        {STATES.map(([each, label]) => (
+          <button
+            key={each}
+            type="button"
+            aria-pressed={each === state}
+            onClick={() => setSearch({ state: each === "open" ? undefined : each })}
+          >
+            {label}
+          </button>
+        ))}
       </div>
       <Card flush>
-        <QueryView query={query} empty={() => (alerts.length ? null : <Empty title={none} {...(state === "open" ? { code: "trimtab alerts ls --state open" } : {})}>{state === "open" ? "Drift, worse performance, rollbacks, failed jobs and your own rules open alerts here." : "Alerts stand here once someone has dealt with them."}</Empty>)}>
-          {() => <ul className="alerts">{alerts.map((alert) => <Line key={alert.id} alert={alert} />)}</ul>}
+        <QueryView
+          query={query}
+          empty={() =>
+            alerts.length ? null : (
+              <Empty title={none} {...(state === "open" ? { code: "trimtab alerts ls --state open" } : {})}>
+                {state === "open"
+                  ? "Drift, worse performance, rollbacks, failed jobs and your own rules open alerts here."
+                  : "Alerts stand here once someone has dealt with them."}
+              </Empty>
+            )
+          }
+        >
+          {() => (
+            <ul className="alerts">
+              {alerts.map((alert) => (
+                <Line key={alert.id} alert={alert} />
+              ))}
+            </ul>
+          )}
         </QueryView>
         <More has={query.hasNextPage} busy={query.isFetchingNextPage} load={() => void query.fetchNextPage()} />
       </Card>

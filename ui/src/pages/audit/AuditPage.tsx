@@ -22,15 +22,36 @@ const COLUMNS: GridColumn<AuditEntry>[] = [
   { id: "actor", head: "Who", cell: (row) => actorName(row.actor), width: 120 },
   { id: "action", head: "Act", cell: (row) => <b>{row.action}</b>, width: 220 },
   { id: "subject", head: "On", cell: (row) => <RefChip of={row.subject} />, width: 230 },
-  { id: "detail", head: "Detail", cell: (row) => <code className="dim" title={JSON.stringify(row.detail, null, 2)}>{JSON.stringify(row.detail)}</code>, width: 280 },
+  {
+    id: "detail",
+    head: "Detail",
+    cell: (row) => (
+      <code className="dim" title={JSON.stringify(row.detail, null, 2)}>
+        {JSON.stringify(row.detail)}
+      </code>
+    ),
+    width: 280,
+  },
   { id: "hash", head: "Hash", cell: (row) => <code className="faint">{row.hash.slice(0, 12)}</code>, width: 120 },
 ];
 
 function Verdict({ result }: { result: AuditCheck }) {
   return result.ok ? (
-    <div className="callout callout-active" role="status"><Icon name="check" /><span>All {count(result.checked)} entries are as they were written; nothing was changed, removed or put in between. Newest hash <code className="break">{result.head}</code> <Copy text={result.head} label="Copy the newest hash" /></span></div>
+    <div className="callout callout-active" role="status">
+      <Icon name="check" />
+      <span>
+        All {count(result.checked)} entries are as they were written; nothing was changed, removed or put in between. Newest hash{" "}
+        <code className="break">{result.head}</code> <Copy text={result.head} label="Copy the newest hash" />
+      </span>
+    </div>
   ) : (
-    <div className="callout callout-alarm" role="alert"><Icon name="alarm" /><span>The chain is broken at entry <b>{result.first_bad_seq}</b>: it, or one before it, is not as it was written. {count(result.checked)} entries were checked. Keep a copy of the database and compare it with a backup from before that entry.</span></div>
+    <div className="callout callout-alarm" role="alert">
+      <Icon name="alarm" />
+      <span>
+        The chain is broken at entry <b>{result.first_bad_seq}</b>: it, or one before it, is not as it was written. {count(result.checked)}{" "}
+        entries were checked. Keep a copy of the database and compare it with a backup from before that entry.
+      </span>
+    </div>
   );
 }
 
@@ -39,11 +60,50 @@ export function AuditPage() {
   const rows = flat(query.data);
   const verify = useMutation({ mutationFn: () => get<AuditCheck>("/audit/verify") });
   return (
-    <Page title="Audit" meta="Every act that changes something, in one chain of hashes." wide actions={<Button icon="audit" busy={verify.isPending} onClick={() => verify.mutate()}>Verify the chain</Button>}>
+    <Page
+      title="Audit"
+      meta="Every act that changes something, in one chain of hashes."
+      wide
+      actions={
+        <Button icon="audit" busy={verify.isPending} onClick={() => verify.mutate()}>
+          Verify the chain
+        </Button>
+      }
+    >
       {verify.data && <Verdict result={verify.data} />}
-      {verify.error && <div className="callout callout-alarm" role="alert">{verify.error.message}</div>}
-      <QueryView query={query} skeleton={<Card><Skeleton rows={12} /></Card>} empty={() => (rows.length ? null : <Card><Empty title="Nothing has been done yet" code="trimtab audit verify">Deployments, traffic, aliases, tokens and approvals write here, each entry bound to the one before.</Empty></Card>)}>
-        {() => <Grid label="Audit trail" rows={rows} columns={COLUMNS} rowKey={(row) => String(row.seq)} href={() => null} more={{ has: query.hasNextPage, busy: query.isFetchingNextPage, load: () => void query.fetchNextPage() }} foot={`${count(rows.length)} entries loaded`} />}
+      {verify.error && (
+        <div className="callout callout-alarm" role="alert">
+          {verify.error.message}
+        </div>
+      )}
+      <QueryView
+        query={query}
+        skeleton={
+          <Card>
+            <Skeleton rows={12} />
+          </Card>
+        }
+        empty={() =>
+          rows.length ? null : (
+            <Card>
+              <Empty title="Nothing has been done yet" code="trimtab audit verify">
+                Deployments, traffic, aliases, tokens and approvals write here, each entry bound to the one before.
+              </Empty>
+            </Card>
+          )
+        }
+      >
+        {() => (
+          <Grid
+            label="Audit trail"
+            rows={rows}
+            columns={COLUMNS}
+            rowKey={(row) => String(row.seq)}
+            href={() => null}
+            more={{ has: query.hasNextPage, busy: query.isFetchingNextPage, load: () => void query.fetchNextPage() }}
+            foot={`${count(rows.length)} entries loaded`}
+          />
+        )}
       </QueryView>
     </Page>
   );

@@ -34,8 +34,27 @@ export function DatasetsPage() {
   return (
     <Page title="Data" meta="Datasets by content: every version stays, equal parts are kept once.">
       <Card flush>
-        <QueryView query={query} empty={() => (rows.length ? null : <Empty title="No dataset yet" code={CODE}>A dataset is a name with versions. Each is profiled and checked against expectations as it comes in, and can be got back to the byte.</Empty>)}>
-          {() => <Table label="Datasets" rows={rows} columns={COLUMNS} rowKey={(row) => row.name} href={(row) => paths.dataset(row.name)} initial="-updated" />}
+        <QueryView
+          query={query}
+          empty={() =>
+            rows.length ? null : (
+              <Empty title="No dataset yet" code={CODE}>
+                A dataset is a name with versions. Each is profiled and checked against expectations as it comes in, and can be got back to
+                the byte.
+              </Empty>
+            )
+          }
+        >
+          {() => (
+            <Table
+              label="Datasets"
+              rows={rows}
+              columns={COLUMNS}
+              rowKey={(row) => row.name}
+              href={(row) => paths.dataset(row.name)}
+              initial="-updated"
+            />
+          )}
         </QueryView>
         <More has={query.hasNextPage} busy={query.isFetchingNextPage} load={() => void query.fetchNextPage()} />
       </Card>

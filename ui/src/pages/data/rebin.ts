@@ -1,6 +1,9 @@
 // Two histograms with different edges on common ones, so that their shapes can be laid over each other.
 
-export interface Bins { edges: number[]; counts: number[] }
+export interface Bins {
+  edges: number[];
+  counts: number[];
+}
 
 /** Spreads the counts of `from` over `edges`, in proportion to the overlap of each bin; what lies outside is left out. */
 export function rebin(from: Bins, edges: number[]): number[] {

@@ -30,7 +30,11 @@ import { TryIt } from "./TryIt.tsx";
 function Figures({ endpoint }: { endpoint: Endpoint }) {
   return (
     <div className="stats">
-      <Stat label="Requests, last minute" value={<Num value={endpoint.requests_1m} />} note={`${number(endpoint.requests_1m / 60)} a second`} />
+      <Stat
+        label="Requests, last minute"
+        value={<Num value={endpoint.requests_1m} />}
+        note={`${number(endpoint.requests_1m / 60)} a second`}
+      />
       <Stat label="Errors" value={percent(errorShare(endpoint))} note={`${endpoint.errors_1m} of ${endpoint.requests_1m}`} />
       <Stat label="p50" value={<Num value={endpoint.p50_ms} unit="ms" />} note="half are faster" />
       <Stat label="p99" value={<Num value={endpoint.p99_ms} unit="ms" />} note="1 in 100 is slower" />
@@ -45,26 +49,68 @@ export function EndpointPage() {
   const monitors = useQuery(q.monitors(name));
   const [dialog, setDialog] = useState<"traffic" | "rollback" | null>(null);
   const endpoint = query.data;
-  const chain = endpoint ? [endpoint.versions.filter((each) => each.weight > 0).map((each) => ({ ref: `model:${each.model}/${each.version}` })), [{ ref: `endpoint:${name}` }], (monitors.data?.items ?? []).map((each) => ({ ref: `monitor:${each.name}` }))] : [];
+  const chain = endpoint
+    ? [
+        endpoint.versions.filter((each) => each.weight > 0).map((each) => ({ ref: `model:${each.model}/${each.version}` })),
+        [{ ref: `endpoint:${name}` }],
+        (monitors.data?.items ?? []).map((each) => ({ ref: `monitor:${each.name}` })),
+      ]
+    : [];
   return (
     <Page
       title={name}
       crumbs={[{ label: "Endpoints", href: "/endpoints" }]}
       state={endpoint && <State of={endpoint.state} />}
-      meta={endpoint && <><span className="row"><code className="break">{endpoint.url}</code><Copy text={endpoint.url} label="Copy the address" /></span><span>changed <Time us={endpoint.updated_us} /></span></>}
+      meta={
+        endpoint && (
+          <>
+            <span className="row">
+              <code className="break">{endpoint.url}</code>
+              <Copy text={endpoint.url} label="Copy the address" />
+            </span>
+            <span>
+              changed <Time us={endpoint.updated_us} />
+            </span>
+          </>
+        )
+      }
       chips={<ChipChain groups={chain} />}
-      actions={endpoint && <><Button icon="split" onClick={() => setDialog("traffic")}>Change traffic</Button><Button kind="danger" icon="back" onClick={() => setDialog("rollback")}>Roll back</Button></>}
+      actions={
+        endpoint && (
+          <>
+            <Button icon="split" onClick={() => setDialog("traffic")}>
+              Change traffic
+            </Button>
+            <Button kind="danger" icon="back" onClick={() => setDialog("rollback")}>
+              Roll back
+            </Button>
+          </>
+        )
+      }
     >
       <QueryView query={query} skeleton={<Skeleton rows={10} />}>
         {(data) => (
           <>
-            <Tabs tabs={[
-              { id: "traffic", label: "Traffic", body: () => <div className="stack"><TrafficCard endpoint={data} /><RunningRollout endpoint={name} /><Figures endpoint={data} /><ServiceCharts name={name} /></div> },
-              { id: "rollouts", label: "Rollouts", count: rollouts.data?.items.length ?? null, body: () => <Rollouts endpoint={name} /> },
-              { id: "history", label: "History", body: () => <TrafficHistory endpoint={name} /> },
-              { id: "predictions", label: "Predictions", body: () => <Predictions endpoint={name} /> },
-              { id: "try", label: "Try it", body: () => <TryIt endpoint={data} /> },
-            ]} />
+            <Tabs
+              tabs={[
+                {
+                  id: "traffic",
+                  label: "Traffic",
+                  body: () => (
+                    <div className="stack">
+                      <TrafficCard endpoint={data} />
+                      <RunningRollout endpoint={name} />
+                      <Figures endpoint={data} />
+                      <ServiceCharts name={name} />
+                    </div>
+                  ),
+                },
+                { id: "rollouts", label: "Rollouts", count: rollouts.data?.items.length ?? null, body: () => <Rollouts endpoint={name} /> },
+                { id: "history", label: "History", body: () => <TrafficHistory endpoint={name} /> },
+                { id: "predictions", label: "Predictions", body: () => <Predictions endpoint={name} /> },
+                { id: "try", label: "Try it", body: () => <TryIt endpoint={data} /> },
+              ]}
+            />
             {dialog === "traffic" && <TrafficDialog endpoint={data} onClose={() => setDialog(null)} />}
             {dialog === "rollback" && <RollbackDialog endpoint={data} onClose={() => setDialog(null)} />}
           </>

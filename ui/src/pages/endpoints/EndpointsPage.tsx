@@ -14,12 +14,28 @@ import { Empty } from "../../ui/States.tsx";
 import { Table, type Column } from "../../ui/Table.tsx";
 import { Time } from "../../ui/Time.tsx";
 
-export const errorShare = (endpoint: Endpoint): number | null => (endpoint.requests_1m > 0 ? endpoint.errors_1m / endpoint.requests_1m : null);
+export const errorShare = (endpoint: Endpoint): number | null =>
+  endpoint.requests_1m > 0 ? endpoint.errors_1m / endpoint.requests_1m : null;
 
 const COLUMNS: Column<Endpoint>[] = [
   { key: "name", head: "Endpoint", cell: (row) => row.name, sort: (row) => row.name },
   { key: "state", head: "State", cell: (row) => <State of={row.state} />, sort: (row) => row.state },
-  { key: "traffic", head: "Traffic", grow: true, cell: (row) => <span className="row"><SplitBar shares={row.versions} thin /><span className="dim">{row.versions.filter((each) => each.weight > 0).map((each) => `v${each.version}`).join(" · ")}</span></span> },
+  {
+    key: "traffic",
+    head: "Traffic",
+    grow: true,
+    cell: (row) => (
+      <span className="row">
+        <SplitBar shares={row.versions} thin />
+        <span className="dim">
+          {row.versions
+            .filter((each) => each.weight > 0)
+            .map((each) => `v${each.version}`)
+            .join(" · ")}
+        </span>
+      </span>
+    ),
+  },
   { key: "requests", head: "Requests, 1 min", num: true, cell: (row) => <Num value={row.requests_1m} />, sort: (row) => row.requests_1m },
   { key: "errors", head: "Errors", num: true, cell: (row) => percent(errorShare(row)), sort: errorShare },
   { key: "p50", head: "p50", num: true, cell: (row) => <Num value={row.p50_ms} unit="ms" />, sort: (row) => row.p50_ms },
@@ -36,8 +52,27 @@ export function EndpointsPage() {
   return (
     <Page title="Endpoints" meta="What answers requests, with which versions, and how fast.">
       <Card flush>
-        <QueryView query={query} empty={() => (rows.length ? null : <Empty title="Nothing is deployed" code={CODE}>An endpoint answers requests with one or more versions of a model: a champion, a challenger on part of the traffic, a shadow that only listens. Deploy a registered version to make one.</Empty>)}>
-          {() => <Table label="Endpoints" rows={rows} columns={COLUMNS} rowKey={(row) => row.name} href={(row) => paths.endpoint(row.name)} tone={(row) => (row.state === "degraded" ? "row-alarm" : undefined)} />}
+        <QueryView
+          query={query}
+          empty={() =>
+            rows.length ? null : (
+              <Empty title="Nothing is deployed" code={CODE}>
+                An endpoint answers requests with one or more versions of a model: a champion, a challenger on part of the traffic, a shadow
+                that only listens. Deploy a registered version to make one.
+              </Empty>
+            )
+          }
+        >
+          {() => (
+            <Table
+              label="Endpoints"
+              rows={rows}
+              columns={COLUMNS}
+              rowKey={(row) => row.name}
+              href={(row) => paths.endpoint(row.name)}
+              tone={(row) => (row.state === "degraded" ? "row-alarm" : undefined)}
+            />
+          )}
         </QueryView>
       </Card>
     </Page>

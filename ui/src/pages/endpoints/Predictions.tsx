@@ -26,8 +26,26 @@ export function Predictions({ endpoint }: { endpoint: string }) {
   const query = useQuery(q.predictions(endpoint));
   return (
     <Card flush>
-      <QueryView query={query} empty={(data) => (data.items.length ? null : <Empty title="No prediction yet">Each answered row is kept with its inputs and its version, a few seconds after the request.</Empty>)}>
-        {(data) => <Table label="Newest predictions" rows={data.items} columns={COLUMNS} rowKey={(row) => row.id} href={(row) => paths.prediction(row.id)} param="order" />}
+      <QueryView
+        query={query}
+        empty={(data) =>
+          data.items.length ? null : (
+            <Empty title="No prediction yet">
+              Each answered row is kept with its inputs and its version, a few seconds after the request.
+            </Empty>
+          )
+        }
+      >
+        {(data) => (
+          <Table
+            label="Newest predictions"
+            rows={data.items}
+            columns={COLUMNS}
+            rowKey={(row) => row.id}
+            href={(row) => paths.prediction(row.id)}
+            param="order"
+          />
+        )}
       </QueryView>
     </Card>
   );

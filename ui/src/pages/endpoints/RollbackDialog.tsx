@@ -28,17 +28,48 @@ export function RollbackDialog({ endpoint, onClose }: { endpoint: Endpoint; onCl
   });
   const losers = endpoint.versions.filter((version) => version.weight > 0 && version.version !== target);
   return (
-    <Dialog title={`Roll back ${endpoint.name}`} onClose={onClose} footer={<><Button onClick={onClose}>Cancel</Button><Button kind="danger" icon="back" busy={act.isPending} disabled={!target} onClick={() => act.mutate()}>{target ? `Roll back to v${target}` : "Roll back"}</Button></>}>
-      {history.isPending ? <p className="dim">Looking up what came before…</p> : target ? (
+    <Dialog
+      title={`Roll back ${endpoint.name}`}
+      onClose={onClose}
+      footer={
+        <>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button kind="danger" icon="back" busy={act.isPending} disabled={!target} onClick={() => act.mutate()}>
+            {target ? `Roll back to v${target}` : "Roll back"}
+          </Button>
+        </>
+      }
+    >
+      {history.isPending ? (
+        <p className="dim">Looking up what came before…</p>
+      ) : target ? (
         <ul className="consequences">
-          <li><b>v{target}</b> answers 100 % of the requests to {endpoint.name}; now it is {splitText(currentWeights(endpoint))}.</li>
-          {losers.map((version) => <li key={version.version}><b>v{version.version}</b> gets no more requests. Requests it already has are answered.</li>)}
-          {running && <li>The rollout of <b>v{running.challenger}</b> ends as aborted at {running.steps.at(-1)?.weight ?? 0} %.</li>}
+          <li>
+            <b>v{target}</b> answers 100 % of the requests to {endpoint.name}; now it is {splitText(currentWeights(endpoint))}.
+          </li>
+          {losers.map((version) => (
+            <li key={version.version}>
+              <b>v{version.version}</b> gets no more requests. Requests it already has are answered.
+            </li>
+          ))}
+          {running && (
+            <li>
+              The rollout of <b>v{running.challenger}</b> ends as aborted at {running.steps.at(-1)?.weight ?? 0} %.
+            </li>
+          )}
           <li>No model version is deleted. Undo with “Change traffic” or a new deployment.</li>
         </ul>
-      ) : <p className="dim">There is nothing to go back to: no earlier version of this endpoint is kept warm.</p>}
-      <Field label="Reason" hint="Stands in the history and the audit trail"><input className="input" value={reason} onChange={(event) => setReason(event.target.value)} /></Field>
-      {act.error && <div className="callout callout-alarm" role="alert">{act.error.message}</div>}
+      ) : (
+        <p className="dim">There is nothing to go back to: no earlier version of this endpoint is kept warm.</p>
+      )}
+      <Field label="Reason" hint="Stands in the history and the audit trail">
+        <input className="input" value={reason} onChange={(event) => setReason(event.target.value)} />
+      </Field>
+      {act.error && (
+        <div className="callout callout-alarm" role="alert">
+          {act.error.message}
+        </div>
+      )}
     </Dialog>
   );
 }

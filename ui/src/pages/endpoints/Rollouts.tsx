@@ -18,7 +18,11 @@ const KINDS: Record<string, [name: string, unit: string, difference: boolean]> =
   "prediction-mean": ["Mean prediction", "shift of the mean rank", true],
   quality: ["Quality", "difference of the mean loss", true],
 };
-const FINDING: Record<string, [text: string, tone: Tone, of: Evidence["tone"]]> = { harm: ["harm", "alarm", "bad"], safe: ["safe", "active", "good"], open: ["open", "waiting", "open"] };
+const FINDING: Record<string, [text: string, tone: Tone, of: Evidence["tone"]]> = {
+  harm: ["harm", "alarm", "bad"],
+  safe: ["safe", "active", "good"],
+  open: ["open", "waiting", "open"],
+};
 
 function evidence(result: JudgeResult): Evidence {
   const [name, unit, difference] = KINDS[result.name] ?? [result.name, "", false];
@@ -28,9 +32,27 @@ function evidence(result: JudgeResult): Evidence {
     ...(typeof result.margin === "number" ? [{ value: result.margin, label: `safe below ${number(result.margin)}` }] : []),
   ];
   return {
-    key: result.name, name: unit ? `${name}, ${unit}` : name, value: result.value, low: result.low, high: result.high, limits, tone: of, difference,
-    detail: <>{count(result.n_champion)} against {count(result.n_challenger)} rows</>,
-    verdict: <Badge tone={tone} title={result.e_value === null ? "" : `e-value ${number(result.e_value)} of ${number(result.e_needed)} needed to call it harm`}>{text}</Badge>,
+    key: result.name,
+    name: unit ? `${name}, ${unit}` : name,
+    value: result.value,
+    low: result.low,
+    high: result.high,
+    limits,
+    tone: of,
+    difference,
+    detail: (
+      <>
+        {count(result.n_champion)} against {count(result.n_challenger)} rows
+      </>
+    ),
+    verdict: (
+      <Badge
+        tone={tone}
+        title={result.e_value === null ? "" : `e-value ${number(result.e_value)} of ${number(result.e_needed)} needed to call it harm`}
+      >
+        {text}
+      </Badge>
+    ),
   };
 }
 
@@ -41,10 +63,23 @@ function Steps({ rollout }: { rollout: Rollout }) {
       {done.map((step, i) => (
         <li key={`${step.weight}-${step.at_us}`} className={rollout.state === "running" && i === done.length - 1 ? "is-live" : ""}>
           <b>{number(step.weight)} %</b>
-          <span className="faint small">{step.requests ? `${count(step.requests)} requests` : step.seconds > 0 ? duration(step.seconds * 1e6) : <Time us={step.at_us} />}</span>
+          <span className="faint small">
+            {step.requests ? (
+              `${count(step.requests)} requests`
+            ) : step.seconds > 0 ? (
+              duration(step.seconds * 1e6)
+            ) : (
+              <Time us={step.at_us} />
+            )}
+          </span>
         </li>
       ))}
-      {rollout.state === "rolled-back" && <li className="is-bad"><b>0 %</b><span className="faint small">rolled back</span></li>}
+      {rollout.state === "rolled-back" && (
+        <li className="is-bad">
+          <b>0 %</b>
+          <span className="faint small">rolled back</span>
+        </li>
+      )}
     </ol>
   );
 }
@@ -52,8 +87,17 @@ function Steps({ rollout }: { rollout: Rollout }) {
 function RolloutCard({ rollout }: { rollout: Rollout }) {
   return (
     <Card
-      title={<>v{rollout.challenger} <span className="dim">against</span> v{rollout.champion}</>}
-      note={<><Time us={rollout.started_us} /> · <Elapsed from={rollout.started_us} to={rollout.ended_us} />{rollout.reason && ` · ${rollout.reason}`}</>}
+      title={
+        <>
+          v{rollout.challenger} <span className="dim">against</span> v{rollout.champion}
+        </>
+      }
+      note={
+        <>
+          <Time us={rollout.started_us} /> · <Elapsed from={rollout.started_us} to={rollout.ended_us} />
+          {rollout.reason && ` · ${rollout.reason}`}
+        </>
+      }
       actions={<State of={rollout.state} />}
       flush
     >
@@ -71,8 +115,25 @@ function RolloutCard({ rollout }: { rollout: Rollout }) {
 export function Rollouts({ endpoint }: { endpoint: string }) {
   const query = useQuery(q.rollouts(endpoint));
   return (
-    <QueryView query={query} empty={(data) => (data.items.length ? null : <Card><Empty title="No rollout yet" code={`trimtab endpoints deploy ${endpoint} models:/MODEL/2 --weight 10 --wait`}>A rollout sends a growing part of the requests to a challenger and judges it against the champion at each step.</Empty></Card>)}>
-      {(data) => <div className="stack">{data.items.map((rollout) => <RolloutCard key={rollout.id} rollout={rollout} />)}</div>}
+    <QueryView
+      query={query}
+      empty={(data) =>
+        data.items.length ? null : (
+          <Card>
+            <Empty title="No rollout yet" code={`trimtab endpoints deploy ${endpoint} models:/MODEL/2 --weight 10 --wait`}>
+              A rollout sends a growing part of the requests to a challenger and judges it against the champion at each step.
+            </Empty>
+          </Card>
+        )
+      }
+    >
+      {(data) => (
+        <div className="stack">
+          {data.items.map((rollout) => (
+            <RolloutCard key={rollout.id} rollout={rollout} />
+          ))}
+        </div>
+      )}
     </QueryView>
   );
 }

@@ -19,12 +19,26 @@ const COLUMNS: Column<EndpointVersion>[] = [
 
 export function TrafficCard({ endpoint }: { endpoint: Endpoint }) {
   if (endpoint.versions.length === 0) {
-    return <Card><Empty title="No version answers" code={`trimtab endpoints deploy ${endpoint.name} models:/MODEL@champion --wait`}>Deploy a version and it takes all requests of this endpoint.</Empty></Card>;
+    return (
+      <Card>
+        <Empty title="No version answers" code={`trimtab endpoints deploy ${endpoint.name} models:/MODEL@champion --wait`}>
+          Deploy a version and it takes all requests of this endpoint.
+        </Empty>
+      </Card>
+    );
   }
   return (
     <Card flush>
-      <div className="traffic-bar"><SplitBar shares={endpoint.versions} /></div>
-      <Table label="Versions behind this endpoint" rows={endpoint.versions} columns={COLUMNS} rowKey={(row) => `${row.model}-${row.version}`} href={(row) => paths.modelVersion(row.model, row.version)} />
+      <div className="traffic-bar">
+        <SplitBar shares={endpoint.versions} />
+      </div>
+      <Table
+        label="Versions behind this endpoint"
+        rows={endpoint.versions}
+        columns={COLUMNS}
+        rowKey={(row) => `${row.model}-${row.version}`}
+        href={(row) => paths.modelVersion(row.model, row.version)}
+      />
     </Card>
   );
 }

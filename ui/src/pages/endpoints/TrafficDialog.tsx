@@ -15,10 +15,16 @@ import { splitText } from "./TrafficHistory.tsx";
 export function TrafficDialog({ endpoint, onClose }: { endpoint: Endpoint; onClose: () => void }) {
   const client = useQueryClient();
   const before = currentWeights(endpoint);
-  const [weights, setWeights] = useState<Record<string, number>>(() => Object.fromEntries(endpoint.versions.map((version) => [version.version, version.weight])));
+  const [weights, setWeights] = useState<Record<string, number>>(() =>
+    Object.fromEntries(endpoint.versions.map((version) => [version.version, version.weight])),
+  );
   const [reason, setReason] = useState("");
   const change = useMutation({
-    mutationFn: () => post(`/endpoints/${seg(endpoint.name)}/traffic`, { traffic: Object.fromEntries(Object.entries(weights).filter(([, share]) => share > 0)), reason }),
+    mutationFn: () =>
+      post(`/endpoints/${seg(endpoint.name)}/traffic`, {
+        traffic: Object.fromEntries(Object.entries(weights).filter(([, share]) => share > 0)),
+        reason,
+      }),
     onSuccess: () => {
       toast(`${endpoint.name}: ${splitText(weights)}`);
       void client.invalidateQueries({ queryKey: ["endpoints"] });
@@ -29,7 +35,18 @@ export function TrafficDialog({ endpoint, onClose }: { endpoint: Endpoint; onClo
   const same = splitText(weights) === splitText(before);
   const wrong = Math.abs(sum - 100) > 1e-6 ? `The shares add up to ${sum} %, not 100 %` : null;
   return (
-    <Dialog title="Change traffic" onClose={onClose} footer={<><Button onClick={onClose}>Cancel</Button><Button kind="primary" busy={change.isPending} disabled={Boolean(wrong) || same} onClick={() => change.mutate()}>Change traffic</Button></>}>
+    <Dialog
+      title="Change traffic"
+      onClose={onClose}
+      footer={
+        <>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button kind="primary" busy={change.isPending} disabled={Boolean(wrong) || same} onClick={() => change.mutate()}>
+            Change traffic
+          </Button>
+        </>
+      }
+    >
       <SplitBar shares={endpoint.versions.map((version) => ({ ...version, weight: weights[version.version] ?? 0 }))} />
       <div className="weights">
         {endpoint.versions.map((version) => {
@@ -37,16 +54,43 @@ export function TrafficDialog({ endpoint, onClose }: { endpoint: Endpoint; onClo
           const set = (value: string): void => setWeights({ ...weights, [key]: Math.max(0, Math.min(100, Number(value) || 0)) });
           return (
             <div key={key} className="weight">
-              <span className="row"><b>v{version.version}</b><State of={version.role} /></span>
-              <input type="range" min={0} max={100} step={1} value={weights[key] ?? 0} onChange={(event) => set(event.target.value)} aria-label={`Share of version ${key}`} />
-              <input className="input num" type="number" min={0} max={100} value={weights[key] ?? 0} onChange={(event) => set(event.target.value)} aria-label={`Share of version ${key}, per cent`} />
+              <span className="row">
+                <b>v{version.version}</b>
+                <State of={version.role} />
+              </span>
+              <input
+                type="range"
+                min={0}
+                max={100}
+                step={1}
+                value={weights[key] ?? 0}
+                onChange={(event) => set(event.target.value)}
+                aria-label={`Share of version ${key}`}
+              />
+              <input
+                className="input num"
+                type="number"
+                min={0}
+                max={100}
+                value={weights[key] ?? 0}
+                onChange={(event) => set(event.target.value)}
+                aria-label={`Share of version ${key}, per cent`}
+              />
             </div>
           );
         })}
       </div>
-      <Field label="Reason" hint="Stands in the history and the audit trail"><input className="input" value={reason} onChange={(event) => setReason(event.target.value)} /></Field>
+      <Field label="Reason" hint="Stands in the history and the audit trail">
+        <input className="input" value={reason} onChange={(event) => setReason(event.target.value)} />
+      </Field>
       <div className={`callout ${wrong || change.error ? "callout-alarm" : ""}`} role="status">
-        <span>{change.error?.message ?? wrong ?? (same ? "This is the split that already stands." : `From now on ${splitText(weights)}; so far ${splitText(before)}. Requests in flight finish where they are. Undo with the same dialog or “Roll back”.`)}</span>
+        <span>
+          {change.error?.message ??
+            wrong ??
+            (same
+              ? "This is the split that already stands."
+              : `From now on ${splitText(weights)}; so far ${splitText(before)}. Requests in flight finish where they are. Undo with the same dialog or “Roll back”.`)}
+        </span>
       </div>
     </Dialog>
   );

@@ -12,7 +12,10 @@ import { Time } from "../../ui/Time.tsx";
 
 /** "v3 95 %, v5 5 %" of a version-to-weight map. */
 export const splitText = (weights: Record<string, number>): string =>
-  Object.entries(weights).filter(([, share]) => share > 0).map(([version, share]) => `v${version} ${weight(share)}`).join(", ") || "nothing";
+  Object.entries(weights)
+    .filter(([, share]) => share > 0)
+    .map(([version, share]) => `v${version} ${weight(share)}`)
+    .join(", ") || "nothing";
 
 const COLUMNS: Column<TrafficChange>[] = [
   { key: "at", head: "When", cell: (row) => <Time us={row.at_us} /> },
@@ -27,8 +30,25 @@ export function TrafficHistory({ endpoint }: { endpoint: string }) {
   const query = useQuery(q.traffic(endpoint));
   return (
     <Card flush>
-      <QueryView query={query} empty={(data) => (data.items.length ? null : <Empty title="No change yet">Each deployment, traffic change, promotion and rollback stands here with who did it and why.</Empty>)}>
-        {(data) => <Table label="Traffic changes" rows={data.items} columns={COLUMNS} rowKey={(row) => `${row.at_us}-${row.action}`} tone={(row) => (row.action === "rollback" ? "row-alarm" : undefined)} />}
+      <QueryView
+        query={query}
+        empty={(data) =>
+          data.items.length ? null : (
+            <Empty title="No change yet">
+              Each deployment, traffic change, promotion and rollback stands here with who did it and why.
+            </Empty>
+          )
+        }
+      >
+        {(data) => (
+          <Table
+            label="Traffic changes"
+            rows={data.items}
+            columns={COLUMNS}
+            rowKey={(row) => `${row.at_us}-${row.action}`}
+            tone={(row) => (row.action === "rollback" ? "row-alarm" : undefined)}
+          />
+        )}
       </QueryView>
     </Card>
   );

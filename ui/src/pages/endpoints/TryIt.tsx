@@ -13,13 +13,22 @@ import { Card } from "../../ui/Card.tsx";
 import { Failed, Snippet } from "../../ui/States.tsx";
 import { Field } from "../../ui/Field.tsx";
 
-interface Answer { outputs: unknown; prediction_id?: string | null; version?: string | null; latency_us?: number }
+interface Answer {
+  outputs: unknown;
+  prediction_id?: string | null;
+  version?: string | null;
+  latency_us?: number;
+}
 
 type Column = { name: string; type: string; required?: boolean };
 const isNumber = (type: string): boolean => /int|long|float|double|number/i.test(type);
 
 function typed(columns: Column[], values: Record<string, string>): Record<string, unknown> {
-  return Object.fromEntries(columns.filter((column) => values[column.name]).map((column) => [column.name, isNumber(column.type) ? Number(values[column.name]) : values[column.name]]));
+  return Object.fromEntries(
+    columns
+      .filter((column) => values[column.name])
+      .map((column) => [column.name, isNumber(column.type) ? Number(values[column.name]) : values[column.name]]),
+  );
 }
 
 export function TryIt({ endpoint }: { endpoint: Endpoint }) {
@@ -29,7 +38,9 @@ export function TryIt({ endpoint }: { endpoint: Endpoint }) {
   const [values, setValues] = useState<Record<string, string>>({});
   const [text, setText] = useState("{}");
   const [broken, setBroken] = useState<string | null>(null);
-  const call = useMutation({ mutationFn: (row: Record<string, unknown>) => post<Answer>(`/endpoints/${seg(endpoint.name)}/predict`, { inputs: [row] }) });
+  const call = useMutation({
+    mutationFn: (row: Record<string, unknown>) => post<Answer>(`/endpoints/${seg(endpoint.name)}/predict`, { inputs: [row] }),
+  });
   const submit = (event: FormEvent): void => {
     event.preventDefault();
     setBroken(null);
@@ -53,29 +64,53 @@ export function TryIt({ endpoint }: { endpoint: Endpoint }) {
             <div className="try-fields">
               {columns.map((column) => (
                 <Field key={column.name} label={column.name} hint={column.type}>
-                  <input className="input" type={isNumber(column.type) ? "number" : "text"} step="any" required={column.required ?? false} value={values[column.name] ?? ""} onChange={(event) => setValues({ ...values, [column.name]: event.target.value })} />
+                  <input
+                    className="input"
+                    type={isNumber(column.type) ? "number" : "text"}
+                    step="any"
+                    required={column.required ?? false}
+                    value={values[column.name] ?? ""}
+                    onChange={(event) => setValues({ ...values, [column.name]: event.target.value })}
+                  />
                 </Field>
               ))}
             </div>
           ) : (
-            <Field label="Row as JSON" hint="This version has no signature, so the fields are not known" error={broken}><textarea className="input mono" rows={8} value={text} onChange={(event) => setText(event.target.value)} /></Field>
+            <Field label="Row as JSON" hint="This version has no signature, so the fields are not known" error={broken}>
+              <textarea className="input mono" rows={8} value={text} onChange={(event) => setText(event.target.value)} />
+            </Field>
           )}
-          <div><Button kind="primary" type="submit" icon="play" busy={call.isPending}>Send</Button></div>
+          <div>
+            <Button kind="primary" type="submit" icon="play" busy={call.isPending}>
+              Send
+            </Button>
+          </div>
         </form>
       </Card>
       <div className="stack">
         <Card title="Answer">
-          {call.error ? <Failed error={call.error} /> : call.data ? (
+          {call.error ? (
+            <Failed error={call.error} />
+          ) : call.data ? (
             <div className="stack stack-s" aria-live="polite">
               <pre className="log">{JSON.stringify(call.data.outputs, null, 2)}</pre>
               <p className="dim small">
-                {call.data.version && <>v{call.data.version} · </>}{call.data.latency_us !== undefined && <>{duration(call.data.latency_us)} · </>}
-                {call.data.prediction_id && <A className="link" href={paths.prediction(call.data.prediction_id)}>what this prediction came from</A>}
+                {call.data.version && <>v{call.data.version} · </>}
+                {call.data.latency_us !== undefined && <>{duration(call.data.latency_us)} · </>}
+                {call.data.prediction_id && (
+                  <A className="link" href={paths.prediction(call.data.prediction_id)}>
+                    what this prediction came from
+                  </A>
+                )}
               </p>
             </div>
-          ) : <p className="dim">The answer, its version and its prediction id appear here. It counts as a real request.</p>}
+          ) : (
+            <p className="dim">The answer, its version and its prediction id appear here. It counts as a real request.</p>
+          )}
         </Card>
-        <Card title="The same from a shell"><Snippet code={curl} /></Card>
+        <Card title="The same from a shell">
+          <Snippet code={curl} />
+        </Card>
       </div>
     </div>
   );

@@ -4,7 +4,13 @@ import { useEffect, useState } from "react";
 import { q } from "../../api/queries.ts";
 import type { Endpoint } from "../../api/types.ts";
 
-export interface Sample { atUs: number; requests: number; errors: number; p50_ms: number | null; p99_ms: number | null }
+export interface Sample {
+  atUs: number;
+  requests: number;
+  errors: number;
+  p50_ms: number | null;
+  p99_ms: number | null;
+}
 
 const EVERY_MS = 5000;
 const MOST = 720;
@@ -14,7 +20,10 @@ const kept = new Map<string, Sample[]>();
 export function withSample(samples: Sample[], endpoint: Endpoint, atMs: number): Sample[] {
   const atUs = atMs * 1000;
   if (samples.at(-1)?.atUs === atUs) return samples;
-  return [...samples, { atUs, requests: endpoint.requests_1m, errors: endpoint.errors_1m, p50_ms: endpoint.p50_ms, p99_ms: endpoint.p99_ms }].slice(-MOST);
+  return [
+    ...samples,
+    { atUs, requests: endpoint.requests_1m, errors: endpoint.errors_1m, p50_ms: endpoint.p50_ms, p99_ms: endpoint.p99_ms },
+  ].slice(-MOST);
 }
 
 /** Asks for the endpoint every five seconds while the page is open; returns what was seen so far, oldest first. */

@@ -21,19 +21,57 @@ export function Artifacts({ run }: { run: string }) {
   const shown = query.data?.items.find((item) => item.path === search["file"]);
   const list = (
     <Card
-      title={<span className="crumbs-inline"><button type="button" onClick={() => open("")}>Artifacts</button>{parts.map((part, i) => <button key={i} type="button" onClick={() => open(parts.slice(0, i + 1).join("/"))}>{part}</button>)}</span>}
+      title={
+        <span className="crumbs-inline">
+          <button type="button" onClick={() => open("")}>
+            Artifacts
+          </button>
+          {parts.map((part, i) => (
+            <button key={i} type="button" onClick={() => open(parts.slice(0, i + 1).join("/"))}>
+              {part}
+            </button>
+          ))}
+        </span>
+      }
       flush
     >
-      <QueryView query={query} skeleton={<Skeleton rows={5} />} empty={(data) => (data.items.length ? null : <Empty title="No file here" code={'mlflow.log_artifact("report.html")'}>Files that a run logs, models among them, are kept once by their content and listed here.</Empty>)}>
+      <QueryView
+        query={query}
+        skeleton={<Skeleton rows={5} />}
+        empty={(data) =>
+          data.items.length ? null : (
+            <Empty title="No file here" code={'mlflow.log_artifact("report.html")'}>
+              Files that a run logs, models among them, are kept once by their content and listed here.
+            </Empty>
+          )
+        }
+      >
         {(data) => (
           <ul className="files">
             {data.items.map((item) => (
               <li key={item.path}>
-                {item.is_dir
-                  ? <button type="button" data-nav="" onClick={() => open(item.path)}><Icon name="folder" size={15} /><span>{baseName(item.path)}</span></button>
-                  : <button type="button" data-nav="" aria-pressed={search["file"] === item.path} onClick={() => setSearch({ file: search["file"] === item.path ? undefined : item.path })}><Icon name="file" size={15} /><span>{baseName(item.path)}</span></button>}
+                {item.is_dir ? (
+                  <button type="button" data-nav="" onClick={() => open(item.path)}>
+                    <Icon name="folder" size={15} />
+                    <span>{baseName(item.path)}</span>
+                  </button>
+                ) : (
+                  <button
+                    type="button"
+                    data-nav=""
+                    aria-pressed={search["file"] === item.path}
+                    onClick={() => setSearch({ file: search["file"] === item.path ? undefined : item.path })}
+                  >
+                    <Icon name="file" size={15} />
+                    <span>{baseName(item.path)}</span>
+                  </button>
+                )}
                 <span className="num dim">{item.is_dir ? "" : bytes(item.size_bytes)}</span>
-                {!item.is_dir && <a className="icon-button" href={artifactUrl(run, item.path)} download aria-label={`Save ${item.path}`} title="Save"><Icon name="download" size={14} /></a>}
+                {!item.is_dir && (
+                  <a className="icon-button" href={artifactUrl(run, item.path)} download aria-label={`Save ${item.path}`} title="Save">
+                    <Icon name="download" size={14} />
+                  </a>
+                )}
               </li>
             ))}
           </ul>
@@ -41,5 +79,12 @@ export function Artifacts({ run }: { run: string }) {
       </QueryView>
     </Card>
   );
-  return shown ? <div className="grid-2">{list}<ArtifactPreview run={run} artifact={shown} /></div> : list;
+  return shown ? (
+    <div className="grid-2">
+      {list}
+      <ArtifactPreview run={run} artifact={shown} />
+    </div>
+  ) : (
+    list
+  );
 }

@@ -21,15 +21,26 @@ export function ComparePage() {
   const drop = (id: string): void => setSearch({ runs: ids.filter((each) => each !== id).join(",") });
   return (
     <Page title={`Compare ${ids.length} runs`} crumbs={[{ label: "Experiments", href: "/experiments" }]} wide>
-      {ids.length === 0 ? <Card><Empty title="Nothing to compare">Select runs in an experiment with their check boxes or with x, then press Compare.</Empty></Card>
-        : failed ? <Card><Failed error={failed.error} retry={() => void failed.refetch()} /></Card>
-        : runs.length < ids.length ? <Card><Skeleton rows={10} /></Card>
-        : (
-          <Tabs tabs={[
+      {ids.length === 0 ? (
+        <Card>
+          <Empty title="Nothing to compare">Select runs in an experiment with their check boxes or with x, then press Compare.</Empty>
+        </Card>
+      ) : failed ? (
+        <Card>
+          <Failed error={failed.error} retry={() => void failed.refetch()} />
+        </Card>
+      ) : runs.length < ids.length ? (
+        <Card>
+          <Skeleton rows={10} />
+        </Card>
+      ) : (
+        <Tabs
+          tabs={[
             { id: "diff", label: "Differences", body: () => <DiffTable runs={runs} onDrop={drop} /> },
             { id: "charts", label: "Curves", body: () => <MetricCharts runs={runs} /> },
-          ]} />
-        )}
+          ]}
+        />
+      )}
     </Page>
   );
 }

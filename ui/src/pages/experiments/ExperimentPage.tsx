@@ -55,33 +55,85 @@ export function ExperimentPage() {
   };
   const name = experiment.data?.name ?? id;
   return (
-    <Page title={name} crumbs={[{ label: "Experiments", href: "/experiments" }]} meta={<span>experiment <code>{id}</code></span>} wide
-      actions={<ColumnPicker columns={keys} shown={shown} onChange={(ids) => setSearch({ cols: ids ? packIds(ids) : undefined })} />}>
+    <Page
+      title={name}
+      crumbs={[{ label: "Experiments", href: "/experiments" }]}
+      meta={
+        <span>
+          experiment <code>{id}</code>
+        </span>
+      }
+      wide
+      actions={<ColumnPicker columns={keys} shown={shown} onChange={(ids) => setSearch({ cols: ids ? packIds(ids) : undefined })} />}
+    >
       <div className="stack stack-s">
         <div className="toolbar">
-          <FilterBar filter={search["filter"] ?? ""} status={status} error={query.error} onFilter={(text) => setSearch({ filter: text })} onStatus={(value) => setSearch({ status: value })} />
+          <FilterBar
+            filter={search["filter"] ?? ""}
+            status={status}
+            error={query.error}
+            onFilter={(text) => setSearch({ filter: text })}
+            onStatus={(value) => setSearch({ status: value })}
+          />
           {selected.size > 0 && (
             <div className="row selection">
-              <span><b>{selected.size}</b> selected</span>
-              <A className="btn btn-primary" href={paths.compare([...selected].slice(0, MOST_COMPARED))}>Compare{selected.size > MOST_COMPARED && ` first ${MOST_COMPARED}`}</A>
-              <Button kind="quiet" onClick={() => select(new Set())}>Clear</Button>
+              <span>
+                <b>{selected.size}</b> selected
+              </span>
+              <A className="btn btn-primary" href={paths.compare([...selected].slice(0, MOST_COMPARED))}>
+                Compare{selected.size > MOST_COMPARED && ` first ${MOST_COMPARED}`}
+              </A>
+              <Button kind="quiet" onClick={() => select(new Set())}>
+                Clear
+              </Button>
             </div>
           )}
-          {waiting > 0 && <div className="fresh"><button type="button" onClick={admit}>{plural(waiting, "new run")}</button></div>}
+          {waiting > 0 && (
+            <div className="fresh">
+              <button type="button" onClick={admit}>
+                {plural(waiting, "new run")}
+              </button>
+            </div>
+          )}
         </div>
-        {query.error && !query.data ? <Card><Failed error={query.error} retry={() => void query.refetch()} /></Card>
-          : query.isPending ? <Card><Skeleton rows={12} /></Card>
-          : runs.length === 0 ? (
-            <Card>{filter ? <Empty title="No run matches">Nothing in {name} fits “{filter}”. Loosen the filter or clear it.</Empty> : <Empty title="No run yet" code={RUN_CODE}>The first run that logs to this experiment appears here while it is still going.</Empty>}</Card>
-          ) : (
-            <div onPointerEnter={() => setHold(true)} onPointerLeave={() => setHold(false)}>
-              <Grid label={`Runs of ${name}`} rows={runs} columns={keys} shown={shown} rowKey={(run) => run.id} href={(run) => paths.run(run.id)} sort={sort}
-                onSort={(column) => setSearch({ sort: sortId === column ? (desc ? column : undefined) : `-${column}` })}
-                selected={selected} onToggle={toggle}
-                more={{ has: query.hasNextPage, busy: query.isFetchingNextPage, load: () => void query.fetchNextPage() }}
-                foot={`${count(runs.length)} runs loaded${query.hasNextPage ? ", more as you scroll" : ""} · ${shown.length} of ${keys.length} columns`} />
-            </div>
-          )}
+        {query.error && !query.data ? (
+          <Card>
+            <Failed error={query.error} retry={() => void query.refetch()} />
+          </Card>
+        ) : query.isPending ? (
+          <Card>
+            <Skeleton rows={12} />
+          </Card>
+        ) : runs.length === 0 ? (
+          <Card>
+            {filter ? (
+              <Empty title="No run matches">
+                Nothing in {name} fits “{filter}”. Loosen the filter or clear it.
+              </Empty>
+            ) : (
+              <Empty title="No run yet" code={RUN_CODE}>
+                The first run that logs to this experiment appears here while it is still going.
+              </Empty>
+            )}
+          </Card>
+        ) : (
+          <div onPointerEnter={() => setHold(true)} onPointerLeave={() => setHold(false)}>
+            <Grid
+              label={`Runs of ${name}`}
+              rows={runs}
+              columns={keys}
+              shown={shown}
+              rowKey={(run) => run.id}
+              href={(run) => paths.run(run.id)}
+              sort={sort}
+              onSort={(column) => setSearch({ sort: sortId === column ? (desc ? column : undefined) : `-${column}` })}
+              selected={selected}
+              onToggle={toggle}
+              more={{ has: query.hasNextPage, busy: query.isFetchingNextPage, load: () => void query.fetchNextPage() }}
+              foot={`${count(runs.length)} runs loaded${query.hasNextPage ? ", more as you scroll" : ""} · ${shown.length} of ${keys.length} columns`}
+            />
+          </div>
+        )}
       </div>
     </Page>
   );

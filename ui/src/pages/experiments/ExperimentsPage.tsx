@@ -27,8 +27,26 @@ export function ExperimentsPage() {
   return (
     <Page title="Experiments" meta="Runs with their parameters, metrics, artifacts and code.">
       <Card flush>
-        <QueryView query={query} empty={() => (rows.length ? null : <Empty title="No experiment yet" code={RUN_CODE}>An experiment collects runs of one question. Code that logs to MLflow fills it as it is.</Empty>)}>
-          {() => <Table label="Experiments" rows={rows} columns={COLUMNS} rowKey={(row) => row.id} href={(row) => paths.experiment(row.id)} initial="-updated" />}
+        <QueryView
+          query={query}
+          empty={() =>
+            rows.length ? null : (
+              <Empty title="No experiment yet" code={RUN_CODE}>
+                An experiment collects runs of one question. Code that logs to MLflow fills it as it is.
+              </Empty>
+            )
+          }
+        >
+          {() => (
+            <Table
+              label="Experiments"
+              rows={rows}
+              columns={COLUMNS}
+              rowKey={(row) => row.id}
+              href={(row) => paths.experiment(row.id)}
+              initial="-updated"
+            />
+          )}
         </QueryView>
         <More has={query.hasNextPage} busy={query.isFetchingNextPage} load={() => void query.fetchNextPage()} />
       </Card>

@@ -18,14 +18,25 @@ function useInView(): [React.RefObject<HTMLDivElement | null>, boolean] {
   const [seen, setSeen] = useState(false);
   useEffect(() => {
     if (!ref.current || seen) return undefined;
-    const observer = new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) setSeen(true); }, { rootMargin: "300px" });
+    const observer = new IntersectionObserver(
+      (entries) => {
+        if (entries.some((entry) => entry.isIntersecting)) setSeen(true);
+      },
+      { rootMargin: "300px" },
+    );
     observer.observe(ref.current);
     return () => observer.disconnect();
   }, [seen]);
   return [ref, seen];
 }
 
-interface Props { metric: string; runs: Run[]; smooth: number; byTime: boolean; log: boolean }
+interface Props {
+  metric: string;
+  runs: Run[];
+  smooth: number;
+  byTime: boolean;
+  log: boolean;
+}
 
 export function MetricChart({ metric, runs, smooth, byTime, log }: Props) {
   const [ref, seen] = useInView();
@@ -36,28 +47,73 @@ export function MetricChart({ metric, runs, smooth, byTime, log }: Props) {
   const { xs, series, total, downsampled } = useMemo(() => {
     const curves = histories.map((history) => {
       const points = history.data?.points ?? [];
-      const start = byTime && runs.length > 1 ? points[0]?.[1] ?? 0 : 0;
-      return { xs: points.map(([step, at]) => (byTime ? (at - start) / 1e6 : step)), ys: smoothed(points.map(([, , value]) => value), smooth) };
+      const start = byTime && runs.length > 1 ? (points[0]?.[1] ?? 0) : 0;
+      return {
+        xs: points.map(([step, at]) => (byTime ? (at - start) / 1e6 : step)),
+        ys: smoothed(
+          points.map(([, , value]) => value),
+          smooth,
+        ),
+      };
     });
     const common = joined(curves);
     return {
       xs: common.xs,
-      series: runs.map((run, i) => ({ label: runs.length > 1 ? run.name : metric, color: SERIES[i % SERIES.length] as string, values: common.columns[i] ?? [], ...(i >= SERIES.length ? { dash: [6, 3] } : {}) })),
+      series: runs.map((run, i) => ({
+        label: runs.length > 1 ? run.name : metric,
+        color: SERIES[i % SERIES.length] as string,
+        values: common.columns[i] ?? [],
+        ...(i >= SERIES.length ? { dash: [6, 3] } : {}),
+      })),
       total: histories.reduce((sum, history) => sum + (history.data?.total ?? 0), 0),
       downsampled: histories.some((history) => history.data?.downsampled),
     };
     // The stamp stands for the histories, whose array is new on every render.
   }, [stamp, runs, byTime, smooth, metric]);
-  const sheet = () => ({ head: ["run", "metric", "step", "time", "value"], rows: histories.flatMap((history, i) => (history.data?.points ?? []).map(([step, at, value]): (string | number | null)[] => [runs[i]?.name ?? "", metric, step, new Date(at / 1000).toISOString(), value])) });
+  const sheet = () => ({
+    head: ["run", "metric", "step", "time", "value"],
+    rows: histories.flatMap((history, i) =>
+      (history.data?.points ?? []).map(([step, at, value]): (string | number | null)[] => [
+        runs[i]?.name ?? "",
+        metric,
+        step,
+        new Date(at / 1000).toISOString(),
+        value,
+      ]),
+    ),
+  });
   const once = ready && histories.every((history) => (history.data?.total ?? 0) <= 1);
   const clockTime = byTime && runs.length === 1;
   return (
     <div ref={ref} className="metric-cell">
-      <Figure title={metric} note={ready ? `${plural(total, "point")}${downsampled ? ", thinned to the pixels" : ""}${smooth > 0 ? ", smoothed" : ""}` : ""} name={metric} sheet={sheet}>
-        {failed ? <Failed error={failed} /> : ready && seen
-          ? once ? <SingleValues values={histories.map((history, i) => ({ run: runs[i]?.name ?? "", value: history.data?.points[0]?.[2] ?? null }))} />
-          : <SeriesChart label={metric} xs={xs} series={series} height={HEIGHT} log={log} time={clockTime} xLabel={byTime && !clockTime ? "seconds" : "step"} sync="metrics" />
-          : <Skeleton height={HEIGHT} />}
+      <Figure
+        title={metric}
+        note={ready ? `${plural(total, "point")}${downsampled ? ", thinned to the pixels" : ""}${smooth > 0 ? ", smoothed" : ""}` : ""}
+        name={metric}
+        sheet={sheet}
+      >
+        {failed ? (
+          <Failed error={failed} />
+        ) : ready && seen ? (
+          once ? (
+            <SingleValues
+              values={histories.map((history, i) => ({ run: runs[i]?.name ?? "", value: history.data?.points[0]?.[2] ?? null }))}
+            />
+          ) : (
+            <SeriesChart
+              label={metric}
+              xs={xs}
+              series={series}
+              height={HEIGHT}
+              log={log}
+              time={clockTime}
+              xLabel={byTime && !clockTime ? "seconds" : "step"}
+              sync="metrics"
+            />
+          )
+        ) : (
+          <Skeleton height={HEIGHT} />
+        )}
       </Figure>
     </div>
   );

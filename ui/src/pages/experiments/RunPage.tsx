@@ -34,18 +34,44 @@ function Values({ run }: { run: Run }) {
   return (
     <div className="grid-2">
       <div className="stack">
-        <Card title="Metrics" note={String(metrics.length)} flush>{metrics.length ? <Table label="Metrics" rows={metrics} columns={METRIC_COLUMNS} rowKey={([key]) => key} param="metrics" /> : <p className="dim card-body">Nothing logged.</p>}</Card>
+        <Card title="Metrics" note={String(metrics.length)} flush>
+          {metrics.length ? (
+            <Table label="Metrics" rows={metrics} columns={METRIC_COLUMNS} rowKey={([key]) => key} param="metrics" />
+          ) : (
+            <p className="dim card-body">Nothing logged.</p>
+          )}
+        </Card>
         <Card title="Tags">
           <Facts items={tags.filter(([key]) => !key.startsWith("mlflow.")).map(([key, value]) => [key, value])} />
-          {hidden.length > 0 && <details className="dim"><summary>{hidden.length} of MLflow</summary><Facts items={hidden.map(([key, value]) => [key, value])} /></details>}
+          {hidden.length > 0 && (
+            <details className="dim">
+              <summary>{hidden.length} of MLflow</summary>
+              <Facts items={hidden.map(([key, value]) => [key, value])} />
+            </details>
+          )}
         </Card>
       </div>
       <div className="stack">
-        <Card title="Parameters" note={String(Object.keys(run.params).length)}><Facts items={Object.entries(run.params).map(([key, value]) => [key, <code key={key}>{value}</code>])} /></Card>
-        <Card title="Source"><Facts items={Object.entries(run.source).map(([key, value]) => [key, <code key={key}>{value}</code>])} /></Card>
+        <Card title="Parameters" note={String(Object.keys(run.params).length)}>
+          <Facts items={Object.entries(run.params).map(([key, value]) => [key, <code key={key}>{value}</code>])} />
+        </Card>
+        <Card title="Source">
+          <Facts items={Object.entries(run.source).map(([key, value]) => [key, <code key={key}>{value}</code>])} />
+        </Card>
         {run.datasets.length > 0 && (
           <Card title="Data" note="that went in">
-            <Facts items={run.datasets.map((data) => [data.context ?? "input", hrefOf(data.source) ? <RefChip key={data.digest} of={data.source} /> : <span key={data.digest}>{data.name} <code className="faint">{data.digest}</code></span>])} />
+            <Facts
+              items={run.datasets.map((data) => [
+                data.context ?? "input",
+                hrefOf(data.source) ? (
+                  <RefChip key={data.digest} of={data.source} />
+                ) : (
+                  <span key={data.digest}>
+                    {data.name} <code className="faint">{data.digest}</code>
+                  </span>
+                ),
+              ])}
+            />
           </Card>
         )}
       </div>
@@ -61,22 +87,49 @@ export function RunPage() {
   return (
     <Page
       title={run?.name || id.slice(0, 8)}
-      crumbs={[{ label: "Experiments", href: "/experiments" }, ...(run ? [{ label: experiment.data?.name ?? run.experiment_id, href: paths.experiment(run.experiment_id) }] : [])]}
-      state={run && <><State of={run.status} />{run.state === "deleted" && <Badge tone="quiet">in the trash</Badge>}</>}
-      meta={run && <>
-        <span className="row"><code className="break">{id}</code><Copy text={id} label="Copy the run id" /></span>
-        <span>by {run.owner || "nobody named"}</span><span>started <Time us={run.started_us} /></span><span>{run.ended_us ? "took" : "for"} <Elapsed from={run.started_us} to={run.ended_us} /></span>
-        <A className="link" href={paths.lineage(`run:${id}`)}>lineage</A>
-      </>}
+      crumbs={[
+        { label: "Experiments", href: "/experiments" },
+        ...(run ? [{ label: experiment.data?.name ?? run.experiment_id, href: paths.experiment(run.experiment_id) }] : []),
+      ]}
+      state={
+        run && (
+          <>
+            <State of={run.status} />
+            {run.state === "deleted" && <Badge tone="quiet">in the trash</Badge>}
+          </>
+        )
+      }
+      meta={
+        run && (
+          <>
+            <span className="row">
+              <code className="break">{id}</code>
+              <Copy text={id} label="Copy the run id" />
+            </span>
+            <span>by {run.owner || "nobody named"}</span>
+            <span>
+              started <Time us={run.started_us} />
+            </span>
+            <span>
+              {run.ended_us ? "took" : "for"} <Elapsed from={run.started_us} to={run.ended_us} />
+            </span>
+            <A className="link" href={paths.lineage(`run:${id}`)}>
+              lineage
+            </A>
+          </>
+        )
+      }
       chips={<LineageChips of={`run:${id}`} />}
     >
       <QueryView query={query}>
         {(data) => (
-          <Tabs tabs={[
-            { id: "charts", label: "Charts", count: Object.keys(data.metrics).length, body: () => <MetricCharts runs={[data]} /> },
-            { id: "values", label: "Values", body: () => <Values run={data} /> },
-            { id: "artifacts", label: "Artifacts", body: () => <Artifacts run={id} /> },
-          ]} />
+          <Tabs
+            tabs={[
+              { id: "charts", label: "Charts", count: Object.keys(data.metrics).length, body: () => <MetricCharts runs={[data]} /> },
+              { id: "values", label: "Values", body: () => <Values run={data} /> },
+              { id: "artifacts", label: "Artifacts", body: () => <Artifacts run={id} /> },
+            ]}
+          />
         )}
       </QueryView>
     </Page>

@@ -9,5 +9,9 @@ export function LineageChips({ of }: { of: string }) {
   const query = useQuery(q.lineage(of, "both", 4));
   const nodes = query.data?.nodes ?? [];
   if (nodes.length < 2) return null;
-  return <ChipChain groups={ORDER.map((kind) => nodes.filter((node) => node.kind === kind).sort((a, b) => Number(b.ref === of) - Number(a.ref === of)))} />;
+  return (
+    <ChipChain
+      groups={ORDER.map((kind) => nodes.filter((node) => node.kind === kind).sort((a, b) => Number(b.ref === of) - Number(a.ref === of)))}
+    />
+  );
 }

@@ -33,7 +33,14 @@ function reach(graph: Lineage, ref: string): Set<string> {
 export function LineageGraph({ graph, focus }: { graph: Lineage; focus: string }) {
   const [over, setOver] = useState<string | null>(null);
   const [box, room] = useSize<HTMLDivElement>();
-  const placed = useMemo(() => layered(graph.nodes.map((node) => node.ref), graph.edges), [graph]);
+  const placed = useMemo(
+    () =>
+      layered(
+        graph.nodes.map((node) => node.ref),
+        graph.edges,
+      ),
+    [graph],
+  );
   const at = geometry(placed, room, BOX);
   const lit = useMemo(() => (over ? reach(graph, over) : null), [graph, over]);
   return (
@@ -44,7 +51,9 @@ export function LineageGraph({ graph, focus }: { graph: Lineage; focus: string }
             const d = path(placed, at, edge);
             if (!d) return null;
             const on = lit?.has(edge.from) && lit.has(edge.to);
-            return <path key={`${edge.from}>${edge.to}>${edge.kind}`} d={d} className={`lineage-edge ${on ? "is-lit" : lit ? "is-dim" : ""}`} />;
+            return (
+              <path key={`${edge.from}>${edge.to}>${edge.kind}`} d={d} className={`lineage-edge ${on ? "is-lit" : lit ? "is-dim" : ""}`} />
+            );
           })}
         </svg>
         <ul>
@@ -55,14 +64,33 @@ export function LineageGraph({ graph, focus }: { graph: Lineage; focus: string }
             const inner = (
               <>
                 <Icon name={KIND_ICON[node.kind] ?? "file"} size={15} />
-                <span className="lineage-text"><span className="lineage-kind">{node.kind.replace(/-/g, " ")}</span><span className="truncate">{node.label}</span></span>
+                <span className="lineage-text">
+                  <span className="lineage-kind">{node.kind.replace(/-/g, " ")}</span>
+                  <span className="truncate">{node.label}</span>
+                </span>
               </>
             );
-            const edges = graph.edges.filter((edge) => edge.to === node.ref).map((edge) => `${edge.kind} from ${edge.from}`).join(", ");
+            const edges = graph.edges
+              .filter((edge) => edge.to === node.ref)
+              .map((edge) => `${edge.kind} from ${edge.from}`)
+              .join(", ");
             return (
-              <li key={node.ref} style={{ left: at.x(spot.layer), top: at.y(spot.row), width: at.boxWidth, height: at.boxHeight }} className={`lineage-node ${node.ref === focus ? "is-focus" : ""} ${lit && !lit.has(node.ref) ? "is-dim" : ""}`}
-                onPointerEnter={() => setOver(node.ref)} onPointerLeave={() => setOver(null)} onFocus={() => setOver(node.ref)} onBlur={() => setOver(null)}>
-                {href ? <A href={href} title={`${node.ref}${edges ? `: ${edges}` : ""}`} data-nav="">{inner}</A> : <span title={node.ref}>{inner}</span>}
+              <li
+                key={node.ref}
+                style={{ left: at.x(spot.layer), top: at.y(spot.row), width: at.boxWidth, height: at.boxHeight }}
+                className={`lineage-node ${node.ref === focus ? "is-focus" : ""} ${lit && !lit.has(node.ref) ? "is-dim" : ""}`}
+                onPointerEnter={() => setOver(node.ref)}
+                onPointerLeave={() => setOver(null)}
+                onFocus={() => setOver(node.ref)}
+                onBlur={() => setOver(null)}
+              >
+                {href ? (
+                  <A href={href} title={`${node.ref}${edges ? `: ${edges}` : ""}`} data-nav="">
+                    {inner}
+                  </A>
+                ) : (
+                  <span title={node.ref}>{inner}</span>
+                )}
               </li>
             );
           })}

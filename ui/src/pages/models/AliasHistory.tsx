@@ -25,7 +25,16 @@ export function AliasHistory({ name }: { name: string }) {
   const query = useQuery(q.aliasHistory(name));
   return (
     <Card flush>
-      <QueryView query={query} empty={(data) => (data.items.length ? null : <Empty title="No alias has been set" code={`MlflowClient().set_registered_model_alias("${name}", "champion", 1)`}>An alias such as champion names the version that deployments follow. Each move stays here.</Empty>)}>
+      <QueryView
+        query={query}
+        empty={(data) =>
+          data.items.length ? null : (
+            <Empty title="No alias has been set" code={`MlflowClient().set_registered_model_alias("${name}", "champion", 1)`}>
+              An alias such as champion names the version that deployments follow. Each move stays here.
+            </Empty>
+          )
+        }
+      >
         {(data) => <Table label="Alias history" rows={data.items} columns={COLUMNS} rowKey={(row) => `${row.at_us}-${row.alias}`} />}
       </QueryView>
     </Card>

@@ -18,20 +18,52 @@ export function ModelPage() {
   const versions = useQuery(q.modelVersions(name));
   return (
     <Page
-      title={name} crumbs={[{ label: "Models", href: "/models" }]}
-      state={model.data && <>{Object.entries(model.data.aliases).map(([alias, version]) => <Alias key={alias} name={alias} version={version} />)}</>}
-      meta={model.data && <>{model.data.description && <span>{model.data.description}</span>}<span>changed <Time us={model.data.updated_us} /></span></>}
+      title={name}
+      crumbs={[{ label: "Models", href: "/models" }]}
+      state={
+        model.data && (
+          <>
+            {Object.entries(model.data.aliases).map(([alias, version]) => (
+              <Alias key={alias} name={alias} version={version} />
+            ))}
+          </>
+        )
+      }
+      meta={
+        model.data && (
+          <>
+            {model.data.description && <span>{model.data.description}</span>}
+            <span>
+              changed <Time us={model.data.updated_us} />
+            </span>
+          </>
+        )
+      }
     >
       <QueryView query={model}>
         {() => (
-          <Tabs tabs={[
-            { id: "versions", label: "Versions", count: versions.data?.items.length ?? null, body: () => (
-              <QueryView query={versions}>
-                {(data) => <div className="stack"><VersionTrend versions={data.items} /><Card flush><Versions versions={data.items} /></Card></div>}
-              </QueryView>
-            ) },
-            { id: "aliases", label: "Alias history", body: () => <AliasHistory name={name} /> },
-          ]} />
+          <Tabs
+            tabs={[
+              {
+                id: "versions",
+                label: "Versions",
+                count: versions.data?.items.length ?? null,
+                body: () => (
+                  <QueryView query={versions}>
+                    {(data) => (
+                      <div className="stack">
+                        <VersionTrend versions={data.items} />
+                        <Card flush>
+                          <Versions versions={data.items} />
+                        </Card>
+                      </div>
+                    )}
+                  </QueryView>
+                ),
+              },
+              { id: "aliases", label: "Alias history", body: () => <AliasHistory name={name} /> },
+            ]}
+          />
         )}
       </QueryView>
     </Page>

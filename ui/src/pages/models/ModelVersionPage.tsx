@@ -20,15 +20,35 @@ import { signatureColumns } from "./signature.ts";
 import { Safety } from "./Versions.tsx";
 
 function Signature({ version }: { version: ModelVersion }) {
-  const part = (label: string, columns: ReturnType<typeof signatureColumns>) => columns.length > 0 && (
-    <div className="stack stack-s">
-      <h3 className="dim">{label}</h3>
-      <Facts items={columns.map((column, i) => [column.name ?? `column ${i}`, <span key={i}>{column.type}{column.required === false && <span className="faint">, optional</span>}</span>])} />
-    </div>
-  );
+  const part = (label: string, columns: ReturnType<typeof signatureColumns>) =>
+    columns.length > 0 && (
+      <div className="stack stack-s">
+        <h3 className="dim">{label}</h3>
+        <Facts
+          items={columns.map((column, i) => [
+            column.name ?? `column ${i}`,
+            <span key={i}>
+              {column.type}
+              {column.required === false && <span className="faint">, optional</span>}
+            </span>,
+          ])}
+        />
+      </div>
+    );
   const inputs = signatureColumns(version.signature?.inputs);
   const outputs = signatureColumns(version.signature?.outputs);
-  return <Card title="Signature">{inputs.length + outputs.length === 0 ? <p className="dim">Logged without a signature, so requests are not checked against types.</p> : <div className="stack">{part("In", inputs)}{part("Out", outputs)}</div>}</Card>;
+  return (
+    <Card title="Signature">
+      {inputs.length + outputs.length === 0 ? (
+        <p className="dim">Logged without a signature, so requests are not checked against types.</p>
+      ) : (
+        <div className="stack">
+          {part("In", inputs)}
+          {part("Out", outputs)}
+        </div>
+      )}
+    </Card>
+  );
 }
 
 function Body({ data }: { data: ModelVersion }) {
@@ -37,19 +57,33 @@ function Body({ data }: { data: ModelVersion }) {
       <Gates name={data.name} version={String(data.version)} />
       <div className="grid-2">
         <div className="stack">
-          <Card title="Metrics" note="of its run"><Facts items={Object.entries(data.metrics).map(([key, value]) => [key, number(value)])} /></Card>
-          <Card title="About">
-            <Facts items={[
-              ["Format", <Safety key="f" version={data} />],
-              ["Flavor", data.flavor ?? "–"],
-              ["Size", bytes(data.size_bytes)],
-              ["Digest", <span key="d" className="row"><code className="truncate">{data.digest}</code><Copy text={data.digest} label="Copy the digest" /></span>],
-              ["Source", <code key="s">{data.source}</code>],
-              data.description ? ["Description", data.description] : null,
-              ...Object.entries(data.tags).map(([key, value]): [string, string] => [key, value]),
-            ]} />
+          <Card title="Metrics" note="of its run">
+            <Facts items={Object.entries(data.metrics).map(([key, value]) => [key, number(value)])} />
           </Card>
-          <Card title="Use it"><Snippet code={`mlflow.pyfunc.load_model("models:/${data.name}/${data.version}")\n# or put it behind an endpoint:\ntrimtab endpoints deploy ${data.name} models:/${data.name}/${data.version} --wait`} /></Card>
+          <Card title="About">
+            <Facts
+              items={[
+                ["Format", <Safety key="f" version={data} />],
+                ["Flavor", data.flavor ?? "–"],
+                ["Size", bytes(data.size_bytes)],
+                [
+                  "Digest",
+                  <span key="d" className="row">
+                    <code className="truncate">{data.digest}</code>
+                    <Copy text={data.digest} label="Copy the digest" />
+                  </span>,
+                ],
+                ["Source", <code key="s">{data.source}</code>],
+                data.description ? ["Description", data.description] : null,
+                ...Object.entries(data.tags).map(([key, value]): [string, string] => [key, value]),
+              ]}
+            />
+          </Card>
+          <Card title="Use it">
+            <Snippet
+              code={`mlflow.pyfunc.load_model("models:/${data.name}/${data.version}")\n# or put it behind an endpoint:\ntrimtab endpoints deploy ${data.name} models:/${data.name}/${data.version} --wait`}
+            />
+          </Card>
         </div>
         <Signature version={data} />
       </div>
@@ -64,9 +98,27 @@ export function ModelVersionPage() {
   const data = query.data;
   return (
     <Page
-      title={`${name} v${version}`} crumbs={[{ label: "Models", href: "/models" }, { label: name, href: paths.model(name) }]}
-      state={data?.aliases.map((alias) => <Alias key={alias} name={alias} />)}
-      meta={data && <><span>registered <Time us={data.created_us} />{data.created_by && ` by ${data.created_by}`}</span><A className="link" href={paths.lineage(`model:${name}/${version}`)}>lineage</A></>}
+      title={`${name} v${version}`}
+      crumbs={[
+        { label: "Models", href: "/models" },
+        { label: name, href: paths.model(name) },
+      ]}
+      state={data?.aliases.map((alias) => (
+        <Alias key={alias} name={alias} />
+      ))}
+      meta={
+        data && (
+          <>
+            <span>
+              registered <Time us={data.created_us} />
+              {data.created_by && ` by ${data.created_by}`}
+            </span>
+            <A className="link" href={paths.lineage(`model:${name}/${version}`)}>
+              lineage
+            </A>
+          </>
+        )
+      }
       chips={<LineageChips of={`model:${name}/${version}`} />}
     >
       <QueryView query={query}>{(loaded) => <Body data={loaded} />}</QueryView>

@@ -18,7 +18,12 @@ const COLUMNS: Column<Monitor>[] = [
   { key: "endpoint", head: "Endpoint", cell: (row) => <RefChip of={`endpoint:${row.endpoint}`} /> },
   { key: "reference", head: "Reference", cell: (row) => <RefChip of={row.reference} /> },
   { key: "features", head: "Features", num: true, cell: (row) => count(row.features.length), sort: (row) => row.features.length },
-  { key: "on", head: "Alarms on", grow: true, cell: (row) => <span className="dim">{Array.isArray(row.policy["alarm_on"]) ? row.policy["alarm_on"].join(", ") : ""}</span> },
+  {
+    key: "on",
+    head: "Alarms on",
+    grow: true,
+    cell: (row) => <span className="dim">{Array.isArray(row.policy["alarm_on"]) ? row.policy["alarm_on"].join(", ") : ""}</span>,
+  },
 ];
 
 const CODE = `trimtab monitors create flights --endpoint flights --reference data:flights@1
@@ -31,8 +36,27 @@ export function MonitorsPage() {
   return (
     <Page title="Monitors" meta="Drift, and performance with and without labels, at a known false-alarm rate.">
       <Card flush>
-        <QueryView query={query} empty={() => (rows.length ? null : <Empty title="Nothing is watched" code={CODE}>A monitor compares what an endpoint receives and answers with a reference, window by window, and rings when the difference is more than chance.</Empty>)}>
-          {() => <Table label="Monitors" rows={rows} columns={COLUMNS} rowKey={(row) => row.name} href={(row) => paths.monitor(row.name)} tone={(row) => (row.state === "alarm" ? "row-alarm" : undefined)} />}
+        <QueryView
+          query={query}
+          empty={() =>
+            rows.length ? null : (
+              <Empty title="Nothing is watched" code={CODE}>
+                A monitor compares what an endpoint receives and answers with a reference, window by window, and rings when the difference
+                is more than chance.
+              </Empty>
+            )
+          }
+        >
+          {() => (
+            <Table
+              label="Monitors"
+              rows={rows}
+              columns={COLUMNS}
+              rowKey={(row) => row.name}
+              href={(row) => paths.monitor(row.name)}
+              tone={(row) => (row.state === "alarm" ? "row-alarm" : undefined)}
+            />
+          )}
         </QueryView>
       </Card>
     </Page>

@@ -6,8 +6,14 @@ import { Card } from "../../ui/Card.tsx";
 import { Facts } from "../../ui/Facts.tsx";
 
 const NAMES: Record<string, string> = {
-  window_us: "Window", arl: "Windows to a false alarm, at least", drift_tolerance: "Drift nobody minds", min_rows: "Rows a window needs",
-  alpha: "False discoveries per window", min_psi: "Least PSI of a feature", loss_margin: "Rise of the loss nobody minds", alarm_on: "Alarms on",
+  window_us: "Window",
+  arl: "Windows to a false alarm, at least",
+  drift_tolerance: "Drift nobody minds",
+  min_rows: "Rows a window needs",
+  alpha: "False discoveries per window",
+  min_psi: "Least PSI of a feature",
+  loss_margin: "Rise of the loss nobody minds",
+  alarm_on: "Alarms on",
 };
 
 function text(key: string, value: unknown): string {
@@ -20,7 +26,10 @@ function text(key: string, value: unknown): string {
 export function Policy({ monitor }: { monitor: Monitor }) {
   return (
     <Card title="Policy" note={monitor.reference_rows ? `against ${count(monitor.reference_rows)} reference rows` : undefined}>
-      <Facts columns={2} items={Object.entries(monitor.policy).map(([key, value]) => [NAMES[key] ?? key.replace(/_/g, " "), text(key, value)])} />
+      <Facts
+        columns={2}
+        items={Object.entries(monitor.policy).map(([key, value]) => [NAMES[key] ?? key.replace(/_/g, " "), text(key, value)])}
+      />
     </Card>
   );
 }

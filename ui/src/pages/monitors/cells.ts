@@ -5,7 +5,8 @@ import { number } from "../../format/number.ts";
 
 export function cells(feature: FeatureDetail): HistogramCell[] {
   const missing = { name: "missing", tick: "none" };
-  if (feature.edges.length === 0) return [...feature.values.map((value) => ({ name: value, tick: value })), { name: "any other", tick: "other" }, missing];
+  if (feature.edges.length === 0)
+    return [...feature.values.map((value) => ({ name: value, tick: value })), { name: "any other", tick: "other" }, missing];
   const edge = feature.edges.map((value) => number(value));
   return [
     ...edge.map((upper, i) => ({ name: i === 0 ? `up to ${upper}` : `${edge[i - 1]} to ${upper}`, tick: upper })),

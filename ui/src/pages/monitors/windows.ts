@@ -5,7 +5,9 @@ import type { Series } from "../../charts/SeriesChart.tsx";
 import { withGaps } from "../../charts/series.ts";
 
 /** Metric names over all windows, in the order they first appear. */
-export const metricNames = (windows: MonitorWindow[]): string[] => [...new Set(windows.flatMap((window) => Object.keys(window.performance?.metrics ?? {})))];
+export const metricNames = (windows: MonitorWindow[]): string[] => [
+  ...new Set(windows.flatMap((window) => Object.keys(window.performance?.metrics ?? {}))),
+];
 
 /** The version that answered most of a window, or null when nothing is known. */
 export function mainVersion(window: MonitorWindow): string | null {
@@ -30,7 +32,12 @@ export function firstProvisional(windows: MonitorWindow[]): number {
   return windows.findLastIndex((window) => !window.provisional || window.labelled >= SETTLED_SHARE * window.rows) + 1;
 }
 
-export interface PerformanceLines { xs: number[]; series: Series[]; markers: Marker[]; reference: number | null }
+export interface PerformanceLines {
+  xs: number[];
+  series: Series[];
+  markers: Marker[];
+  reference: number | null;
+}
 
 /** One metric over the windows' ends in seconds: settled values, then provisional ones dashed from the last settled value on; version changes as markers. */
 export function performanceLines(windows: MonitorWindow[], metric: string): PerformanceLines {
@@ -43,10 +50,24 @@ export function performanceLines(windows: MonitorWindow[], metric: string): Perf
   const columns = [band("value"), band("low"), band("high")];
   const { xs, columns: spread } = withGaps(at, [...columns.map(settledOf), ...columns.map(openOf)]);
   const line = (from: number, label: string, dash: number[] = []): Series => ({
-    label, color: "--champion", values: spread[from] ?? [], low: spread[from + 1] ?? [], high: spread[from + 2] ?? [], width: 1.8, ...(dash.length ? { dash } : {}),
+    label,
+    color: "--champion",
+    values: spread[from] ?? [],
+    low: spread[from + 1] ?? [],
+    high: spread[from + 2] ?? [],
+    width: 1.8,
+    ...(dash.length ? { dash } : {}),
   });
-  const reference = windows.map((window) => window.performance?.metrics[metric]?.reference ?? null).filter((value): value is number => value !== null).at(-1) ?? null;
-  const markers = versionChanges(windows).map(({ index, version }): Marker => ({ x: at[index] as number, label: `v${version}`, kind: "version" }));
+  const reference =
+    windows
+      .map((window) => window.performance?.metrics[metric]?.reference ?? null)
+      .filter((value): value is number => value !== null)
+      .at(-1) ?? null;
+  const markers = versionChanges(windows).map(({ index, version }): Marker => ({
+    x: at[index] as number,
+    label: `v${version}`,
+    kind: "version",
+  }));
   const lines = [line(0, metric), line(3, "provisional", [4, 4])].filter((each) => each.values.some((value) => typeof value === "number"));
   return { xs, series: lines, markers, reference };
 }

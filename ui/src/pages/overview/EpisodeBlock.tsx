@@ -14,14 +14,33 @@ import { chain, links, type Episode, type Outcome } from "./episodes.ts";
 export const ROW = 46;
 const SPINE = 30;
 const KIND_ICON: Record<string, IconName> = {
-  alarm: "alarm", retraining: "retrain", gate: "gate", canary: "canary", promotion: "promote", rollback: "back", deploy: "endpoints", data: "data", manual: "person", decision: "check",
+  alarm: "alarm",
+  retraining: "retrain",
+  gate: "gate",
+  canary: "canary",
+  promotion: "promote",
+  rollback: "back",
+  deploy: "endpoints",
+  data: "data",
+  manual: "person",
+  decision: "check",
 };
-const OUTCOME: Record<Outcome, Tone> = { promoted: "neutral", kept: "quiet", "rolled back": "alarm", failed: "alarm", "stopped at the gate": "waiting", "under way": "active", suggested: "waiting", noted: "quiet" };
+const OUTCOME: Record<Outcome, Tone> = {
+  promoted: "neutral",
+  kept: "quiet",
+  "rolled back": "alarm",
+  failed: "alarm",
+  "stopped at the gate": "waiting",
+  "under way": "active",
+  suggested: "waiting",
+  noted: "quiet",
+};
 
 function tone(item: TimelineItem, open: boolean): string {
   if (item.kind === "alarm" && item.state === "info") return "is-quiet";
   if (item.kind === "alarm" || item.state === "failed" || item.kind === "rollback") return "is-alarm";
-  if (["retraining", "canary", "promotion", "gate"].includes(item.kind)) return open && item.state === "started" ? "is-live" : "is-steering";
+  if (["retraining", "canary", "promotion", "gate"].includes(item.kind))
+    return open && item.state === "started" ? "is-live" : "is-steering";
   return "is-quiet";
 }
 
@@ -34,7 +53,10 @@ function Gutter({ items, lit }: { items: TimelineItem[]; lit: Set<string> | null
         const y0 = from * ROW + ROW / 2;
         const y1 = to * ROW + ROW / 2;
         const x = laneX(lane);
-        const d = lane === 0 ? `M${SPINE} ${y0}V${y1}` : `M${SPINE} ${y0}H${x + 8}Q${x} ${y0} ${x} ${y0 + 8}V${y1 - 8}Q${x} ${y1} ${x + 8} ${y1}H${SPINE}`;
+        const d =
+          lane === 0
+            ? `M${SPINE} ${y0}V${y1}`
+            : `M${SPINE} ${y0}H${x + 8}Q${x} ${y0} ${x} ${y0 + 8}V${y1 - 8}Q${x} ${y1} ${x + 8} ${y1}H${SPINE}`;
         const on = lit && lit.has(items[from]?.id ?? "") && lit.has(items[to]?.id ?? "");
         return <path key={`${from}-${to}`} d={d} className={`tl-link ${on ? "is-lit" : lit ? "is-dim" : ""}`} />;
       })}
@@ -62,10 +84,14 @@ export function EpisodeBlock({ episode, since }: { episode: Episode; since: numb
   return (
     <div className={`tl-episode ${episode.id ? "" : "tl-loose"}`}>
       <header className="tl-head">
-        <h3 className="truncate" title={title}>{title}</h3>
+        <h3 className="truncate" title={title}>
+          {title}
+        </h3>
         {episode.id && <Badge tone={OUTCOME[episode.outcome]}>{episode.outcome}</Badge>}
         {episode.id && episode.outcome === "suggested" && <StartRetraining episode={episode.id} />}
-        <span className="tl-when" title="From the first line of the episode to the last">{took}</span>
+        <span className="tl-when" title="From the first line of the episode to the last">
+          {took}
+        </span>
       </header>
       <div className="tl-body">
         <Gutter items={episode.items} lit={lit} />
@@ -74,15 +100,40 @@ export function EpisodeBlock({ episode, since }: { episode: Episode; since: numb
             const cause = item.cause_id ? byId.get(item.cause_id) : undefined;
             const href = hrefOf(item.subject);
             return (
-              <li key={item.id} style={{ height: ROW }} className={`tl-row ${tone(item, episode.outcome === "under way" && !causes.has(item.id))} ${lit ? (lit.has(item.id) ? "is-lit" : "is-dim") : ""}`} onPointerEnter={() => setOver(item.id)} onFocus={() => setOver(item.id)} onBlur={() => setOver(null)}>
-                <span className="tl-node"><Icon name={KIND_ICON[item.kind] ?? "minus"} size={13} /></span>
+              <li
+                key={item.id}
+                style={{ height: ROW }}
+                className={`tl-row ${tone(item, episode.outcome === "under way" && !causes.has(item.id))} ${lit ? (lit.has(item.id) ? "is-lit" : "is-dim") : ""}`}
+                onPointerEnter={() => setOver(item.id)}
+                onFocus={() => setOver(item.id)}
+                onBlur={() => setOver(null)}
+              >
+                <span className="tl-node">
+                  <Icon name={KIND_ICON[item.kind] ?? "minus"} size={13} />
+                </span>
                 <div className="tl-text">
-                  {href ? <A href={href} className="tl-title truncate" data-nav="" title={item.title}>{item.title}</A> : <span className="tl-title truncate">{item.title}</span>}
-                  <span className="tl-detail truncate" title={item.detail}>{item.detail}</span>
+                  {href ? (
+                    <A href={href} className="tl-title truncate" data-nav="" title={item.title}>
+                      {item.title}
+                    </A>
+                  ) : (
+                    <span className="tl-title truncate">{item.title}</span>
+                  )}
+                  <span className="tl-detail truncate" title={item.detail}>
+                    {item.detail}
+                  </span>
                 </div>
                 <div className="tl-side">
-                  {cause ? <span className="tl-delta" title={`after “${cause.title}”`}>+{duration(item.at_us - cause.at_us)}</span> : <Time us={item.at_us} />}
-                  <span className="faint truncate" title={eventDay(item) ? "When it was so in the data" : item.subject}>{eventDay(item) ?? (actorName(item.actor) === "loop" ? labelOf(item.subject) : actorName(item.actor))}</span>
+                  {cause ? (
+                    <span className="tl-delta" title={`after “${cause.title}”`}>
+                      +{duration(item.at_us - cause.at_us)}
+                    </span>
+                  ) : (
+                    <Time us={item.at_us} />
+                  )}
+                  <span className="faint truncate" title={eventDay(item) ? "When it was so in the data" : item.subject}>
+                    {eventDay(item) ?? (actorName(item.actor) === "loop" ? labelOf(item.subject) : actorName(item.actor))}
+                  </span>
                 </div>
                 {since > 0 && item.at_us > since && <span className="tl-new" title="New since you were last here" aria-label="new" />}
               </li>

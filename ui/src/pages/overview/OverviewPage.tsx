@@ -16,8 +16,12 @@ const line = (stage: Stage): string => `${stage.name} (${stage.headline})`;
 function summary(stages: Stage[]): string {
   const alarm = stages.filter((stage) => stage.state === "alarm").map(line);
   const active = stages.filter((stage) => stage.state === "active").map(line);
-  if (stages.every((stage) => stage.state === "empty")) return "Nothing is in the loop yet. Run “trimtab demo” to see it turn on real data.";
-  const parts = [...(alarm.length ? [`Needs a look: ${alarm.join(", ")}.`] : []), ...(active.length ? [`Under way: ${active.join(", ")}.`] : [])];
+  if (stages.every((stage) => stage.state === "empty"))
+    return "Nothing is in the loop yet. Run “trimtab demo” to see it turn on real data.";
+  const parts = [
+    ...(alarm.length ? [`Needs a look: ${alarm.join(", ")}.`] : []),
+    ...(active.length ? [`Under way: ${active.join(", ")}.`] : []),
+  ];
   return parts.join(" ") || "Every stage is in order and nothing is under way.";
 }
 

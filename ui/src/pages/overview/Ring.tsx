@@ -6,10 +6,24 @@ import { useSize } from "../../ui/useSize.ts";
 import { arc, spots } from "./ring.ts";
 
 const ICON: Record<StageName, IconName> = {
-  data: "data", features: "features", training: "experiments", evaluation: "gate", registry: "models",
-  rollout: "canary", serving: "endpoints", monitoring: "monitors", alerting: "alerts", retraining: "retrain",
+  data: "data",
+  features: "features",
+  training: "experiments",
+  evaluation: "gate",
+  registry: "models",
+  rollout: "canary",
+  serving: "endpoints",
+  monitoring: "monitors",
+  alerting: "alerts",
+  retraining: "retrain",
 };
-const WORD: Record<Stage["state"], string> = { ok: "in order", active: "under way", waiting: "waiting", alarm: "needs a look", empty: "nothing yet" };
+const WORD: Record<Stage["state"], string> = {
+  ok: "in order",
+  active: "under way",
+  waiting: "waiting",
+  alarm: "needs a look",
+  empty: "nothing yet",
+};
 
 const named = (stage: Stage): string => stage.name.charAt(0).toUpperCase() + stage.name.slice(1);
 
@@ -47,24 +61,44 @@ export function Ring({ stages }: { stages: Stage[] }) {
                 const next = stages[(i + 1) % n];
                 const live = stage.state === "active" || next?.state === "active";
                 const dead = stage.state === "empty" && next?.state === "empty";
-                return <path key={stage.name} d={arc(i, n, cx, cy, r, 27)} className={`ring-arc ${live ? "is-active" : dead ? "is-empty" : ""}`} />;
+                return (
+                  <path
+                    key={stage.name}
+                    d={arc(i, n, cx, cy, r, 27)}
+                    className={`ring-arc ${live ? "is-active" : dead ? "is-empty" : ""}`}
+                  />
+                );
               })}
             </svg>
             <Centre stages={stages} />
             <ol>
               {stages.map((stage, i) => {
                 const spot = at[i];
-                const room = compact || !spot || spot.side === "top" || spot.side === "bottom" ? undefined : (spot.side === "right" ? width - spot.x : spot.x) + 22 - 12;
-                return spot && (
-                  <li key={stage.name} className={`ring-stage is-${stage.state} at-${spot.side}`} style={{ left: spot.x, top: spot.y }}>
-                    <A href={stage.href || "/"} style={{ maxWidth: room }} title={[stage.headline, stage.detail].filter(Boolean).join(" · ")}>
-                      <span className="ring-node"><Icon name={ICON[stage.name]} size={17} /></span>
-                      <span className="ring-text">
-                        <span className="ring-name">{named(stage)}<span className="sr-only">, {WORD[stage.state]}</span></span>
-                        {!compact && <span className="ring-head">{stage.headline || WORD[stage.state]}</span>}
-                      </span>
-                    </A>
-                  </li>
+                const room =
+                  compact || !spot || spot.side === "top" || spot.side === "bottom"
+                    ? undefined
+                    : (spot.side === "right" ? width - spot.x : spot.x) + 22 - 12;
+                return (
+                  spot && (
+                    <li key={stage.name} className={`ring-stage is-${stage.state} at-${spot.side}`} style={{ left: spot.x, top: spot.y }}>
+                      <A
+                        href={stage.href || "/"}
+                        style={{ maxWidth: room }}
+                        title={[stage.headline, stage.detail].filter(Boolean).join(" · ")}
+                      >
+                        <span className="ring-node">
+                          <Icon name={ICON[stage.name]} size={17} />
+                        </span>
+                        <span className="ring-text">
+                          <span className="ring-name">
+                            {named(stage)}
+                            <span className="sr-only">, {WORD[stage.state]}</span>
+                          </span>
+                          {!compact && <span className="ring-head">{stage.headline || WORD[stage.state]}</span>}
+                        </span>
+                      </A>
+                    </li>
+                  )
                 );
               })}
             </ol>

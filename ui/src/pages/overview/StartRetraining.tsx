@@ -14,5 +14,9 @@ export function StartRetraining({ episode }: { episode: string }) {
     },
     onError: (error) => toast(error.message, true),
   });
-  return <Button kind="primary" icon="retrain" busy={start.isPending} onClick={() => start.mutate()}>Retrain now</Button>;
+  return (
+    <Button kind="primary" icon="retrain" busy={start.isPending} onClick={() => start.mutate()}>
+      Retrain now
+    </Button>
+  );
 }

@@ -36,18 +36,41 @@ export function Timeline() {
       note={fresh > 0 ? `${plural(fresh, "line")} since you were here ${relative(lastSeenUs, Date.now())}` : undefined}
       actions={
         <div className="segments" role="group" aria-label="Show">
-          <button type="button" aria-pressed={!loopOnly} onClick={() => setSearch({ show: undefined })}>Everything</button>
-          <button type="button" aria-pressed={loopOnly} onClick={() => setSearch({ show: "loop" })}>Episodes</button>
+          <button type="button" aria-pressed={!loopOnly} onClick={() => setSearch({ show: undefined })}>
+            Everything
+          </button>
+          <button type="button" aria-pressed={loopOnly} onClick={() => setSearch({ show: "loop" })}>
+            Episodes
+          </button>
         </div>
       }
       flush
     >
-      {search["episode"] && <div className="fresh"><button type="button" onClick={() => setSearch({ episode: undefined })}>One episode only. Show everything</button></div>}
-      {waiting > 0 && <div className="fresh"><button type="button" onClick={admit}>{plural(waiting, "new line")}</button></div>}
+      {search["episode"] && (
+        <div className="fresh">
+          <button type="button" onClick={() => setSearch({ episode: undefined })}>
+            One episode only. Show everything
+          </button>
+        </div>
+      )}
+      {waiting > 0 && (
+        <div className="fresh">
+          <button type="button" onClick={admit}>
+            {plural(waiting, "new line")}
+          </button>
+        </div>
+      )}
       <div className="tl" onPointerEnter={() => setBusy(true)} onPointerLeave={() => setBusy(false)}>
         <QueryView
           query={query}
-          empty={() => (grouped.length ? null : <Empty title="Nothing has happened yet" code={CODE}>Every alarm, retraining, gate, canary step, promotion and rollback stands here with its cause. Deploy a model with a monitor and the loop begins to write.</Empty>)}
+          empty={() =>
+            grouped.length ? null : (
+              <Empty title="Nothing has happened yet" code={CODE}>
+                Every alarm, retraining, gate, canary step, promotion and rollback stands here with its cause. Deploy a model with a monitor
+                and the loop begins to write.
+              </Empty>
+            )
+          }
         >
           {() => grouped.map((episode) => <EpisodeBlock key={episode.key} episode={episode} since={lastSeenUs} />)}
         </QueryView>

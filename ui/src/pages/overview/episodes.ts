@@ -2,14 +2,34 @@
 import type { Episode as Story, EpisodeState, TimelineItem } from "../../api/types.ts";
 
 export type Outcome = "promoted" | "kept" | "rolled back" | "failed" | "stopped at the gate" | "under way" | "suggested" | "noted";
-export interface Episode { key: string; id: string | null; items: TimelineItem[]; startUs: number; endUs: number; outcome: Outcome; decisive: TimelineItem }
-export interface Link { from: number; to: number; lane: number }
+export interface Episode {
+  key: string;
+  id: string | null;
+  items: TimelineItem[];
+  startUs: number;
+  endUs: number;
+  outcome: Outcome;
+  decisive: TimelineItem;
+}
+export interface Link {
+  from: number;
+  to: number;
+  lane: number;
+}
 
 const DECISIVE = ["retraining", "gate", "canary", "promotion", "rollback", "deploy", "decision"];
 
 const OUTCOMES: Record<EpisodeState, Outcome> = {
-  waiting: "suggested", suggested: "suggested", retraining: "under way", gating: "under way", warming: "under way", canary: "under way",
-  promoted: "promoted", kept: "kept", "rolled-back": "rolled back", failed: "failed",
+  waiting: "suggested",
+  suggested: "suggested",
+  retraining: "under way",
+  gating: "under way",
+  warming: "under way",
+  canary: "under way",
+  promoted: "promoted",
+  kept: "kept",
+  "rolled-back": "rolled back",
+  failed: "failed",
 };
 
 /** Groups by episode, newest first; lines without an episode stand together between their neighbours in time. */
@@ -31,7 +51,15 @@ export function episodes(items: TimelineItem[], stories: Story[] = []): Episode[
     const first = ordered[0] as TimelineItem;
     const last = ordered[ordered.length - 1] as TimelineItem;
     const decisive = ordered.filter((item) => DECISIVE.includes(item.kind)).at(-1) ?? first;
-    return { key, id: first.episode_id, items: ordered, startUs: first.at_us, endUs: last.at_us, outcome: outcomeOf(first.episode_id, ordered, states), decisive };
+    return {
+      key,
+      id: first.episode_id,
+      items: ordered,
+      startUs: first.at_us,
+      endUs: last.at_us,
+      outcome: outcomeOf(first.episode_id, ordered, states),
+      decisive,
+    };
   });
 }
 
@@ -77,7 +105,7 @@ export function chain(items: TimelineItem[], id: string): Set<string> {
   const found = new Set<string>([id]);
   for (let at = byId.get(id); at?.cause_id && !found.has(at.cause_id); at = byId.get(at.cause_id)) found.add(at.cause_id);
   const down = new Set([id]);
-  for (let grew = true; grew; ) {
+  for (let grew = true; grew;) {
     grew = false;
     for (const item of items) {
       if (item.cause_id && down.has(item.cause_id) && !down.has(item.id)) {

@@ -1,6 +1,10 @@
 // Where the stages of the loop stand on the ring, and the arcs between them.
 
-export interface Spot { x: number; y: number; side: "left" | "right" | "top" | "bottom" }
+export interface Spot {
+  x: number;
+  y: number;
+  side: "left" | "right" | "top" | "bottom";
+}
 
 export const spots = (n: number, cx: number, cy: number, r: number): Spot[] =>
   Array.from({ length: n }, (_, i) => {

@@ -7,9 +7,21 @@ import { useSize } from "../../ui/useSize.ts";
 import { Elapsed } from "../../ui/Time.tsx";
 
 const BOX = { least: 128, most: 168, height: 48 };
-const ICON: Record<string, IconName> = { succeeded: "check", failed: "cross", running: "retrain", skipped: "minus", cancelled: "minus", waiting: "minus", queued: "minus" };
+const ICON: Record<string, IconName> = {
+  succeeded: "check",
+  failed: "cross",
+  running: "retrain",
+  skipped: "minus",
+  cancelled: "minus",
+  waiting: "minus",
+  queued: "minus",
+};
 
-interface Props { steps: PipelineStep[]; picked: string | null; onPick: (name: string) => void }
+interface Props {
+  steps: PipelineStep[];
+  picked: string | null;
+  onPick: (name: string) => void;
+}
 
 export function Dag({ steps, picked, onPick }: Props) {
   const edges = useMemo(() => steps.flatMap((step) => step.needs.map((from) => ({ from, to: step.name }))), [steps]);
@@ -24,19 +36,43 @@ export function Dag({ steps, picked, onPick }: Props) {
           {edges.map((edge) => {
             const d = path(placed, at, edge);
             const target = steps.find((step) => step.name === edge.to);
-            return d && <path key={`${edge.from}>${edge.to}`} d={d} className={`dag-edge ${target?.state === "running" ? "is-live" : ""}`} />;
+            return (
+              d && <path key={`${edge.from}>${edge.to}`} d={d} className={`dag-edge ${target?.state === "running" ? "is-live" : ""}`} />
+            );
           })}
         </svg>
         <ol>
           {steps.map((step) => {
             const spot = placed.spots.get(step.name);
-            return spot && (
-              <li key={step.name} style={{ left: at.x(spot.layer), top: at.y(spot.row), width: at.boxWidth, height: at.boxHeight }}>
-                <button type="button" data-nav="" className={`dag-step step-${step.state} ${step.cached ? "is-cached" : ""}`} aria-pressed={picked === step.name} onClick={() => onPick(step.name)} title={step.needs.length ? `${step.name}, after ${step.needs.join(", ")}` : step.name}>
-                  <span className="dag-icon"><Icon name={ICON[step.state] ?? "minus"} size={13} /></span>
-                  <span className="dag-text"><span className="truncate">{step.name}</span><span className="dag-sub">{step.cached ? "cached" : step.state === "succeeded" || step.state === "running" || step.state === "failed" ? <Elapsed from={step.started_us} to={step.ended_us} /> : step.state}</span></span>
-                </button>
-              </li>
+            return (
+              spot && (
+                <li key={step.name} style={{ left: at.x(spot.layer), top: at.y(spot.row), width: at.boxWidth, height: at.boxHeight }}>
+                  <button
+                    type="button"
+                    data-nav=""
+                    className={`dag-step step-${step.state} ${step.cached ? "is-cached" : ""}`}
+                    aria-pressed={picked === step.name}
+                    onClick={() => onPick(step.name)}
+                    title={step.needs.length ? `${step.name}, after ${step.needs.join(", ")}` : step.name}
+                  >
+                    <span className="dag-icon">
+                      <Icon name={ICON[step.state] ?? "minus"} size={13} />
+                    </span>
+                    <span className="dag-text">
+                      <span className="truncate">{step.name}</span>
+                      <span className="dag-sub">
+                        {step.cached ? (
+                          "cached"
+                        ) : step.state === "succeeded" || step.state === "running" || step.state === "failed" ? (
+                          <Elapsed from={step.started_us} to={step.ended_us} />
+                        ) : (
+                          step.state
+                        )}
+                      </span>
+                    </span>
+                  </button>
+                </li>
+              )
             );
           })}
         </ol>

@@ -21,8 +21,14 @@ function Steps({ run }: { run: PipelineRun }) {
   const text = `${done} of ${run.steps.length} steps done${cached ? `, ${cached} from the cache` : ""}`;
   return (
     <span className="row" title={text}>
-      <span className="step-blocks" role="img" aria-label={text}>{run.steps.slice(0, 24).map((step) => <i key={step.name} className={`step-${step.state} ${step.cached ? "is-cached" : ""}`} />)}</span>
-      <span className="dim">{done}/{run.steps.length}</span>
+      <span className="step-blocks" role="img" aria-label={text}>
+        {run.steps.slice(0, 24).map((step) => (
+          <i key={step.name} className={`step-${step.state} ${step.cached ? "is-cached" : ""}`} />
+        ))}
+      </span>
+      <span className="dim">
+        {done}/{run.steps.length}
+      </span>
     </span>
   );
 }
@@ -34,7 +40,13 @@ const COLUMNS: Column<PipelineRun>[] = [
   { key: "steps", head: "Steps", cell: (row) => <Steps run={row} />, grow: true },
   { key: "trigger", head: "Started by", cell: (row) => row.trigger },
   { key: "took", head: "Took", num: true, cell: (row) => <Elapsed from={row.started_us} to={row.ended_us} /> },
-  { key: "started", head: "Started", num: true, cell: (row) => <Time us={row.started_us ?? row.created_us} />, sort: (row) => row.started_us ?? row.created_us },
+  {
+    key: "started",
+    head: "Started",
+    num: true,
+    cell: (row) => <Time us={row.started_us ?? row.created_us} />,
+    sort: (row) => row.started_us ?? row.created_us,
+  },
 ];
 
 const CODE = `# pipeline.py: functions with @trimtab.step, tied together by one with @trimtab.pipeline
@@ -53,13 +65,45 @@ export function PipelinesPage() {
       <div className="stack stack-s">
         {names.length > 0 && (
           <div className="pipeline-picks" role="group" aria-label="Pipeline">
-            <button type="button" className="chip" aria-pressed={!chosen} onClick={() => setSearch({ pipeline: undefined })}>All</button>
-            {names.map((each) => <button key={each.name} type="button" className="chip" aria-pressed={chosen === each.name} title={[each.description, each.cron && `by schedule ${each.cron} UTC`].filter(Boolean).join(", ")} onClick={() => setSearch({ pipeline: each.name })}>{each.name}</button>)}
+            <button type="button" className="chip" aria-pressed={!chosen} onClick={() => setSearch({ pipeline: undefined })}>
+              All
+            </button>
+            {names.map((each) => (
+              <button
+                key={each.name}
+                type="button"
+                className="chip"
+                aria-pressed={chosen === each.name}
+                title={[each.description, each.cron && `by schedule ${each.cron} UTC`].filter(Boolean).join(", ")}
+                onClick={() => setSearch({ pipeline: each.name })}
+              >
+                {each.name}
+              </button>
+            ))}
           </div>
         )}
         <Card flush>
-          <QueryView query={query} empty={() => (rows.length ? null : <Empty title={chosen ? `${chosen} has not run yet` : "No pipeline has run yet"} code={CODE}>A pipeline turns data into a registered model in steps. Each step's result is kept by what went into it, so a second run does only what changed.</Empty>)}>
-            {() => <Table label="Pipeline runs" rows={rows} columns={COLUMNS} rowKey={(row) => row.id} href={(row) => paths.pipelineRun(row.id)} tone={(row) => (row.state === "failed" ? "row-alarm" : undefined)} />}
+          <QueryView
+            query={query}
+            empty={() =>
+              rows.length ? null : (
+                <Empty title={chosen ? `${chosen} has not run yet` : "No pipeline has run yet"} code={CODE}>
+                  A pipeline turns data into a registered model in steps. Each step's result is kept by what went into it, so a second run
+                  does only what changed.
+                </Empty>
+              )
+            }
+          >
+            {() => (
+              <Table
+                label="Pipeline runs"
+                rows={rows}
+                columns={COLUMNS}
+                rowKey={(row) => row.id}
+                href={(row) => paths.pipelineRun(row.id)}
+                tone={(row) => (row.state === "failed" ? "row-alarm" : undefined)}
+              />
+            )}
           </QueryView>
           <More has={query.hasNextPage} busy={query.isFetchingNextPage} load={() => void query.fetchNextPage()} />
         </Card>

@@ -15,7 +15,22 @@ export function RunActs({ run }: { run: PipelineRun }) {
     },
     onError: (error) => toast(error.message, true),
   });
-  if (run.state === "running" || run.state === "queued") return <Button kind="danger" busy={act.isPending} onClick={() => act.mutate("cancel")} title="Steps that are done stay done; “Run again” continues from there">Cancel the run</Button>;
-  if (run.state === "failed" || run.state === "cancelled") return <Button icon="refresh" busy={act.isPending} onClick={() => act.mutate("retry")}>Run again</Button>;
+  if (run.state === "running" || run.state === "queued")
+    return (
+      <Button
+        kind="danger"
+        busy={act.isPending}
+        onClick={() => act.mutate("cancel")}
+        title="Steps that are done stay done; “Run again” continues from there"
+      >
+        Cancel the run
+      </Button>
+    );
+  if (run.state === "failed" || run.state === "cancelled")
+    return (
+      <Button icon="refresh" busy={act.isPending} onClick={() => act.mutate("retry")}>
+        Run again
+      </Button>
+    );
   return null;
 }

@@ -7,10 +7,12 @@ import { Tokens } from "./Tokens.tsx";
 export function SettingsPage() {
   return (
     <Page title="Settings">
-      <Tabs tabs={[
-        { id: "tokens", label: "Tokens", body: () => <Tokens /> },
-        { id: "person", label: "Person", body: () => <PersonTab /> },
-      ]} />
+      <Tabs
+        tabs={[
+          { id: "tokens", label: "Tokens", body: () => <Tokens /> },
+          { id: "person", label: "Person", body: () => <PersonTab /> },
+        ]}
+      />
     </Page>
   );
 }

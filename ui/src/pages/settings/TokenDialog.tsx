@@ -8,7 +8,12 @@ import { Dialog } from "../../ui/Dialog.tsx";
 import { Field } from "../../ui/Field.tsx";
 import { Snippet } from "../../ui/States.tsx";
 
-const ROLES: [role: string, may: string][] = [["viewer", "may read"], ["editor", "may log, register and deploy"], ["approver", "may also approve"], ["admin", "may do everything"]];
+const ROLES: [role: string, may: string][] = [
+  ["viewer", "may read"],
+  ["editor", "may log, register and deploy"],
+  ["approver", "may also approve"],
+  ["admin", "may do everything"],
+];
 const DAY_US = 86_400e6;
 
 export function TokenDialog({ onClose }: { onClose: () => void }) {
@@ -17,24 +22,71 @@ export function TokenDialog({ onClose }: { onClose: () => void }) {
   const [role, setRole] = useState("editor");
   const [days, setDays] = useState("90");
   const make = useMutation({
-    mutationFn: () => post<CreatedToken>("/tokens", { name: name.trim(), role, expires_us: days ? Math.round(Date.now() * 1000 + Number(days) * DAY_US) : null }),
+    mutationFn: () =>
+      post<CreatedToken>("/tokens", {
+        name: name.trim(),
+        role,
+        expires_us: days ? Math.round(Date.now() * 1000 + Number(days) * DAY_US) : null,
+      }),
     onSuccess: () => void client.invalidateQueries({ queryKey: ["tokens"] }),
   });
   if (make.data) {
     return (
-      <Dialog title="Copy the token now" onClose={onClose} footer={<Button kind="primary" onClick={onClose}>I have it</Button>}>
-        <p>It is shown this once and cannot be read again. Whoever has it acts as <b>{name}</b> with the role {role}.</p>
+      <Dialog
+        title="Copy the token now"
+        onClose={onClose}
+        footer={
+          <Button kind="primary" onClick={onClose}>
+            I have it
+          </Button>
+        }
+      >
+        <p>
+          It is shown this once and cannot be read again. Whoever has it acts as <b>{name}</b> with the role {role}.
+        </p>
         <Snippet code={make.data.token} />
         <Snippet code={`export TRIMTAB_TOKEN=${make.data.token}\nexport MLFLOW_TRACKING_TOKEN=$TRIMTAB_TOKEN`} />
       </Dialog>
     );
   }
   return (
-    <Dialog title="Make a token" onClose={onClose} footer={<><Button onClick={onClose}>Cancel</Button><Button kind="primary" busy={make.isPending} disabled={!name.trim()} onClick={() => make.mutate()}>Make</Button></>}>
-      <Field label="Name" hint="What it is for; stands in the audit trail"><input className="input" autoFocus value={name} onChange={(event) => setName(event.target.value)} /></Field>
-      <Field label="Role"><select className="select" value={role} onChange={(event) => setRole(event.target.value)}>{ROLES.map(([each, may]) => <option key={each} value={each}>{each}: {may}</option>)}</select></Field>
-      <Field label="Expires"><select className="select" value={days} onChange={(event) => setDays(event.target.value)}><option value="7">in 7 days</option><option value="90">in 90 days</option><option value="365">in a year</option><option value="">never</option></select></Field>
-      {make.error && <div className="callout callout-alarm" role="alert">{make.error.message}</div>}
+    <Dialog
+      title="Make a token"
+      onClose={onClose}
+      footer={
+        <>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button kind="primary" busy={make.isPending} disabled={!name.trim()} onClick={() => make.mutate()}>
+            Make
+          </Button>
+        </>
+      }
+    >
+      <Field label="Name" hint="What it is for; stands in the audit trail">
+        <input className="input" autoFocus value={name} onChange={(event) => setName(event.target.value)} />
+      </Field>
+      <Field label="Role">
+        <select className="select" value={role} onChange={(event) => setRole(event.target.value)}>
+          {ROLES.map(([each, may]) => (
+            <option key={each} value={each}>
+              {each}: {may}
+            </option>
+          ))}
+        </select>
+      </Field>
+      <Field label="Expires">
+        <select className="select" value={days} onChange={(event) => setDays(event.target.value)}>
+          <option value="7">in 7 days</option>
+          <option value="90">in 90 days</option>
+          <option value="365">in a year</option>
+          <option value="">never</option>
+        </select>
+      </Field>
+      {make.error && (
+        <div className="callout callout-alarm" role="alert">
+          {make.error.message}
+        </div>
+      )}
     </Dialog>
   );
 }

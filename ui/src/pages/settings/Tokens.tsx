@@ -31,9 +31,27 @@ function RevokeDialog({ token, onClose }: { token: Token; onClose: () => void })
     },
   });
   return (
-    <Dialog title={`Revoke ${token.name}`} onClose={onClose} footer={<><Button onClick={onClose}>Cancel</Button><Button kind="danger" busy={revoke.isPending} onClick={() => revoke.mutate()}>Revoke</Button></>}>
-      <p>Whatever uses this token is refused from the next request on. This cannot be undone; make a new token instead. What was done with it stays in the audit trail.</p>
-      {revoke.error && <div className="callout callout-alarm" role="alert">{revoke.error.message}</div>}
+    <Dialog
+      title={`Revoke ${token.name}`}
+      onClose={onClose}
+      footer={
+        <>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button kind="danger" busy={revoke.isPending} onClick={() => revoke.mutate()}>
+            Revoke
+          </Button>
+        </>
+      }
+    >
+      <p>
+        Whatever uses this token is refused from the next request on. This cannot be undone; make a new token instead. What was done with it
+        stays in the audit trail.
+      </p>
+      {revoke.error && (
+        <div className="callout callout-alarm" role="alert">
+          {revoke.error.message}
+        </div>
+      )}
     </Dialog>
   );
 }
@@ -45,14 +63,60 @@ export function Tokens() {
   const columns: Column<Token>[] = [
     { key: "name", head: "Token", cell: (row) => <b>{row.name}</b>, sort: (row) => row.name, grow: true },
     { key: "role", head: "Role", cell: (row) => row.role, sort: (row) => row.role },
-    { key: "state", head: "State", cell: (row) => <Badge tone={stateOf(row) === "active" ? "neutral" : "quiet"} icon={stateOf(row) === "active" ? "check" : "minus"}>{stateOf(row)}</Badge> },
+    {
+      key: "state",
+      head: "State",
+      cell: (row) => (
+        <Badge tone={stateOf(row) === "active" ? "neutral" : "quiet"} icon={stateOf(row) === "active" ? "check" : "minus"}>
+          {stateOf(row)}
+        </Badge>
+      ),
+    },
     { key: "expires", head: "Expires", num: true, cell: (row) => (row.expires_us ? <Time us={row.expires_us} /> : "never") },
-    { key: "created", head: "Made", num: true, cell: (row) => <><Time us={row.created_us} />{row.created_by && ` by ${row.created_by}`}</>, sort: (row) => row.created_us },
-    { key: "acts", head: <span className="sr-only">Acts</span>, cell: (row) => stateOf(row) === "active" && <Button kind="quiet" onClick={() => setRevoking(row)}>Revoke</Button> },
+    {
+      key: "created",
+      head: "Made",
+      num: true,
+      cell: (row) => (
+        <>
+          <Time us={row.created_us} />
+          {row.created_by && ` by ${row.created_by}`}
+        </>
+      ),
+      sort: (row) => row.created_us,
+    },
+    {
+      key: "acts",
+      head: <span className="sr-only">Acts</span>,
+      cell: (row) =>
+        stateOf(row) === "active" && (
+          <Button kind="quiet" onClick={() => setRevoking(row)}>
+            Revoke
+          </Button>
+        ),
+    },
   ];
   return (
-    <Card title="Tokens" note="for notebooks, CI and services" actions={<Button icon="plus" onClick={() => setMaking(true)}>Make a token</Button>} flush>
-      <QueryView query={query} empty={(data) => (data.items.length ? null : <Empty title="No token" code={"trimtab tokens create ci --role editor\nexport TRIMTAB_TOKEN=…"}>A token lets a program in under a name and a role of its own.</Empty>)}>
+    <Card
+      title="Tokens"
+      note="for notebooks, CI and services"
+      actions={
+        <Button icon="plus" onClick={() => setMaking(true)}>
+          Make a token
+        </Button>
+      }
+      flush
+    >
+      <QueryView
+        query={query}
+        empty={(data) =>
+          data.items.length ? null : (
+            <Empty title="No token" code={"trimtab tokens create ci --role editor\nexport TRIMTAB_TOKEN=…"}>
+              A token lets a program in under a name and a role of its own.
+            </Empty>
+          )
+        }
+      >
         {(data) => <Table label="Tokens" rows={data.items} columns={columns} rowKey={(row) => row.id} initial="-created" />}
       </QueryView>
       {making && <TokenDialog onClose={() => setMaking(false)} />}

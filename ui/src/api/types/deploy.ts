@@ -1,0 +1,77 @@
+// Endpoints, traffic, rollouts and the judge.
+
+export type EndpointState = "ready" | "starting" | "degraded" | "stopped";
+
+export type Role = "champion" | "challenger" | "shadow" | "warm";
+
+export interface Minute {
+  requests: number;
+  errors: number;
+  p50_ms: number | null;
+  p99_ms: number | null;
+}
+
+export interface EndpointVersion {
+  version: string;
+  model: string;
+  weight: number;
+  role: Role;
+  state: string;
+  replicas: number;
+  pid: number | null;
+  error: string | null;
+  last_minute?: Minute;
+}
+
+export interface Endpoint {
+  name: string;
+  model: string;
+  state: EndpointState;
+  versions: EndpointVersion[];
+  url: string;
+  invocations_url?: string;
+  requests_1m: number;
+  errors_1m: number;
+  p50_ms: number | null;
+  p99_ms: number | null;
+  updated_us: number;
+}
+
+export interface TrafficChange {
+  at_us: number;
+  actor: string;
+  reason: string;
+  action: string;
+  before: Record<string, number>;
+  after: Record<string, number>;
+  champion_before: string | null;
+  champion_after: string | null;
+}
+
+export interface JudgeResult {
+  name: string;
+  verdict: "harm" | "safe" | "open";
+  harm: number | null;
+  margin: number | null;
+  e_needed: number | null;
+  value: number | null;
+  low: number | null;
+  high: number | null;
+  e_value: number | null;
+  n_champion: number;
+  n_challenger: number;
+}
+
+export interface Rollout {
+  id: string;
+  state: "running" | "promoted" | "rolled-back" | "aborted";
+  champion: string;
+  challenger: string;
+  weight: number;
+  steps: { weight: number; at_us: number; seconds: number; requests?: number }[];
+  judge: JudgeResult[];
+  judged_us?: number | null;
+  started_us: number;
+  ended_us: number | null;
+  reason: string;
+}
