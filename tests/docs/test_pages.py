@@ -58,6 +58,12 @@ def test_example(reader: Reader, script: Path, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out
 
 
+def test_example_pipeline_on_the_server(reader: Reader) -> None:
+    reader.run(f"trimtab pipelines run {ROOT}/examples/pipeline.py:wines", "examples/pipeline.py")
+    (run,) = connect(reader.url).get("/pipeline-runs", pipeline="wines")["items"]
+    assert run["outputs"] == {"cultivar": 0, "alcohol": 13.74}
+
+
 def test_few_blocks_are_not_run() -> None:
     pages = [ROOT / "README.md", TUTORIAL, *HOW_TOS]
     every = [block for page in pages for block in blocks(page.read_text())]
