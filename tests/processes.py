@@ -57,10 +57,10 @@ class Server:
         self._process.kill()
         self._process.wait()
 
-    def stop(self) -> int:
+    def stop(self, asked: signal.Signals = signal.SIGTERM) -> int:
         """End the process as an operator would and return its exit code."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
+        self._process.send_signal(asked)
         try:
             return self._process.wait(20)
         except subprocess.TimeoutExpired:

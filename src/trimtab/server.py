@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -43,8 +44,14 @@ def serve(settings: Settings, *, announce: Callable[[str, str | None], None]) ->
         server_header=False,
         timeout_graceful_shutdown=_DRAIN_S,
     )
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, _stopped)
     uvicorn.Server(config).run(sockets=[sock])
     lock.close()
+
+
+def _stopped(_number: int, _frame: object) -> None:
+    """Take the signal that uvicorn raises once more after it has stopped on it: a stop that was asked for ends with 0."""
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
