@@ -92,3 +92,22 @@ def test_between_is_half_open(table: pa.Table) -> None:
     assert hour.num_rows > 20
     assert hour["event_us"].to_numpy().min() >= noon
     assert hour["event_us"].to_numpy().max() < noon + HOUR_US
+
+
+def test_whole_days_are_held_out_and_the_same_each_time(table: pa.Table) -> None:
+    april, june = us(2013, 4, 1), us(2013, 6, 1)
+    learnt, tested = flights.split(table, known_by_us=april)
+    later, tested_later = flights.split(table, known_by_us=june)
+    days = [
+        {(at - 5 * HOUR_US) // DAY_US for at in part["event_us"].to_pylist()} for part in (learnt, tested)
+    ]
+    assert not days[0] & days[1]
+    assert len(days[0]) == 65
+    assert len(days[1]) == 15
+    assert all(day % 4 == 0 for day in days[1])
+    assert learnt["label_available_us"].to_numpy().max() <= april
+    # What one version is evaluated on, no other has learnt from either.
+    keys = [set(part["flight_id"].to_pylist()) for part in (learnt, tested, later, tested_later)]
+    assert not (keys[0] | keys[2]) & (keys[1] | keys[3])
+    assert keys[0] < keys[2]
+    assert min(tested_later["event_us"].to_pylist()) >= june - 60 * DAY_US

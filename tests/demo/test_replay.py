@@ -6,10 +6,11 @@ import pyarrow as pa
 import pytest
 
 from tests.demo.inference import Inference, running
-from trimtab.demo import flights, traffic
+from trimtab.demo import flights
 from trimtab.demo.clock import Clock
 from trimtab.demo.flights import DAY_US, HOUR_US
 from trimtab.demo.replay import LABELS_EVERY_US, Replay
+from trimtab.demo.traffic import Traffic
 
 pytestmark = pytest.mark.anyio
 
@@ -26,14 +27,15 @@ def days(table: pa.Table) -> pa.Table:
 
 
 def test_a_request_is_an_airport_and_an_hour(days: pa.Table) -> None:
-    made = list(traffic.requests(days))
+    made = list(Traffic(days))
     assert [one.event_us for one in made] == sorted(one.event_us for one in made)
-    assert len({(one.origin, one.event_us) for one in made}) == len(made)
+    origins = days["origin"].to_pylist()
+    assert len({(origins[one.rows[0]], one.event_us) for one in made}) == len(made)
     assert sorted(row for one in made for row in one.rows) == list(range(days.num_rows))
     for one in made[:5]:
         inputs = {each["name"]: each for each in json.loads(one.body)["inputs"]}
         assert list(inputs) == list(flights.FEATURES)
-        assert inputs["origin"]["data"] == [one.origin] * len(one.rows)
+        assert inputs["origin"]["data"] == [origins[one.rows[0]]] * len(one.rows)
         assert inputs["distance"]["data"] == [days["distance"][row].as_py() for row in one.rows]
         assert one.flights == [days["flight_id"][row].as_py() for row in one.rows]
         assert one.labels == [days["late"][row].as_py() for row in one.rows]
@@ -41,8 +43,22 @@ def test_a_request_is_an_airport_and_an_hour(days: pa.Table) -> None:
             assert one.event_us <= days["event_us"][row].as_py() < one.event_us + HOUR_US
 
 
+def test_a_request_is_one_flight_where_that_is_wished(days: pa.Table) -> None:
+    traffic = Traffic(days)
+    made = [next(traffic)]
+    traffic.by_flight = True
+    made += [next(traffic) for _ in range(60)]
+    traffic.by_flight = False
+    made += traffic
+    assert sorted(row for one in made for row in one.rows) == list(range(days.num_rows))
+    assert [one.event_us for one in made] == sorted(one.event_us for one in made)
+    single = [one for one in made if one.event_us % HOUR_US]
+    assert len(single) > 40
+    assert all(one.event_us == days["event_us"][one.rows[0]].as_py() for one in single)
+
+
 async def test_everything_is_sent_in_order_and_labels_follow(days: pa.Table) -> None:
-    made = list(traffic.requests(days))
+    made = list(Traffic(days))
     async with running(Inference()) as server:
         replay = Replay(made, url=server.url, endpoint="flights", days_per_s=4.0)
         progress = await replay.run()
@@ -67,7 +83,7 @@ async def test_everything_is_sent_in_order_and_labels_follow(days: pa.Table) -> 
 
 
 async def test_failures_are_counted_and_never_hidden(days: pa.Table) -> None:
-    made = list(traffic.requests(days))[:30]
+    made = list(Traffic(days))[:30]
     server = Inference()
     server.status_of = lambda at: 500 if at in (3, 4) else 200
     server.feedback_status_of = lambda number: 503 if number == 1 else 200
@@ -83,13 +99,13 @@ async def test_failures_are_counted_and_never_hidden(days: pa.Table) -> None:
 
 
 async def test_without_a_server_every_request_is_a_failure(days: pa.Table) -> None:
-    made = list(traffic.requests(days))[:5]
+    made = list(Traffic(days))[:5]
     progress = await Replay(made, url="http://127.0.0.1:9", endpoint="flights", days_per_s=8.0).run()
     assert (progress.sent, progress.failed, progress.labels) == (5, 5, 0)
 
 
 async def test_a_slow_server_holds_the_clock_back(days: pa.Table) -> None:
-    made = list(traffic.requests(days))[:40]
+    made = list(Traffic(days))[:40]
     server = Inference()
     server.delay_s = 0.1
     async with running(server):
@@ -123,7 +139,7 @@ async def test_the_clock_can_be_held_hurried_and_stopped() -> None:
 
 
 async def test_a_paused_replay_goes_on_where_it_was(days: pa.Table) -> None:
-    made = list(traffic.requests(days))
+    made = list(Traffic(days))
     middle = made[0].event_us + DAY_US // 2
     async with running(Inference()) as server:
         replay = Replay(made, url=server.url, endpoint="flights", days_per_s=20.0)

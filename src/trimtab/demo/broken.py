@@ -16,7 +16,7 @@ FORMULAS = {
 }
 
 
-def in_si_units(table: pa.Table) -> pa.Table:
+def metric(table: pa.Table) -> pa.Table:
     """The same rows, keys and labels of a feature table with its measurements in SI units."""
     changed = ", ".join(f"{formula} as {name}" for name, formula in FORMULAS.items())
     with duckdb.connect() as connection:

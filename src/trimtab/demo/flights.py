@@ -47,6 +47,10 @@ REPORTING_US = 3 * DAY_US
 TAXI_MINUTES = 60
 """Air time leaves out taxiing at both ends; an hour is more than it takes."""
 
+MIDNIGHT_US = 5 * HOUR_US
+HELD_OUT_EVERY = 4
+EVALUATED_DAYS = 60
+
 # What each source must keep. A row that breaks a rule is set aside with the reason, not silently repaired.
 RULES: dict[str, dict[str, str]] = {
     "flights": {
@@ -160,6 +164,24 @@ def labelled(table: pa.Table, *, known_by_us: int | None = None) -> pa.Table:
     limit = "" if known_by_us is None else f"and label_available_us <= {int(known_by_us)}"
     return _sql(
         f"select * from source where late is not null {limit} order by event_us, flight_id", source=table
+    )
+
+
+def split(table: pa.Table, *, known_by_us: int) -> tuple[pa.Table, pa.Table]:
+    """What was known by a moment, as rows to learn from and rows to evaluate on.
+
+    One day in four is never learnt from, whole days because the flights of a day share their weather, and the same
+    days each time so that no version has seen them: of these the last sixty days' are for evaluation. The newest days
+    matter most, and this way three quarters of them are learnt from all the same.
+    """
+    known = labelled(table, known_by_us=known_by_us)
+    # A day ends at midnight New York winter time, when hardly anything flies.
+    held = f"(event_us - {MIDNIGHT_US}) // {DAY_US} % {HELD_OUT_EVERY} = 0"
+    recent = f"event_us >= {int(known_by_us) - EVALUATED_DAYS * DAY_US}"
+    order = "order by event_us, flight_id"
+    return (
+        _sql(f"select * from known where not ({held}) {order}", known=known),
+        _sql(f"select * from known where {held} and {recent} {order}", known=known),
     )
 
 
