@@ -1,12 +1,14 @@
 """Blobs as read-only files in a folder, two digits to a sub-folder, written by rename after they are on the disk."""
 
+# A dataset may have many thousand files, and objects for paths cost more than the disk does.
+# ruff: noqa: PTH103, PTH104, PTH108, PTH110, PTH116, PTH120, PTH123
+
+import contextlib
 import ctypes
-import io
 import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,114 +18,122 @@ from trimtab.infra.blobs.port import BlobId, BlobMismatch, BlobNotFound, check_i
 from trimtab.kernel.errors import Unavailable
 
 _PIECE = 1 << 20
+_READ_ONLY = 0o444
 
 
 class LocalBlobs:
     """A folder of blobs on a local disk."""
 
     def __init__(self, folder: str) -> None:
-        self._folder = Path(folder)
-        self._incoming = self._folder / "incoming"
-        self._incoming.mkdir(parents=True, exist_ok=True)
+        self._folder = str(Path(folder))
+        self._incoming = f"{self._folder}/incoming"
+        Path(self._incoming).mkdir(parents=True, exist_ok=True)
 
     def put(self, content: bytes | BinaryIO | Iterator[bytes], /, *, expect: BlobId | None = None) -> BlobId:
         if isinstance(content, bytes):
             blob = _checked(content, expect)
-            if self._file(blob).exists():
+            if os.path.exists(self._file(blob)):
                 return blob
         digest = blake3()
         with _writing():
-            handle, name = tempfile.mkstemp(dir=self._incoming)
-        incoming = Path(name)
+            handle, incoming = tempfile.mkstemp(dir=self._incoming)
         try:
             with os.fdopen(handle, "wb", buffering=0) as file:
                 for piece in _pieces(content):
                     digest.update(piece)
                     with _writing():
-                        _write_all(file, piece)
+                        _write_all(handle, piece)
                 with _writing():
+                    os.fchmod(handle, _READ_ONLY)
                     os.fsync(file.fileno())
             blob = f"b3:{digest.hexdigest()}"
             if expect is not None and blob != expect:
                 raise _mismatch(expect, blob)
             with _writing():
                 if self._adopt(incoming, blob):
-                    _sync_folder(self._file(blob).parent)
+                    _sync_folder(os.path.dirname(self._file(blob)))
         finally:
-            incoming.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(incoming)
         return blob
 
     def put_many(self, members: Iterable[tuple[BlobId, bytes]], /) -> int:
         with _writing():
-            folder = Path(tempfile.mkdtemp(dir=self._incoming))
+            folder = tempfile.mkdtemp(dir=self._incoming)
         try:
             return self._put_many(folder, members)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _put_many(self, folder: Path, members: Iterable[tuple[BlobId, bytes]]) -> int:
-        incoming: dict[BlobId, Path] = {}
+    def _put_many(self, folder: str, members: Iterable[tuple[BlobId, bytes]]) -> int:
+        incoming: dict[BlobId, str] = {}
         count = 0
         for expect, content in members:
             blob = _checked(content, expect)
             count += 1
-            if blob not in incoming and not self._file(blob).exists():
-                incoming[blob] = folder / str(count)
+            if blob not in incoming and not os.path.exists(self._file(blob)):
+                incoming[blob] = f"{folder}/{count}"
                 with _writing():
-                    incoming[blob].write_bytes(content)
+                    handle = os.open(incoming[blob], os.O_WRONLY | os.O_CREAT | os.O_EXCL, _READ_ONLY)
+                    try:
+                        _write_all(handle, content)
+                    finally:
+                        os.close(handle)
         with _writing():
             # One flush of the file system costs less than one of each file, and puts content before names as well.
             _sync_all(folder, incoming.values())
             for blob, file in incoming.items():
                 self._adopt(file, blob)
             if incoming:
-                _sync_all(self._folder, {self._file(blob).parent for blob in incoming})
+                _sync_all(self._folder, {os.path.dirname(self._file(blob)) for blob in incoming})
         return count
 
-    def _adopt(self, incoming: Path, blob: BlobId) -> bool:
+    def _adopt(self, incoming: str, blob: BlobId) -> bool:
         """Give a complete file its name; return False where the blob was there already."""
         target = self._file(blob)
-        if target.exists():
+        if os.path.exists(target):
             return False
-        incoming.chmod(0o444)
-        target.parent.mkdir(exist_ok=True)
-        incoming.rename(target)
+        try:
+            os.rename(incoming, target)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.rename(incoming, target)
         return True
 
     def open(self, blob: BlobId, /) -> BinaryIO:
         try:
-            return self._file(blob).open("rb")
+            return open(self._file(blob), "rb")
         except FileNotFoundError as error:
             raise BlobNotFound(f"There is no blob {blob}.") from error
 
     def path(self, blob: BlobId, /) -> Path | None:
         file = self._file(blob)
-        return file if file.exists() else None
+        return Path(file) if os.path.exists(file) else None
 
     def size(self, blob: BlobId, /) -> int:
         try:
-            return self._file(blob).stat().st_size
+            return os.stat(self._file(blob)).st_size
         except FileNotFoundError as error:
             raise BlobNotFound(f"There is no blob {blob}.") from error
 
     def exists(self, blob: BlobId, /) -> bool:
-        return self._file(blob).exists()
+        return os.path.exists(self._file(blob))
 
     def delete(self, blob: BlobId, /) -> bool:
         try:
-            self._file(blob).unlink()
+            os.unlink(self._file(blob))
         except FileNotFoundError:
             return False
         return True
 
     def ids(self) -> Iterator[BlobId]:
-        for folder in sorted(self._folder.glob("[0-9a-f][0-9a-f]")):
+        for folder in sorted(Path(self._folder).glob("[0-9a-f][0-9a-f]")):
             for file in sorted(folder.iterdir()):
                 yield f"b3:{folder.name}{file.name}"
 
-    def _file(self, blob: BlobId) -> Path:
+    def _file(self, blob: BlobId) -> str:
         digits = check_id(blob)[3:]
-        return self._folder / digits[:2] / digits[2:]
+        return f"{self._folder}/{digits[:2]}/{digits[2:]}"
 
 
 def _checked(content: bytes, expect: BlobId | None) -> BlobId:
@@ -137,7 +147,7 @@ def _mismatch(expect: BlobId, blob: BlobId) -> BlobMismatch:
     return BlobMismatch(f"The bytes sent as {expect} are {blob}: they changed on the way.", field="blob")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _writing() -> Generator[None]:
     """Turn what the disk refuses into Unavailable; errors of the source of the bytes are none of the store's."""
     try:
@@ -146,10 +156,10 @@ def _writing() -> Generator[None]:
         raise Unavailable(f"The blob store cannot write: {error.strerror}.") from error
 
 
-def _write_all(file: io.FileIO, piece: bytes) -> None:
+def _write_all(handle: int, piece: bytes) -> None:
     rest = memoryview(piece)
     while rest:
-        rest = rest[file.write(rest) :]
+        rest = rest[os.write(handle, rest) :]
 
 
 def _pieces(content: bytes | BinaryIO | Iterator[bytes]) -> Iterator[bytes]:
@@ -162,7 +172,7 @@ def _pieces(content: bytes | BinaryIO | Iterator[bytes]) -> Iterator[bytes]:
         yield from content  # type: ignore[misc]
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(folder: str) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -170,7 +180,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _sync_all(folder: Path, paths: Iterable[Path]) -> None:
+def _sync_all(folder: str, paths: Iterable[str]) -> None:
     """Have the disk hold the folder's file system, or at least these paths where the system cannot flush it whole."""
     library = ctypes.CDLL(None, use_errno=True)
     if not hasattr(library, "syncfs"):
