@@ -255,6 +255,8 @@ class LocalSession:
     # what they say
 
     def _hear(self, process: _Process) -> None:
+        if process.number not in self._processes:
+            return  # the template has just told of its end
         try:
             piece = process.sock.recv(_PIECE)
         except ConnectionError:
