@@ -16,7 +16,6 @@ MODEL = "flight-delays"
 RAW = "flights-raw"
 TRAINING = "flights-training"
 EVALUATION = "flights-evaluation"
-HOLDOUT_DAYS = 14
 
 
 @trimtab.step
@@ -33,14 +32,9 @@ def build_features(raw: int) -> pa.Table:
 
 @trimtab.step
 def split(table: pa.Table, until_us: int) -> dict[str, pa.Table]:
-    """Return what was known by a moment: the newest two weeks to evaluate on, everything before to learn from."""
-    known = flights.labelled(table, known_by_us=until_us)
-    newest = known["event_us"][-1].as_py()
-    cut = newest - HOLDOUT_DAYS * flights.DAY_US
-    return {
-        "train": flights.between(known, from_us=0, to_us=cut),
-        "evaluation": flights.between(known, from_us=cut, to_us=newest + 1),
-    }
+    """Return what was known by a moment: rows to learn from, and whole days held out to evaluate on."""
+    train, evaluation = flights.split(table, known_by_us=until_us)
+    return {"train": train, "evaluation": evaluation}
 
 
 @trimtab.step

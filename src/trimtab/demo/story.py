@@ -14,7 +14,7 @@ from trimtab.demo import figures, flights, pipeline
 from trimtab.demo.replay import Replay
 from trimtab.demo.screen import Screen
 from trimtab.demo.server import Server
-from trimtab.demo.traffic import requests
+from trimtab.demo.traffic import Traffic
 from trimtab.kernel.errors import Conflict, Unavailable
 from trimtab.kernel.time import DAY_US, parse
 from trimtab.sdk import submission
@@ -31,10 +31,10 @@ LOOP: dict[str, Any] = {
     "model": pipeline.MODEL,
     "pipeline": "train_flights",
     "params": {"raw": 1, "until_us": "{event_us}"},
-    "on": ["performance"],
+    "on": ["drift", "performance"],
     "cooldown_us": 30 * DAY_US,
-    "gate": {"label": flights.LABEL, "key": flights.KEY, "group_by": flights.EVENT, "min_auc": 0.6},
-    "canary": {"weight": 50.0, "judge": {"min_rows": 100, "errors": {"harm": 0.0, "margin": 0.03}}},
+    "gate": {"label": flights.LABEL, "key": flights.KEY, "group_by": flights.EVENT, "min_auc": 0.6, "brier_margin": 0.01},
+    "canary": {"weight": 20.0, "judge": {"errors": {"harm": 0.0, "margin": 0.03}}},
 }
 _OVER = ("promoted", "kept", "rolled-back", "failed")
 _RUN_S = 180.0
@@ -60,10 +60,9 @@ class Story:
         phases["first_model_s"] = time.monotonic() - mark
         mark = time.monotonic()
         live = flights.between(table, from_us=BEGIN_US, to_us=END_US)
-        replay = Replay(
-            requests(live), url=self._server.inference_url, endpoint=ENDPOINT, days_per_s=DAYS_PER_S
-        )
-        self._live(replay)
+        traffic = Traffic(live)
+        replay = Replay(traffic, url=self._server.inference_url, endpoint=ENDPOINT, days_per_s=DAYS_PER_S)
+        self._live(replay, traffic)
         phases["live_s"] = time.monotonic() - mark
         self._screen.section("Figures")
         found = figures.collect(self._client, replay, live, endpoint=ENDPOINT, model=pipeline.MODEL)
@@ -115,7 +114,7 @@ class Story:
             baseline=_baseline(ended["baseline"]),
         )
 
-    def _live(self, replay: Replay) -> None:
+    def _live(self, replay: Replay, traffic: Traffic) -> None:
         self._screen.section("Live: April to December as real requests, labels days later")
         playing = replay.start()
         broken = False
@@ -127,6 +126,7 @@ class Story:
                     broken = True
                     self._ship_broken(replay)
                 replay.clock.set_pace(DAYS_PER_S if active is None else DAYS_PER_S_IN_EPISODE)
+                traffic.by_flight = active is not None and active["state"] == "canary"
                 playing.join(0.25)
             self._settle()
         self._tell()
