@@ -23,7 +23,7 @@ _IDENTIFIER = re.compile(rf"{_NAME}(?:\.(?:\w|\.|`[^`]*`|\"[^\"]*\"|'[^']*')+)?"
 _OPERATOR = re.compile(
     r"(?P<symbol><=|>=|!=|=|<|>)|(?P<word>IS\s+NOT\s+NULL|IS\s+NULL|NOT\s+IN|IN|I?LIKE)(?!\w)", re.IGNORECASE
 )
-_NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])")
+_NUMBER = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])")
 _STRING = re.compile(r"'(?:''|\\'|[^'])*'|\"(?:\"\"|\\\"|[^\"])*\"")
 _LIST = re.compile(r"\((?:'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|[^()'\"])*\)")
 _AND = re.compile(r"AND(?!\w)", re.IGNORECASE)

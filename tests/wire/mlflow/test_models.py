@@ -63,7 +63,11 @@ def test_registered_models(server: str) -> None:
     with mlflow.start_run():
         logged = _log()
     for _ in range(3):
-        client.create_model_version(name, logged.model_uri, description="d", tags={"k": "v"})
+        client.create_model_version(
+            name, logged.model_uri, model_id=logged.model_id, description="d", tags={"k": "v"}
+        )
+    with pytest.raises(MlflowException, match="must identify the resource"):
+        client.create_model_version(name, logged.model_uri)
     client.update_registered_model(name, "second")
     client.set_registered_model_tag(name, "b", "2")
     client.delete_registered_model_tag(name, "a")

@@ -10,6 +10,7 @@ from starlette.responses import FileResponse, Response
 from trimtab.domains.tracking import TrackingService
 from trimtab.domains.tracking.artifacts.model import check_path, path_of_uri
 from trimtab.infra.http import Request, Stream
+from trimtab.kernel.errors import Invalid
 from trimtab.wire.mlflow.binding import Handler, handler
 from trimtab.wire.mlflow.errors import Unsupported
 from trimtab.wire.mlflow.messages import Empty, required
@@ -29,6 +30,12 @@ class FileList(msgspec.Struct, omit_defaults=True):
 
 
 class ListFiles(msgspec.Struct):
+    path: str | None = None
+
+
+class Presign(msgspec.Struct):
+    run_id: str | None = None
+    model_id: str | None = None
     path: str | None = None
 
 
@@ -56,7 +63,7 @@ def handlers(tracking: TrackingService) -> list[Handler]:
 
     @handler("GET", "/mlflow-artifacts/artifacts", ListFiles)
     def list_files(request: Request, body: ListFiles) -> FileList:
-        entries = artifacts.list(request.who, (body.path or "").strip("/"))
+        entries = artifacts.list(request.who, (body.path or "").rstrip("/"))
         return FileList(
             [FileInfo(one.path.rpartition("/")[2], one.is_dir, one.size_bytes or None) for one in entries]
         )
@@ -75,7 +82,17 @@ def handlers(tracking: TrackingService) -> list[Handler]:
         tracking.artifacts.govern.permit(request.who, "read", "artifacts")
         raise Unsupported("Multipart download is not supported for the current artifact repository")
 
+    @handler("POST", "/mlflow/artifacts/presigned-upload-url", Presign)
+    def presign_upload(request: Request, body: Presign) -> None:
+        _refuse_to_presign(tracking, request, body, "upload")
+
+    @handler("POST", "/mlflow/artifacts/presigned-download-url", Presign)
+    def presign_download(request: Request, body: Presign) -> None:
+        _refuse_to_presign(tracking, request, body, "download")
+
     return [
+        presign_upload,
+        presign_download,
         upload,
         download,
         delete,
@@ -87,6 +104,18 @@ def handlers(tracking: TrackingService) -> list[Handler]:
         ],
         handler("GET", "/mlflow-artifacts/presigned/{path:path}", Empty)(decline_presigned),
     ]
+
+
+def _refuse_to_presign(tracking: TrackingService, request: Request, body: Presign, way: str) -> None:
+    """Raise Invalid: files here go through the server, so there is no other address to give out."""
+    check_path(required(body.path, "path"))
+    if bool(body.run_id) == bool(body.model_id):
+        raise Invalid("Exactly one of run_id and model_id must be provided.", field="run_id")
+    if body.run_id:
+        tracking.runs.head(request.who, body.run_id)
+    else:
+        tracking.logged_models.get(request.who, body.model_id or "")
+    raise Invalid(f"Presigned {way} is not supported for proxied artifact storage.")
 
 
 def send(tracking: TrackingService, request: Request, path: str) -> Response:

@@ -139,7 +139,7 @@ def handlers(tracking: TrackingService) -> list[Handler]:
 
     @handler("POST", "/mlflow/logged-models/search", SearchModels)
     def search(request: Request, body: SearchModels) -> FoundModels:
-        if not body.experiment_ids:
+        if body.experiment_ids is None:
             raise missing("experiment_ids")
         page = models.search(
             request.who,

@@ -63,13 +63,18 @@ def tag_views(tags: dict[str, str]) -> list[TagView]:
     return [TagView(key, value) for key, value in tags.items()]
 
 
-def tag_pairs(tags: list[Tag] | None, field: str = "tags") -> list[tuple[str, str]]:
-    """Return (key, value) of each tag or parameter; raises Invalid for one without a key."""
+def tag_pairs(
+    tags: list[Tag] | None, field: str = "tags", *, most: int | None = None
+) -> list[tuple[str, str]]:
+    """Return (key, value) of each tag or parameter; raises Invalid for one without a key.
+
+    Values longer than ``most`` are cut, as MLflow's server does unless told otherwise.
+    """
     pairs: list[tuple[str, str]] = []
     for index, tag in enumerate(tags or ()):
         if not tag.key:
             raise missing(f"{field}[{index}].key")
-        pairs.append((tag.key, tag.value or ""))
+        pairs.append((tag.key, (tag.value or "")[:most]))
     return pairs
 
 

@@ -8,6 +8,7 @@ import msgspec
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry.model import ModelVersion, RegisteredModel
 from trimtab.domains.tracking import TrackingService
+from trimtab.domains.tracking.names import check_key
 from trimtab.infra.http import Request
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.pages import Page
@@ -158,7 +159,10 @@ def _models(registry: RegistryService) -> list[Handler]:
             cursor=body.page_token or None,
         )
         latest = registry.latest_versions(request.who, [model.name for model in page.items])
-        return FoundModels([model_view(one, latest[one.name]) for one in page.items], page.next_cursor)
+        found = [
+            model_view(one, sorted(latest[one.name], key=_stage), with_aliases=False) for one in page.items
+        ]
+        return FoundModels(found, page.next_cursor)
 
     @handler("POST", "/mlflow/registered-models/rename", ModelMessage)
     def rename(request: Request, body: ModelMessage) -> OneModel:
@@ -178,7 +182,7 @@ def _models(registry: RegistryService) -> list[Handler]:
     @handler("POST", "/mlflow/registered-models/set-tag", ModelMessage)
     def set_tag(request: Request, body: ModelMessage) -> None:
         name, key = required(body.name, "name"), required(body.key, "key")
-        registry.set_model_tag(request.who, name, key=key, value=body.value or "")
+        registry.set_model_tag(request.who, name, key=check_key(key, "key"), value=body.value or "")
 
     @handler("DELETE", "/mlflow/registered-models/delete-tag", ModelMessage)
     def delete_tag(request: Request, body: ModelMessage) -> None:
@@ -225,10 +229,12 @@ def _aliases(registry: RegistryService) -> list[Handler]:
 def _versions(registry: RegistryService, tracking: TrackingService) -> list[Handler]:
     @handler("POST", "/mlflow/model-versions/create", CreateVersion)
     def create(request: Request, body: CreateVersion) -> OneVersion:
+        source = required(body.source, "source")
+        _check_owner(source, body)
         made = registry.create_version(
             request.who,
             required(body.name, "name"),
-            source=required(body.source, "source"),
+            source=source,
             run_id=body.run_id or None,
             model_id=body.model_id or None,
             description=body.description or "",
@@ -247,7 +253,8 @@ def _versions(registry: RegistryService, tracking: TrackingService) -> list[Hand
     @handler("GET", "/mlflow/model-versions/get-download-uri", VersionMessage)
     def get_download_uri(request: Request, body: VersionMessage) -> Location:
         version = registry.get_version(request.who, *_named(body))
-        return Location(version.location or version.source)
+        given = version.source if version.source.startswith("runs:") else version.location
+        return Location(given or version.source)
 
     @handler("GET", "/mlflow/model-versions/search", Search)
     def search(request: Request, body: Search) -> FoundVersions:
@@ -262,14 +269,14 @@ def _versions(registry: RegistryService, tracking: TrackingService) -> list[Hand
 
         size = page_size(body.max_results, default=_MOST_VERSIONS, most=_MOST_VERSIONS)
         found = _gather(page, size, body.page_token or None)
-        return FoundVersions([version_view(one) for one in found.items], found.next_cursor)
+        return FoundVersions(
+            [version_view(one, with_aliases=False) for one in found.items], found.next_cursor
+        )
 
     @handler("PATCH", "/mlflow/model-versions/update", VersionMessage)
     def update(request: Request, body: VersionMessage) -> OneVersion:
         name, version = _named(body)
-        if body.description is None:
-            return OneVersion(version_view(registry.get_version(request.who, name, version)))
-        changed = registry.describe_version(request.who, name, version, description=body.description)
+        changed = registry.describe_version(request.who, name, version, description=body.description or "")
         return OneVersion(version_view(changed))
 
     @handler("POST", "/mlflow/model-versions/transition-stage", VersionMessage)
@@ -291,7 +298,7 @@ def _versions(registry: RegistryService, tracking: TrackingService) -> list[Hand
     @handler("POST", "/mlflow/model-versions/set-tag", VersionMessage)
     def set_tag(request: Request, body: VersionMessage) -> None:
         name, version = _named(body)
-        key = required(body.key, "key")
+        key = check_key(required(body.key, "key"), "key")
         registry.set_version_tag(request.who, name, version, key=key, value=body.value or "")
 
     @handler("DELETE", "/mlflow/model-versions/delete-tag", VersionMessage)
@@ -313,6 +320,25 @@ def _gather(page: Callable[[int, str | None], Page[T]], size: int, cursor: str |
             return Page(items, cursor)
 
 
+def _stage(version: ModelVersion) -> str:
+    return version.stage
+
+
+def _check_owner(source: str, body: CreateVersion) -> None:
+    """Raise Invalid unless the run or logged model that holds the source is named, as MLflow's server demands."""
+    owner = ""
+    if source.startswith("models:/m-"):
+        owner = "" if body.model_id else "model_id"
+    elif source.startswith(("runs:", "mlflow-artifacts:")) and not body.model_id:
+        owner = "" if body.run_id else "run_id"
+    if owner:
+        raise Invalid(
+            f"Invalid model version source: '{source[:200]}'. The {owner} request parameter must identify the "
+            "resource that contains the source.",
+            field=owner,
+        )
+
+
 def _named(body: VersionMessage) -> tuple[str, int]:
     return required(body.name, "name"), _number(body.version)
 
@@ -324,7 +350,8 @@ def _number(version: str | int | None) -> int:
     return int(text)
 
 
-def version_view(version: ModelVersion) -> VersionView:
+def version_view(version: ModelVersion, *, with_aliases: bool = True) -> VersionView:
+    """Return a version as answers show it; MLflow's searches leave the aliases of versions out."""
     return VersionView(
         name=version.name,
         version=str(version.version),
@@ -337,17 +364,17 @@ def version_view(version: ModelVersion) -> VersionView:
         status=version.status,
         run_link=version.run_link or "",
         tags=tag_views(version.tags),
-        aliases=version.aliases,
+        aliases=version.aliases if with_aliases else [],
     )
 
 
-def model_view(model: RegisteredModel, latest: list[ModelVersion]) -> ModelView:
+def model_view(model: RegisteredModel, latest: list[ModelVersion], *, with_aliases: bool = True) -> ModelView:
     return ModelView(
         name=model.name,
         creation_timestamp=millis(model.created_us),
         last_updated_timestamp=millis(model.updated_us),
         description=model.description,
-        latest_versions=[version_view(one) for one in latest],
+        latest_versions=[version_view(one, with_aliases=with_aliases) for one in latest],
         tags=tag_views(model.tags),
         aliases=[AliasView(alias, str(version)) for alias, version in sorted(model.aliases.items())],
     )

@@ -7,14 +7,12 @@ import msgspec
 
 from trimtab.domains.tracking import TrackingService
 from trimtab.domains.tracking.metrics.model import check_point
-from trimtab.domains.tracking.names import check_run_id
+from trimtab.domains.tracking.names import MOST_PARAM, MOST_TAG, check_run_id
 from trimtab.domains.tracking.runs.model import (
     STATUSES,
     Dataset,
     DatasetInput,
     ModelOutput,
-    Run,
-    RunHead,
     Status,
     status_of,
 )
@@ -22,21 +20,24 @@ from trimtab.infra.http import Request
 from trimtab.kernel.errors import Invalid
 from trimtab.wire.mlflow.binding import Handler, handler
 from trimtab.wire.mlflow.errors import missing
-from trimtab.wire.mlflow.messages import (
-    Int64,
-    Metric,
-    MetricView,
-    Tag,
-    TagView,
-    latest_views,
-    micros,
-    millis,
-    page_size,
-    point_of,
-    required,
-    tag_pairs,
-    tag_views,
-    view_of,
+from trimtab.wire.mlflow.messages import Metric, micros, page_size, point_of, required, tag_pairs, view_of
+from trimtab.wire.mlflow.run_messages import (
+    ById,
+    CreateRun,
+    DatasetInputMessage,
+    FoundRuns,
+    LogBatch,
+    LogInputs,
+    LogMetric,
+    LogModel,
+    LogOutputs,
+    OneRun,
+    OneRunInfo,
+    RunTag,
+    SearchRuns,
+    UpdateRun,
+    info,
+    view,
 )
 
 _MOST_METRICS = 1000
@@ -48,168 +49,6 @@ _DEFAULT_PAGE = 1000
 _LEGACY_MODELS_TAG = "mlflow.log-model.history"
 _LEGACY_KEPT = ("run_id", "utc_time_created", "artifact_path", "model_uuid", "flavors")
 _LEGACY_FIELDS = ("artifact_path", "flavors", "utc_time_created", "run_id")
-
-
-class RunInfo(msgspec.Struct, omit_defaults=True):
-    run_uuid: str
-    experiment_id: str
-    run_name: str
-    user_id: str
-    status: str
-    start_time: int
-    artifact_uri: str
-    lifecycle_stage: str
-    run_id: str
-    end_time: int | None = None
-
-
-class RunData(msgspec.Struct, omit_defaults=True):
-    metrics: list[MetricView] = []
-    params: list[TagView] = []
-    tags: list[TagView] = []
-
-
-class DatasetView(msgspec.Struct, omit_defaults=True):
-    name: str
-    digest: str
-    source_type: str
-    source: str
-    schema: str | None = None
-    profile: str | None = None
-
-
-class DatasetInputView(msgspec.Struct, omit_defaults=True):
-    dataset: DatasetView
-    tags: list[TagView] = []
-
-
-class ModelInputView(msgspec.Struct):
-    model_id: str
-
-
-class ModelOutputView(msgspec.Struct):
-    model_id: str
-    step: int
-
-
-class RunInputs(msgspec.Struct, omit_defaults=True):
-    dataset_inputs: list[DatasetInputView] = []
-    model_inputs: list[ModelInputView] = []
-
-
-class RunOutputs(msgspec.Struct, omit_defaults=True):
-    model_outputs: list[ModelOutputView] = []
-
-
-class RunView(msgspec.Struct):
-    info: RunInfo
-    data: RunData
-    inputs: RunInputs
-    outputs: RunOutputs
-
-
-class OneRun(msgspec.Struct):
-    run: RunView
-
-
-class OneRunInfo(msgspec.Struct):
-    run_info: RunInfo
-
-
-class FoundRuns(msgspec.Struct, omit_defaults=True):
-    runs: list[RunView] = []
-    next_page_token: str | None = None
-
-
-class CreateRun(msgspec.Struct):
-    experiment_id: str | None = None
-    user_id: str | None = None
-    run_name: str | None = None
-    start_time: Int64 | None = None
-    tags: list[Tag] | None = None
-
-
-class UpdateRun(msgspec.Struct):
-    run_id: str | None = None
-    run_uuid: str | None = None
-    status: str | int | None = None
-    end_time: Int64 | None = None
-    run_name: str | None = None
-
-
-class ById(msgspec.Struct):
-    run_id: str | None = None
-    run_uuid: str | None = None
-
-
-class SearchRuns(msgspec.Struct):
-    experiment_ids: list[str] | None = None
-    filter: str | None = None
-    run_view_type: str | int | None = None
-    max_results: Int64 | None = None
-    order_by: list[str] | None = None
-    page_token: str | None = None
-
-
-class LogMetric(msgspec.Struct):
-    run_id: str | None = None
-    run_uuid: str | None = None
-    key: str | None = None
-    value: float | None = None
-    timestamp: Int64 | None = None
-    step: Int64 | None = None
-    model_id: str | None = None
-    dataset_name: str | None = None
-    dataset_digest: str | None = None
-
-
-class RunTag(msgspec.Struct):
-    run_id: str | None = None
-    run_uuid: str | None = None
-    key: str | None = None
-    value: str | None = None
-
-
-class LogBatch(msgspec.Struct):
-    run_id: str | None = None
-    metrics: list[Metric] | None = None
-    params: list[Tag] | None = None
-    tags: list[Tag] | None = None
-
-
-class LogModel(msgspec.Struct):
-    run_id: str | None = None
-    model_json: str | None = None
-
-
-class DatasetMessage(msgspec.Struct):
-    name: str | None = None
-    digest: str | None = None
-    source_type: str | None = None
-    source: str | None = None
-    schema: str | None = None
-    profile: str | None = None
-
-
-class DatasetInputMessage(msgspec.Struct):
-    dataset: DatasetMessage | None = None
-    tags: list[Tag] | None = None
-
-
-class ModelMessage(msgspec.Struct):
-    model_id: str | None = None
-    step: Int64 | None = None
-
-
-class LogInputs(msgspec.Struct):
-    run_id: str | None = None
-    datasets: list[DatasetInputMessage] | None = None
-    models: list[ModelMessage] | None = None
-
-
-class LogOutputs(msgspec.Struct):
-    run_id: str | None = None
-    models: list[ModelMessage] | None = None
 
 
 def handlers(tracking: TrackingService) -> list[Handler]:
@@ -227,9 +66,9 @@ def _life(tracking: TrackingService) -> list[Handler]:
             name=body.run_name or None,
             owner=body.user_id or "",
             started_us=micros(body.start_time or 0, "start_time"),
-            tags=tag_pairs(body.tags),
+            tags=tag_pairs(body.tags, most=MOST_TAG),
         )
-        return OneRun(view(run))
+        return OneRun(view(run, outputs=False))
 
     @handler("GET", "/mlflow/runs/get", ById)
     def get(request: Request, body: ById) -> OneRun:
@@ -290,12 +129,12 @@ def _logging(tracking: TrackingService) -> list[Handler]:
     @handler("POST", "/mlflow/runs/log-parameter", RunTag)
     def log_param(request: Request, body: RunTag) -> None:
         run_id = required(body.run_id or body.run_uuid, "run_id")
-        runs.log(request.who, run_id, params=[(required(body.key, "key"), body.value or "")])
+        runs.log(request.who, run_id, params=[(required(body.key, "key"), (body.value or "")[:MOST_PARAM])])
 
     @handler("POST", "/mlflow/runs/set-tag", RunTag)
     def set_tag(request: Request, body: RunTag) -> None:
         run_id = required(body.run_id or body.run_uuid, "run_id")
-        runs.log(request.who, run_id, tags=[(required(body.key, "key"), body.value or "")])
+        runs.log(request.who, run_id, tags=[(required(body.key, "key"), (body.value or "")[:MOST_TAG])])
 
     @handler("POST", "/mlflow/runs/delete-tag", RunTag)
     def delete_tag(request: Request, body: RunTag) -> None:
@@ -308,7 +147,8 @@ def _logging(tracking: TrackingService) -> list[Handler]:
         points = [point_of(metric, f"metrics[{index}].") for index, metric in enumerate(metrics)]
         for index, point in enumerate(points):
             check_point(point, f"metrics[{index}]")
-        new_params, new_tags = tag_pairs(params, "params"), tag_pairs(tags, "tags")
+        new_params = tag_pairs(params, "params", most=MOST_PARAM)
+        new_tags = tag_pairs(tags, most=MOST_TAG)
         _check_batch("metrics", len(points), _MOST_METRICS)
         _check_batch("params", len(new_params), _MOST_PARAMS)
         _check_batch("tags", len(new_tags), _MOST_TAGS)
@@ -356,46 +196,6 @@ def _links(tracking: TrackingService) -> list[Handler]:
         runs.append_to_tag(request.who, run_id, _LEGACY_MODELS_TAG, json.dumps(kept))
 
     return [log_inputs, log_outputs, log_model]
-
-
-def view(run: Run, *, model_inputs: bool = True) -> RunView:
-    return RunView(
-        info(run.head),
-        RunData(latest_views(run.metrics), tag_views(run.params), tag_views(run.tags)),
-        RunInputs(
-            [_input_view(one) for one in run.datasets],
-            [ModelInputView(one) for one in run.model_inputs] if model_inputs else [],
-        ),
-        RunOutputs([ModelOutputView(one.model_id, one.step) for one in run.model_outputs]),
-    )
-
-
-def info(head: RunHead) -> RunInfo:
-    return RunInfo(
-        run_uuid=head.id,
-        experiment_id=head.experiment_id,
-        run_name=head.name,
-        user_id=head.owner,
-        status=head.status,
-        start_time=millis(head.started_us),
-        artifact_uri=head.artifact_uri,
-        lifecycle_stage=head.state,
-        run_id=head.id,
-        end_time=millis(head.ended_us) if head.ended_us else None,
-    )
-
-
-def _input_view(one: DatasetInput) -> DatasetInputView:
-    dataset = one.dataset
-    shown = DatasetView(
-        dataset.name,
-        dataset.digest,
-        dataset.source_type,
-        dataset.source,
-        dataset.schema or None,
-        dataset.profile or None,
-    )
-    return DatasetInputView(shown, tag_views(one.tags))
 
 
 def _input_of(one: DatasetInputMessage) -> DatasetInput:

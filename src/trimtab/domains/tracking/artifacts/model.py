@@ -48,6 +48,7 @@ def check_path(path: str, *, root: bool = False) -> str:
         if (
             form.startswith("/")
             or "\\" in form
+            or "#" in form
             or any(part in (".", "..") for part in parts)
             or any(ord(letter) < 32 or 0xD800 <= ord(letter) <= 0xDFFF for letter in form)
         ):

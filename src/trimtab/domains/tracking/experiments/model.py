@@ -43,8 +43,8 @@ def parse_id(text: str) -> int:
     try:
         number = int(text)
     except ValueError:
-        number = -1
-    if not 0 <= number <= _MOST_NUMBER:
+        number = _MOST_NUMBER + 1
+    if not -_MOST_NUMBER <= number <= _MOST_NUMBER:
         raise Invalid(
             f"Invalid experiment ID '{text[:100]}'. Experiment ID must be a valid integer.",
             field="experiment_id",

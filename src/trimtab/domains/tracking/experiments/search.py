@@ -27,7 +27,7 @@ def _add(where: Where, clause: Clause, name: str, dialect: Dialect) -> None:
     match clause.entity:
         case "tag" | "tags":
             _add_tag(where, clause, name, dialect)
-        case None | "attribute" | "attributes" | "attr":
+        case None | "attribute":
             _add_attribute(where, clause, name, dialect)
         case _:
             raise clause.refuse(
@@ -78,7 +78,7 @@ def terms_of(order_by: Sequence[str]) -> list[Term]:
     for text in order_by or DEFAULT_ORDER:
         ordering = parse_ordering(text)
         columns = {"experiment_id": "e.no", **_TEXT, **_NUMBERS}
-        if ordering.entity not in (None, "attribute", "attributes", "attr") or ordering.key not in columns:
+        if ordering.entity not in (None, "attribute") or ordering.key not in columns:
             raise BadFilter(
                 f"Invalid attribute key '{ordering.key}' specified. Valid keys are {', '.join(_KEYS)}.",
                 field="order_by",

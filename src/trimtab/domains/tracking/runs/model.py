@@ -119,11 +119,17 @@ def check_params(params: Sequence[tuple[str, str]], *, path: str = "params") -> 
     return checked
 
 
-def check_tags(tags: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the tags, the last of each key; raises Invalid for a bad one."""
+def check_tags(tags: Iterable[tuple[str, str]], *, any_key: bool = False) -> dict[str, str]:
+    """Return the tags, the last of each key; raises Invalid for a bad one.
+
+    ``any_key`` takes keys that could not be names of files, as MLflow does when a run is made.
+    """
     checked: dict[str, str] = {}
     for index, (key, value) in enumerate(tags):
-        check_key(key, f"tags[{index}].key")
+        if any_key:
+            check_length(key, MOST_KEY, f"tags[{index}].key")
+        else:
+            check_key(key, f"tags[{index}].key")
         checked[key] = check_length(value, MOST_TAG, f"tags[{index}].value")
     return checked
 

@@ -199,7 +199,8 @@ def _order(result: Plan, order_by: Sequence[str], find_key: FindKey) -> None:
     for index, text in enumerate(order_by):
         ordering = parse_ordering(text)
         entity = _entity(ordering.entity)
-        key = _ALIASES.get(ordering.key, ordering.key) if entity == "attribute" else ordering.key
+        created = entity == "attribute" and ordering.key in ("created", "Created")
+        key = "start_time" if created else ordering.key
         if entity is None or entity == "dataset":
             raise BadFilter(f"Invalid identifier type '{ordering.entity}'", field="order_by")
         if (entity, key) in seen:

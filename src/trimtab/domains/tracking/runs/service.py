@@ -76,7 +76,7 @@ class RunService:
     ) -> Run:
         """Start a run; raises ExperimentNotFound and NotActive."""
         self.govern.permit(who, "write", "runs")
-        checked = check_tags(tags)
+        checked = check_tags(tags, any_key=True)
         chosen = choose_name(name, checked) or random_name()
         check_length(chosen, MOST_TAG, "run_name")
         check_length(owner or "", _MOST_OWNER, "user_id")
