@@ -116,7 +116,7 @@ def accepted(pid: int, port: int) -> list[socket.socket]:
     try:
         for link in Path(f"/proc/{pid}/fd").iterdir():
             try:
-                if not os.readlink(link).startswith("socket:"):
+                if not str(link.readlink()).startswith("socket:"):
                     continue
             except FileNotFoundError:
                 continue
