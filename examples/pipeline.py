@@ -41,7 +41,8 @@ def strongest(means: list[float]) -> dict[str, Any]:
 def wines() -> dict[str, Any]:
     table = load()
     means = mean_alcohol.map([0, 1, 2], table=table)
-    return strongest(means=means)
+    best = strongest(means=means)
+    return {"cultivar": best["cultivar"], "alcohol": best["alcohol"]}
 
 
 if __name__ == "__main__":
