@@ -34,10 +34,11 @@ from trimtab.infra.blobs import Blobs
 from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database
 from trimtab.infra.db.migrate import migrate
-from trimtab.infra.jobs import Jobs
+from trimtab.infra.jobs import Job, JobContext, Jobs
 from trimtab.infra.jobs.pool import WorkerPool
 from trimtab.infra.jobs.runner import Runner, release_dead_owners
 from trimtab.kernel.errors import TrimtabError
+from trimtab.kernel.time import DAY_US, now_us
 from trimtab.loop import jobs as loop_jobs
 from trimtab.loop.canary import Canary
 from trimtab.loop.overview import OverviewService
@@ -49,6 +50,8 @@ from trimtab.settings import Settings
 
 STEP_PROCESS = "trimtab.domains.pipelines.step_process"
 log = logging.getLogger(__name__)
+
+EXPIRE = "infra.expire"
 
 MIGRATED = (
     "trimtab.infra.bus",
@@ -85,6 +88,7 @@ class App:
         self.jobs = Jobs(database)
         self.bus = Bus(database, self.jobs)
         self.govern = GovernService(database, open_to_owner=not needs_sign_in(settings))
+        self.jobs.handler(EXPIRE, self._expire)
         self.lineage = LineageService(database, self.govern)
         self.data = DataService(
             database,
@@ -199,6 +203,12 @@ class App:
             sign_in=needs_sign_in(settings),
         )
 
+    def _expire(self, _: Job, __: JobContext) -> None:
+        """Forget events and finished jobs that are older than their retention."""
+        before_us = now_us() - self.settings.retention_days * DAY_US
+        self.bus.expire(before_us=before_us)
+        self.jobs.expire(before_us=before_us)
+
     def _gate(self, episode: str, job: str) -> None:
         from trimtab.loop.gate import Gate  # it computes, in a worker process
 
@@ -243,6 +253,8 @@ class Background:
     def __init__(self, app: App, environment: Mapping[str, str]) -> None:
         release_dead_owners(app.db)
         with app.db.write() as tx:
+            app.jobs.schedule(tx, EXPIRE, kind=EXPIRE, cron="41 3 * * *")
+            monitor_jobs.schedule(app.jobs, tx)
             alerts_jobs.schedule(app.jobs, tx)
             pipelines_jobs.schedule(app.jobs, tx)
         self._app = app

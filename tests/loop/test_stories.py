@@ -202,3 +202,13 @@ def test_a_release_goes_before_what_only_waits(stage: Stage, owner: Principal) -
     released = stage.app.release.start(owner, "churn", model="models:/churn/2", evaluation="data:e@1")
     states = {episode.id: episode.state for episode in stage.app.loop.episodes(owner)}
     assert (states.pop(released.id), set(states.values())) == ("gating", {"failed", "kept"})
+
+
+def test_a_canary_that_a_person_takes_back_ends_its_story(stage: Stage, owner: Principal) -> None:
+    gated(stage)
+    stage.answer(2)
+    stage.app.deploy.rollback(owner, "churn", reason="support calls")
+    stage.day_passes(101 * DAY)
+    assert (stage.episode().state, stage.lines()[-1]) == ("rolled-back", "rollback done")
+    stage.alarm(at_us=140 * DAY)
+    assert stage.episode().state == "retraining"

@@ -6,7 +6,7 @@ import msgspec
 
 from trimtab.domains.alerts import AlertService
 from trimtab.domains.deploy import DeployService
-from trimtab.domains.deploy.events import EndpointDeployed, VersionFailed
+from trimtab.domains.deploy.events import EndpointDeployed, RolloutEnded, VersionFailed
 from trimtab.domains.deploy.model import Rollout
 from trimtab.domains.monitor import MonitorService
 from trimtab.domains.monitor.events import TrialJudged
@@ -112,6 +112,31 @@ class Canary:
             self._promoted(record, judged, rollout, episode)
         else:
             self._rolled_back(record, judged, rollout, episode)
+
+    def on_ended(self, record: EventRecord) -> None:
+        """Close the story of a rollout that a person ended."""
+        ended = msgspec.convert(record.data, RolloutEnded)
+        if record.actor == WHO.id:
+            return  # the verdict's own line tells it
+        with self._db.write() as tx:
+            episode = self._loop.of_rollout(tx, ended.rollout)
+            if episode is None or episode.state != "canary":
+                return
+            promoted = ended.state == "promoted"
+            self._loop.step(
+                tx,
+                WHO,
+                cause_event=record.id,
+                kind="promotion" if promoted else "rollback",
+                state="done",
+                title=f"{record.actor} ended the canary: version {ended.challenger} {ended.state}",
+                detail=ended.reason,
+                subject=refs.make("endpoint", ended.endpoint),
+                episode=episode,
+                data={"rollout": ended.rollout},
+            )
+            self._loop.move(tx, episode, "promoted" if promoted else "rolled-back")
+        self.watch_again(episode)
 
     def watch_again(self, episode: Episode) -> None:
         """Begin the monitor's alarms anew after an episode that changed nothing, so that it can sound again."""

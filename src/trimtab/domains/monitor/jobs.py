@@ -1,7 +1,7 @@
 """The background work of monitor: taking the prediction log in, reading references, forgetting what is old."""
 
 from trimtab.domains.monitor.service import WHO, MonitorService
-from trimtab.infra.db import Database
+from trimtab.infra.db import Database, Tx
 from trimtab.infra.jobs import Job, JobContext, Jobs
 from trimtab.kernel.time import DAY_US, now_us
 
@@ -25,6 +25,11 @@ def register(jobs: Jobs, service: MonitorService, *, retention_days: int) -> Non
     jobs.handler(INGEST, ingest)
     jobs.handler(REFERENCE, reference)
     jobs.handler(EXPIRE, expire)
+
+
+def schedule(jobs: Jobs, tx: Tx) -> None:
+    """Have what is older than its retention forgotten every night."""
+    jobs.schedule(tx, EXPIRE, kind=EXPIRE, cron="23 3 * * *")
 
 
 def notice(db: Database, jobs: Jobs, service: MonitorService) -> None:
