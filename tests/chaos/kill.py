@@ -130,7 +130,9 @@ def survive(folder: Path, *flags: str, rounds: int, seed: int) -> int:
             with Client(server.url) as client:
                 run = submit(client, str(file), {"log": str(log)})["id"]
             load = Load(server.url, runs, promises, round_=number)
-            finished = _watch(server, run, for_s=chance.uniform(0.3, 6.0))
+            if number == 0:  # at least once the run is under way
+                _patiently(lambda run=run: _watch(server, run, for_s=0.1) or _not_yet())
+            finished = _watch(server, run, for_s=chance.uniform(0.3, 6.0 if number else 1.5))
             server.kill()
             load.join()
             server.start()
@@ -153,6 +155,10 @@ def _watch(server: Server, run: str, *, for_s: float) -> set[int]:
             finished |= {number for number, step in enumerate(steps) if step["state"] == "succeeded"}
             time.sleep(0.05)
     return finished
+
+
+def _not_yet() -> None:
+    raise NotFound("no step has ended yet")
 
 
 def _check(client: Client, promises: Promises) -> None:

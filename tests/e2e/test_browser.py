@@ -1,0 +1,236 @@
+"""The built UI on the real server in a real browser: the main path by mouse and by keyboard, with real objects."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+import trimtab
+from tests.objects import DATA, ENDPOINT, MODEL, MONITOR, ROWS, fill
+from tests.processes import Server, running
+from trimtab.sdk.client import Client
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ROOT = Path(__file__).parents[2]
+AXE = ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js"
+PATIENCE_MS = 20_000
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium"),
+    pytest.mark.timeout(240),
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    if not (ROOT / "src" / "trimtab" / "web" / "static" / "index.html").exists():
+        subprocess.run([sys.executable, ROOT / "ui" / "build.py"], check=True)
+    with running(tmp_path_factory.mktemp("browser") / "home", "--log-level", "warning") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[Client]:
+    with Client(server.url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def known(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """The names of what is on the server: one of everything, and an endpoint with two versions that has answered."""
+    names = fill(client, tmp_path_factory.mktemp("objects"))
+    trimtab.endpoints.deploy(ENDPOINT, f"models:/{MODEL}/2", weight=20, reason="try it", client=client)
+    for _ in range(5):
+        trimtab.endpoints.predict(ENDPOINT, ROWS, client=client)
+    return names
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any, server: Server, known: Mapping[str, str]) -> Iterator[Any]:
+    """A page which may show no error and may ask nobody but the server."""
+    context = browser.new_context(base_url=server.url, viewport={"width": 1360, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: problems.append(request.url) if _is_foreign(request.url) else None)
+    page.on(
+        "response",
+        lambda answer: problems.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None,
+    )
+    yield page
+    context.close()
+    assert not problems, problems
+
+
+def _is_foreign(url: str) -> bool:
+    return urlsplit(url).scheme not in ("data", "blob") and urlsplit(url).hostname != "127.0.0.1"
+
+
+def _see(page: Any, text: "str | re.Pattern[str]") -> None:
+    playwright.expect(page.locator("main").get_by_text(text).first).to_be_visible(timeout=PATIENCE_MS)
+
+
+def _rail(page: Any, label: str) -> None:
+    page.get_by_role("navigation", name="Main").get_by_role("link", name=label).click()
+    _title(page, label)
+
+
+def _title(page: Any, title: "str | re.Pattern[str]") -> None:
+    playwright.expect(page.get_by_role("heading", level=1)).to_have_text(title, timeout=PATIENCE_MS)
+
+
+def _link(page: Any, name: "str | re.Pattern[str]") -> Any:
+    return page.locator("main").get_by_role("link", name=name).first
+
+
+def test_the_main_path_by_mouse(page: Any, client: Client, known: Mapping[str, str]) -> None:
+    page.goto("/")
+    _see(page, "Churn looks odd")
+
+    _rail(page, "Experiments")
+    _link(page, "churn model").click()
+    _title(page, "churn model")
+    _link(page, "fit 0").click()
+    _title(page, "fit 0")
+    _see(page, "loss")
+    assert page.url.endswith(f"/runs/{known['run_id']}")
+
+    _rail(page, "Data")
+    _link(page, DATA).click()
+    _title(page, DATA)
+
+    _rail(page, "Models")
+    _link(page, MODEL).click()
+    _title(page, MODEL)
+    _link(page, re.compile("^v1")).click()
+    _title(page, re.compile(f"{MODEL}.*1"))
+    _see(page, "skops")
+
+    _rail(page, "Monitors")
+    _link(page, MONITOR).click()
+    _title(page, MONITOR)
+
+    page.goto(f"/lineage?ref=model:{MODEL}/1")
+    _see(page, re.compile("fit 0|churn"))
+
+    _rail(page, "Audit")
+    page.get_by_role("button", name="Verify the chain").click()
+    _see(page, re.compile("entries are as they were written"))
+
+
+def test_traffic_is_changed_and_taken_back(page: Any, client: Client) -> None:
+    page.goto("/")
+    _rail(page, "Endpoints")
+    _link(page, ENDPOINT).click()
+    _title(page, ENDPOINT)
+    page.get_by_role("button", name="Change traffic").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("spinbutton", name="Share of version 1").fill("60")
+    playwright.expect(dialog.get_by_role("status")).to_contain_text("add up to 80 %")
+    playwright.expect(dialog.get_by_role("button", name="Change traffic")).to_be_disabled()
+    dialog.get_by_role("spinbutton", name="Share of version 2").fill("40")
+    dialog.get_by_label("Reason").fill("more evidence")
+    dialog.get_by_role("button", name="Change traffic").click()
+    playwright.expect(dialog).to_be_hidden()
+    assert _weights(client) == {"1": 60, "2": 40}
+    assert client.get(f"/endpoints/{ENDPOINT}/history")["items"][0]["reason"] == "more evidence"
+
+    page.get_by_role("button", name="Roll back").click()
+    dialog.get_by_label("Reason").fill("enough")
+    dialog.get_by_role("button", name=re.compile("^Roll back to")).click()
+    playwright.expect(dialog).to_be_hidden()
+    assert 100 in _weights(client).values()
+
+
+def _weights(client: Client) -> dict[str, float]:
+    return {one["version"]: one["weight"] for one in client.get(f"/endpoints/{ENDPOINT}")["versions"]}
+
+
+def test_an_alert_is_acknowledged(page: Any, client: Client, known: Mapping[str, str]) -> None:
+    page.goto("/alerts")
+    alert = page.get_by_role("listitem").filter(has_text="Churn looks odd")
+    alert.get_by_role("button", name="Acknowledge").click()
+    playwright.expect(alert).to_have_count(0, timeout=PATIENCE_MS)
+    assert client.get(f"/alerts/{known['alert_id']}")["state"] == "acknowledged"
+
+
+def test_the_main_path_by_keyboard(page: Any) -> None:
+    page.goto("/")
+    _title(page, re.compile("."))
+    for key, title in [
+        ("x", "Experiments"),
+        ("m", "Models"),
+        ("e", "Endpoints"),
+        ("n", "Monitors"),
+        ("a", "Alerts"),
+        ("u", "Audit"),
+    ]:
+        page.keyboard.press("g")
+        page.keyboard.press(key)
+        _title(page, title)
+    page.keyboard.press("Control+k")
+    box = page.get_by_role("combobox", name="Find anything")
+    playwright.expect(box).to_be_focused()
+    page.keyboard.type("churn model")
+    playwright.expect(page.get_by_role("option").first).to_contain_text("churn model", timeout=PATIENCE_MS)
+    page.keyboard.press("Enter")
+    _title(page, "churn model")
+    page.keyboard.press("?")
+    playwright.expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    playwright.expect(page.get_by_role("dialog")).to_be_hidden()
+
+    page.goto(f"/endpoints/{ENDPOINT}")
+    _title(page, ENDPOINT)
+    page.get_by_role("button", name="Change traffic").focus()
+    page.keyboard.press("Enter")
+    playwright.expect(page.get_by_role("dialog")).to_be_visible()
+    assert page.evaluate("document.querySelector('dialog[open]').contains(document.activeElement)")
+    page.keyboard.press("Escape")
+    playwright.expect(page.get_by_role("dialog")).to_be_hidden()
+    playwright.expect(page.get_by_role("button", name="Change traffic")).to_be_focused()
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: python ui/build.py --check")
+def test_no_page_shuts_anyone_out(browser: Any, page: Any, known: Mapping[str, str], server: Server) -> None:
+    script = AXE.read_text()
+    pages = [
+        "/",
+        "/data",
+        f"/data/{DATA}/1",
+        "/pipelines",
+        "/experiments",
+        f"/experiments/{known['experiment_id']}",
+    ]
+    pages += [f"/runs/{known['run_id']}", f"/models/{MODEL}", f"/models/{MODEL}/1", f"/endpoints/{ENDPOINT}"]
+    pages += [f"/monitors/{MONITOR}", "/alerts", f"/lineage?ref=model:{MODEL}/1", "/audit", "/settings"]
+    found: list[str] = []
+    for path in pages:
+        page.goto(path)
+        playwright.expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=PATIENCE_MS)
+        page.wait_for_load_state("load")
+        page.evaluate(script)
+        result = page.evaluate("axe.run({resultTypes: ['violations']})")
+        for problem in result["violations"]:
+            if problem["impact"] in ("serious", "critical"):
+                where = [node["target"] for node in problem["nodes"][:3]]
+                found.append(f"{path}: {problem['id']} ({problem['help']}) at {where}")
+    assert not found, "\n".join(found)
