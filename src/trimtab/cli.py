@@ -24,11 +24,20 @@ GROUPS: dict[str, tuple[str, str]] = {
     "demo": ("trimtab.demo.cli:demo", "Run the whole loop on real data."),
     "config": ("trimtab.configuration:config", "Settings: what each is and where its value comes from."),
     "data": ("trimtab.domains.data.cli:data", "Datasets: add, get, list, show, validate, compare."),
-    "pipelines": ("trimtab.domains.pipelines.cli:pipelines", "Pipelines: run a file, follow, list, retry, schedule."),
-    "alerts": ("trimtab.domains.alerts.cli:alerts", "Alerts: list, acknowledge, resolve; rules and channels."),
+    "pipelines": (
+        "trimtab.domains.pipelines.cli:pipelines",
+        "Pipelines: run a file, follow, list, retry, schedule.",
+    ),
+    "alerts": (
+        "trimtab.domains.alerts.cli:alerts",
+        "Alerts: list, acknowledge, resolve; rules and channels.",
+    ),
     "experiments": ("trimtab.domains.tracking.cli:experiments", "Experiments: list, rm, restore."),
     "runs": ("trimtab.domains.tracking.cli:runs", "Runs: list, show, compare, rm, restore."),
-    "models": ("trimtab.domains.registry.cli:models", "Models: list, show, versions, alias, tag, download, rm."),
+    "models": (
+        "trimtab.domains.registry.cli:models",
+        "Models: list, show, versions, alias, tag, download, rm.",
+    ),
     "endpoints": ("trimtab.domains.deploy.cli:endpoints", "Endpoints: deploy, traffic, rollback, logs."),
     "monitors": ("trimtab.domains.monitor.cli:monitors", "Monitors: create, list, show."),
     "tokens": ("trimtab.domains.govern.cli:tokens", "Service tokens: create, list, revoke."),
@@ -103,7 +112,9 @@ def _announce(url: str, first_token: str | None) -> None:
 
 @app.command()
 def status(
-    url: Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show every stage of the loop as it stands now."""
@@ -116,6 +127,30 @@ def status(
         return
     rows = [(stage["name"], stage["state"], stage["headline"], stage["detail"]) for stage in stages]
     show_table(["stage", "state", "", ""], rows, empty="")
+
+
+@app.command()
+def timeline(
+    episode: Annotated[str | None, typer.Option(help="Only this episode.")] = None,
+    limit: int = 30,
+    url: Annotated[
+        str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what the loop did and why, oldest first."""
+    from trimtab.sdk.client import connect
+    from trimtab.sdk.terminal import show_json, show_table, when
+
+    steps = [*reversed(connect(url).get("/timeline", episode=episode, limit=limit)["items"])]
+    if json:
+        show_json(steps)
+        return
+    rows = [(when(one["at_us"]), one["kind"], one["state"], one["title"], one["detail"]) for one in steps]
+    columns = ["at", "", "", "what", "why"]
+    show_table(
+        columns, rows, empty="Nothing has happened yet. A monitor's alarm or a release begins a story."
+    )
 
 
 @app.command()

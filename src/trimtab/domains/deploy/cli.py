@@ -42,6 +42,34 @@ def deploy(
         _print(view)
 
 
+@endpoints.command("release")
+def release(
+    name: str,
+    model: Annotated[str, typer.Argument(help="models:/NAME/VERSION")],
+    evaluation: Annotated[str, typer.Option(help="Data version to gate it on, such as data:flights@3.")],
+    champion_evaluation: Annotated[
+        str | None, typer.Option(help="The champion's own view of the same rows, where its features differ.")
+    ] = None,
+    reason: Reason = "",
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Send a version through gate, canary and judge."""
+    body = {
+        "model": model,
+        "evaluation": evaluation,
+        "champion_evaluation": champion_evaluation,
+        "reason": reason,
+    }
+    episode = connect(url).post(f"/endpoints/{name}/releases", body)
+    if json:
+        show_json(episode)
+    else:
+        print(
+            f"{episode['title']}: {episode['state']}. 'trimtab timeline --episode {episode['id']}' tells how it goes."
+        )
+
+
 @endpoints.command("traffic")
 def traffic(
     name: str,
