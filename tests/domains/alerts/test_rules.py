@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from trimtab.app import App
 from trimtab.domains.alerts.errors import ChannelNotFound, RuleBuiltIn, RuleExists, RuleNotFound
-from trimtab.domains.alerts.model import Comparison, Condition, Rule, check_rule, fill
+from trimtab.domains.alerts.model import Condition, FieldTest, Rule, check_rule, fill
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.events import EventRecord
 from trimtab.kernel.who import Principal
 
-FAILED = Condition("tracking.run_finished", [Comparison("status", "==", "FAILED")])
-FINISHED = Condition("tracking.run_finished", [Comparison("status", "==", "FINISHED")])
+FAILED = Condition("tracking.run_finished", [FieldTest("status", "==", "FAILED")])
+FINISHED = Condition("tracking.run_finished", [FieldTest("status", "==", "FINISHED")])
 
 
 def record(
@@ -47,7 +47,7 @@ def record(
     ],
 )
 def test_comparisons(op: Any, value: Any, found: Any, holds: bool) -> None:
-    assert Comparison("a.b", op, value).holds({"a": {"b": found}}) is holds
+    assert FieldTest("a.b", op, value).holds({"a": {"b": found}}) is holds
 
 
 @given(st.sampled_from(["==", "!=", ">", ">=", "<", "<=", "in", "contains", "exists"]), st.data())
@@ -58,7 +58,7 @@ def test_comparisons_never_raise(op: Any, data: st.DataObject) -> None:
         max_leaves=5,
     )
     facts = {"f": data.draw(anything)}
-    assert Comparison("f", op, data.draw(anything)).holds(facts) in (True, False)
+    assert FieldTest("f", op, data.draw(anything)).holds(facts) in (True, False)
 
 
 def test_templates_fill_what_is_known() -> None:
@@ -136,9 +136,9 @@ def test_names_are_taken_once_and_missing_ones_are_said(app: App, editor: Princi
         (Rule("x", key=""), "key"),
         (Rule("x", resolve_after_us=0), "resolve_after_us"),
         (Rule("x", Condition(""), title="t"), "condition.event"),
-        (Rule("x", Condition("e", [Comparison("")]), title="t"), "condition.where[0].field"),
-        (Rule("x", Condition("e", [Comparison("f", "in", "text")]), title="t"), "condition.where[0].value"),
-        (Rule("x", FAILED, Condition("e", [Comparison("f", ">", None)]), title="t"), "clear.where[0].value"),
+        (Rule("x", Condition("e", [FieldTest("")]), title="t"), "condition.where[0].field"),
+        (Rule("x", Condition("e", [FieldTest("f", "in", "text")]), title="t"), "condition.where[0].value"),
+        (Rule("x", FAILED, Condition("e", [FieldTest("f", ">", None)]), title="t"), "clear.where[0].value"),
     ],
 )
 def test_rules_that_make_no_sense(rule: Rule, field: str) -> None:

@@ -47,7 +47,7 @@ class Alert(msgspec.Struct, frozen=True):
     cause: str | None
 
 
-class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FieldTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A comparison of one field of an event (dots reach inside) with a value."""
 
     field: str
@@ -109,7 +109,7 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The kind of an event and the tests which its data must all pass."""
 
     event: str
-    where: list[Comparison] = []
+    where: list[FieldTest] = []
 
     def holds(self, record: EventRecord) -> bool:
         return record.kind == self.event and all(test.holds(facts_of(record)) for test in self.where)
@@ -168,8 +168,8 @@ class Delivery(msgspec.Struct, frozen=True):
 BUILT_IN: tuple[Rule, ...] = (
     Rule(
         name="data-validation-failed",
-        condition=Condition("data.validation_finished", [Comparison("state", "==", "failed")]),
-        clear=Condition("data.validation_finished", [Comparison("state", "==", "passed")]),
+        condition=Condition("data.validation_finished", [FieldTest("state", "==", "failed")]),
+        clear=Condition("data.validation_finished", [FieldTest("state", "==", "passed")]),
         severity="warning",
         title="{name} version {version} fails its expectations",
         detail="{failed} of {checks} checks failed. {message}",
@@ -250,7 +250,7 @@ def check_rule(rule: Rule) -> Rule:
     return rule
 
 
-def _check_tests(tests: Iterable[Comparison], field: str) -> None:
+def _check_tests(tests: Iterable[FieldTest], field: str) -> None:
     for place, test in enumerate(tests):
         if not test.field:
             raise Invalid("A test names a field of the event.", field=f"{field}[{place}].field")

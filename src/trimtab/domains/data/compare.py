@@ -92,7 +92,7 @@ class TableChange(msgspec.Struct, frozen=True):
     columns: list[ColumnChange]
 
 
-class Comparison(msgspec.Struct, frozen=True):
+class DataComparison(msgspec.Struct, frozen=True):
     """How a later version differs from an earlier one."""
 
     name: str
@@ -101,10 +101,10 @@ class Comparison(msgspec.Struct, frozen=True):
     tables: list[TableChange]
 
 
-def compare(name: str, old: tuple[int, Sketches], new: tuple[int, Sketches]) -> Comparison:
+def compare(name: str, old: tuple[int, Sketches], new: tuple[int, Sketches]) -> DataComparison:
     """Return how two versions differ, table by table; two single tables are the same one whatever their files."""
     pairs = _pairs(old[1].tables, new[1].tables)
-    return Comparison(
+    return DataComparison(
         name, old[0], new[0], [_table(before, after, old[1], new[1]) for before, after in pairs]
     )
 

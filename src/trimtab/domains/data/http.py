@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from trimtab.domains.data.compare import Comparison
+from trimtab.domains.data.compare import DataComparison
 from trimtab.domains.data.model import (
     Check,
     Column,
@@ -220,8 +220,8 @@ def _dataset_routes(service: DataService) -> list[Route]:
         """Take a dataset with all its versions out of every listing."""
         return Removed(service.remove(request.who, request.path["name"]))
 
-    @route("GET", "/api/v1/data/{name}/compare", query=CompareQuery, returns=Comparison, tags=["data"])
-    def compare_versions(request: Request, query: CompareQuery) -> Comparison:
+    @route("GET", "/api/v1/data/{name}/compare", query=CompareQuery, returns=DataComparison, tags=["data"])
+    def compare_versions(request: Request, query: CompareQuery) -> DataComparison:
         """Compare two versions: columns, rows, nulls and the distance of each distribution."""
         return service.compare(request.who, request.path["name"], query.old, query.new)
 

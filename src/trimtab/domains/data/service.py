@@ -10,7 +10,7 @@ import msgspec
 from blake3 import blake3
 
 from trimtab.domains.data import store, tables
-from trimtab.domains.data.compare import Comparison, Sketches, compare
+from trimtab.domains.data.compare import DataComparison, Sketches, compare
 from trimtab.domains.data.content import ContentService
 from trimtab.domains.data.errors import (
     BlobsMissing,
@@ -299,7 +299,7 @@ class DataService:
         if f"b3:{digest.hexdigest()}" != file.blob:
             raise BlobCorrupt(f"The stored bytes of {file.path!r} are not those of {file.blob} any more.")
 
-    def compare(self, who: Principal, name: str, old: int | None, new: int | None) -> Comparison:
+    def compare(self, who: Principal, name: str, old: int | None, new: int | None) -> DataComparison:
         """Return how two versions differ in columns, rows and distributions; raises ProfileNotFound."""
         self.govern.permit(who, "read", refs.data(name))
         with self._db.read() as tx:
