@@ -1,7 +1,7 @@
 // Ctrl-K: pages at once, every object by name or id as one types.
 import { useQuery } from "@tanstack/react-query";
 import { useRouter } from "@tanstack/react-router";
-import { useDeferredValue, useEffect, useId, useRef, useState, type KeyboardEvent } from "react";
+import { useDeferredValue, useEffect, useId, useLayoutEffect, useRef, useState, type KeyboardEvent } from "react";
 import { q } from "../api/queries.ts";
 import { hrefOf } from "../paths.ts";
 import { Icon, type IconName } from "../ui/Icon.tsx";
@@ -24,8 +24,10 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const [at, setAt] = useState(0);
   const asked = useDeferredValue(text.trim());
   const hits = useQuery({ ...q.search(asked), enabled: asked.length > 0 });
-  useEffect(() => {
-    ref.current?.showModal();
+  useLayoutEffect(() => {
+    const dialog = ref.current;
+    dialog?.showModal();
+    return () => dialog?.close();
   }, []);
   useEffect(() => setAt(0), [text]);
 
