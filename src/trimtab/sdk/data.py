@@ -13,7 +13,7 @@ import msgspec
 from trimtab.kernel.errors import Conflict, Invalid, Unavailable, did_you_mean
 from trimtab.sdk import transfer
 from trimtab.sdk.client import Client, connect
-from trimtab.sdk.pipelines import note_input, note_output
+from trimtab.sdk.pipelines import note_input, note_moving, note_output
 from trimtab.sdk.progress import bars
 from trimtab.sdk.transfer import RemoteFile
 
@@ -282,6 +282,8 @@ def list(*, client: Client | None = None) -> "Sequence[Dataset]":  # noqa: A001 
 
 def show(name: str, version: int | None = None, *, client: Client | None = None) -> DataVersion:
     """Return one version, the newest for None."""
+    if version is None:
+        note_moving(f"data:{name}")
     address = f"/data/{name}/versions/{version or 'latest'}"
     return msgspec.convert((client or connect()).get(address), DataVersion)
 

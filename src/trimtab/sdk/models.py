@@ -14,7 +14,7 @@ from trimtab.kernel.errors import Invalid
 from trimtab.sdk import model_files, model_loading
 from trimtab.sdk import model_transfer as transfer
 from trimtab.sdk.client import Client, connect
-from trimtab.sdk.pipelines import current, note_input, note_output
+from trimtab.sdk.pipelines import current, note_input, note_moving, note_output
 from trimtab.sdk.signatures import Signature, infer
 
 __all__ = [
@@ -307,6 +307,7 @@ def _get(connection: Client, uri: str) -> ModelVersion:
             name, alias = rest, "latest"
         if not name or not alias:
             raise Invalid(f"{uri[:200]!r} is not models:/NAME/VERSION or models:/NAME@ALIAS.", field="uri")
+        note_moving(f"model:{name}@{alias}")
         found = connection.get(f"/models/{quote(name, safe='')}/aliases/{quote(alias, safe='')}")
     return msgspec.convert(found, ModelVersion)
 

@@ -21,7 +21,18 @@ from trimtab.sdk.parameters import Parameter, bind, parameters_of
 if TYPE_CHECKING:
     from trimtab.sdk.client import Client
 
-__all__ = ["Graph", "Output", "Pipeline", "Step", "current", "note_input", "note_output", "pipeline", "step"]
+__all__ = [
+    "Graph",
+    "Output",
+    "Pipeline",
+    "Step",
+    "current",
+    "note_input",
+    "note_moving",
+    "note_output",
+    "pipeline",
+    "step",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -186,7 +197,8 @@ def step(
     """Make a step of a function defined at the top of a module.
 
     ``cache``: take the result of an earlier call with the same code and inputs, in any run. The code is that of the
-    function and of all it uses from the same folder; say ``version`` when something else changed.
+    function and of all it uses from the same folder; say ``version`` when something else changed. A step that asks
+    the platform for the newest version of data, or for a model by its alias, is done again each time.
     ``retries``: how often a failed attempt is made again, after ``retry_delay_s`` seconds, doubled each time.
     ``timeout_s``: an attempt that takes longer is ended by force and counts as failed.
     ``resources``: ``{"cpus": 2}`` fills two of the machine's places.
@@ -222,7 +234,11 @@ def pipeline(function: Callable[..., Any] | None = None, /, *, name: str | None 
 
 
 class Current:
-    """The step that is running in this process. ``inputs`` and ``outputs`` are what its lineage will name."""
+    """The step that is running in this process.
+
+    ``inputs`` and ``outputs`` are what its lineage will name; ``moving`` are names it has followed to what they mean
+    at present, so that its result must not be taken for a later one.
+    """
 
     def __init__(self, *, run_id: str, pipeline: str, step: str, attempt: int) -> None:
         self.run_id = run_id
@@ -231,6 +247,7 @@ class Current:
         self.attempt = attempt
         self.inputs: dict[str, None] = {}
         self.outputs: dict[str, None] = {}
+        self.moving: dict[str, None] = {}
 
     @property
     def ref(self) -> str:
@@ -277,6 +294,12 @@ def note_output(ref: str) -> None:
     refs.split(ref)
     if _current is not None:
         _current.outputs[ref] = None
+
+
+def note_moving(name: str) -> None:
+    """Tell that the running step has asked what a name means now (a newest version, an alias): it is not cached."""
+    if _current is not None:
+        _current.moving[name] = None
 
 
 def set_current(running: Current | None) -> None:

@@ -72,6 +72,22 @@ def waits():
     return ingest()
 
 @step
+def newest() -> int:
+    return trimtab.data.frame("numbers").num_rows
+
+@step
+def fixed(version: int) -> int:
+    return trimtab.data.frame("numbers", version).num_rows
+
+@step
+def after(rows: int) -> int:
+    return rows
+
+@pipeline
+def reads():
+    return [after(rows=newest()), fixed(version=1)]
+
+@step
 def broken():
     raise ValueError("no")
 
@@ -265,6 +281,12 @@ def test_a_step_may_wait_for_other_work_of_the_platform(server: Server, file: Pa
     assert run["outputs"] == {"result": "data:numbers@1"}
     with Client(server.url) as client:
         edges = client.get("/lineage", ref="data:numbers@1")["edges"]
+        for cached in ([False, False, False], [False, True, True]):
+            run_id = json.loads(command(server, "run", f"{file}:reads", "--json").stdout)["id"]
+            steps = client.get(f"/pipeline-runs/{run_id}")["steps"]
+            assert {step["name"]: step["cached"] for step in steps} == dict(
+                zip(("newest", "after", "fixed"), cached, strict=True)
+            )
     assert [(edge["from"], edge["to"], edge["kind"]) for edge in edges] == [
         (f"pipeline-run:{run['id']}", "data:numbers@1", "output")
     ]

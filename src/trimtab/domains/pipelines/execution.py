@@ -321,7 +321,7 @@ class Execution:
             store.update_steps(tx, [progress.rows[name] for name in sorted(progress.changed)])
             store.touch_cached(tx, [self._keys[name] for name in self._found], now_us=now)
             for name, result in self._results.items():
-                if progress.steps[name].cache and name not in self._found:
+                if progress.steps[name].cache and not result.moving and name not in self._found:
                     store.put_cached(tx, self._keys[name], result, run_id=self._run.id, step=name, now_us=now)
                 self._link(tx, result.inputs, result.outputs)
         progress.changed.clear()

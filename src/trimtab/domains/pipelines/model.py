@@ -132,11 +132,12 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What a successful step leaves: its value, and the objects that its lineage names."""
+    """What a successful step leaves: its value, the objects that its lineage names, and moving names it followed."""
 
     value: Value
     inputs: list[str] = []
     outputs: list[str] = []
+    moving: list[str] = []
 
 
 def resolve(argument: Argument, values: dict[str, Value]) -> Argument:

@@ -88,7 +88,7 @@ def run_step(payload: bytes) -> bytes:
         function = load_step(order.folder, order.target).function
         arguments = {name: _load(argument, codec) for name, argument in order.arguments.items()}
         value = codec.encode(function(**arguments))
-        result = Result(value, inputs=list(running.inputs), outputs=list(running.outputs))
+        result = Result(value, list(running.inputs), list(running.outputs), list(running.moving))
         return msgspec.json.encode(Report(result=result))
     except BaseException as error:  # noqa: BLE001 - a step may raise anything, an exit too
         return msgspec.json.encode(Report(error=_explain(error, order.folder)))
