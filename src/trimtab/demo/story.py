@@ -33,7 +33,13 @@ LOOP: dict[str, Any] = {
     "params": {"raw": 1, "until_us": "{event_us}"},
     "on": ["drift", "performance"],
     "cooldown_us": 30 * DAY_US,
-    "gate": {"label": flights.LABEL, "key": flights.KEY, "group_by": flights.EVENT, "min_auc": 0.6, "brier_margin": 0.01},
+    "gate": {
+        "label": flights.LABEL,
+        "key": flights.KEY,
+        "group_by": flights.EVENT,
+        "min_auc": 0.6,
+        "brier_margin": 0.01,
+    },
     "canary": {"weight": 20.0, "judge": {"errors": {"harm": 0.0, "margin": 0.03}}},
 }
 _OVER = ("promoted", "kept", "rolled-back", "failed")
