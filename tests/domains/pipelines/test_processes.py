@@ -218,7 +218,11 @@ def pids(log: Path) -> set[int]:
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("victim", ["worker", "server"])
-def test_a_killed_run_goes_on_where_it_was(server: Server, file: Path, tmp_path: Path, victim: str) -> None:
+def test_a_killed_run_goes_on_where_it_was(
+    database_url: str, file: Path, tmp_path: Path, request: pytest.FixtureRequest, victim: str
+) -> None:
+    server = Server(tmp_path / "home", "--database", database_url)
+    request.addfinalizer(server.stop)
     log, flag = tmp_path / "log", tmp_path / "flag"
     run_id = started(server, file, log, flag)
     before = pids(log)
