@@ -30,7 +30,7 @@ _FORMATS: dict[str, Format] = {
 }
 _PACKED: dict[str, str] = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".zip": "zip"}
 _SEPARATORS = (",", "\t", ";", "|")
-_BLOCK_BYTES = 8 << 20
+_BLOCK_BYTES = 1 << 20
 _BATCH_ROWS = 65_536
 _LONGEST_NESTED = 200
 
@@ -120,9 +120,25 @@ def _guarded(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
     import pyarrow as pa
 
     try:
-        yield from batches
+        yield from _gathered(batches)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise Unreadable(_said(error)) from error
+
+
+def _gathered(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+    """Join small batches, since each costs its consumer about the same whatever its size."""
+    import pyarrow as pa
+
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        held.append(batch)
+        rows += batch.num_rows
+        if rows >= _BATCH_ROWS:
+            yield from pa.Table.from_batches(held).combine_chunks().to_batches()
+            held, rows = [], 0
+    if held:
+        yield from pa.Table.from_batches(held).combine_chunks().to_batches()
 
 
 def _said(error: Exception) -> str:
