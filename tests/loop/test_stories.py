@@ -6,6 +6,7 @@ from tests.loop.conftest import DAY, Stage
 from trimtab.domains.data.model import DataFile
 from trimtab.domains.govern.errors import NotPermitted
 from trimtab.domains.monitor.events import TrialJudged
+from trimtab.domains.pipelines.events import PipelineRunFinished
 from trimtab.kernel.errors import Conflict, Invalid, NotFound
 from trimtab.kernel.who import Principal
 from trimtab.loop.errors import BadCandidate, EpisodeRunning
@@ -212,3 +213,15 @@ def test_a_canary_that_a_person_takes_back_ends_its_story(stage: Stage, owner: P
     assert (stage.episode().state, stage.lines()[-1]) == ("rolled-back", "rollback done")
     stage.alarm(at_us=140 * DAY)
     assert stage.episode().state == "retraining"
+
+
+def test_a_pipeline_may_hand_on_what_its_last_step_returned(stage: Stage) -> None:
+    stage.alarm()
+    (run,) = stage.app.pipelines.find_runs(stage.owner, limit=1).items
+    outputs = {"result": {"candidate": "models:/churn/2", "evaluation": "data:e@1"}}
+    stage.send(
+        PipelineRunFinished(
+            run_id=run.id, pipeline=run.pipeline, state="succeeded", outputs=outputs, trigger=run.trigger
+        )
+    )
+    assert (stage.episode().state, stage.episode().candidate) == ("gating", "models:/churn/2")

@@ -1,5 +1,7 @@
 """An alarm leads to a retraining, unless a person is to decide or the last one is too recent."""
 
+from typing import Any, cast
+
 import msgspec
 
 from trimtab.domains.alerts import AlertService
@@ -116,7 +118,8 @@ class Retrain:
             if episode.state != "retraining":
                 return
             subject = refs.make("pipeline-run", run.run_id)
-            problem = run.error if run.state != "succeeded" else _missing(run.outputs)
+            outputs = _returned(run.outputs)
+            problem = run.error if run.state != "succeeded" else _missing(outputs)
             if problem is not None or run.state != "succeeded":
                 self._loop.step(
                     tx,
@@ -132,9 +135,7 @@ class Retrain:
                 self._loop.move(tx, episode, "failed")
                 return
             facts = {
-                key: run.outputs[key]
-                for key in ("candidate", "evaluation", "reference")
-                if run.outputs.get(key)
+                key: outputs[key] for key in ("candidate", "evaluation", "reference") if outputs.get(key)
             }
             self._loop.step(
                 tx,
@@ -142,11 +143,11 @@ class Retrain:
                 cause_event=record.id,
                 kind="retraining",
                 state="done",
-                title=f"Retrained: {str(run.outputs['candidate']).removeprefix('models:/')}",
+                title=f"Retrained: {str(outputs['candidate']).removeprefix('models:/')}",
                 subject=subject,
                 event_us=episode.event_us,
                 episode=episode,
-                data={"outputs": run.outputs},
+                data={"outputs": outputs},
             )
             self._loop.move(tx, episode, "gating", **facts)
             self._jobs.enqueue(tx, GATE, {"episode": episode.id}, queue="heavy", dedupe_key=episode.id)
@@ -223,6 +224,12 @@ class Retrain:
                 episode=episode,
             )
             self._loop.move(tx, episode, "failed")
+
+
+def _returned(outputs: dict[str, Any]) -> dict[str, Any]:
+    """Return what a pipeline returned, also where it handed on the dict of its last step as it was."""
+    result = outputs.get("result")
+    return cast("dict[str, Any]", result) if len(outputs) == 1 and isinstance(result, dict) else outputs
 
 
 def _missing(outputs: dict[str, object]) -> str | None:

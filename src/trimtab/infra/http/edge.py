@@ -175,7 +175,7 @@ def _from_starlette(error: HTTPException) -> TrimtabError:
 class EndpointNotFound(NotFound):
     """No route has this path."""
 
-    code = "endpoint-not-found"
+    code = "address-not-found"
 
 
 class MethodNotAllowed(Conflict):

@@ -22,7 +22,7 @@ _BY_KIND: dict[Kind, _Row] = {
     "bug": ("INTERNAL_ERROR", 500, "XXM00", "CLIENT_INTERNAL_ERROR"),
 }
 _BY_CODE: dict[str, _Row] = {
-    "endpoint-not-found": _NO_ENDPOINT,
+    "address-not-found": _NO_ENDPOINT,
     "method-not-allowed": _NO_ENDPOINT,
     "experiment-exists": _EXISTS,
     "model-exists": _EXISTS,
