@@ -219,7 +219,9 @@ def environment_for_steps(
     """Return what step processes see of an environment: everything but our own settings, and where the server is."""
     kept = {name: value for name, value in variables.items() if not name.startswith("TRIMTAB_")}
     kept["TRIMTAB_URL"] = url
-    kept.setdefault("MLFLOW_TRACKING_URI", url)
+    kept["MLFLOW_TRACKING_URI"] = (
+        url  # whatever the server was started with: runs of a step belong to its server
+    )
     if token is not None:
         kept["TRIMTAB_TOKEN"] = token
         kept["MLFLOW_TRACKING_TOKEN"] = token
