@@ -40,7 +40,17 @@ LOOP: dict[str, Any] = {
         "min_auc": 0.6,
         "brier_margin": 0.01,
     },
-    "canary": {"weight": 20.0, "judge": {"errors": {"harm": 0.0, "margin": 0.03}}},
+    # A retrained model predicts otherwise, or it would not be worth having: only what is grotesque is harm by itself,
+    # and the labels decide on the rest.
+    "canary": {
+        "weight": 20.0,
+        "judge": {
+            "errors": {"harm": 0.0, "margin": 0.03},
+            "predictions": {"harm": 0.6, "margin": 0.8, "required": False},
+            "prediction_mean": {"harm": 0.35, "margin": 0.5, "required": False},
+            "quality": {"harm": 0.0, "margin": 0.03, "required": True},
+        },
+    },
 }
 _OVER = ("promoted", "kept", "rolled-back", "failed")
 _RUN_S = 180.0
