@@ -42,7 +42,7 @@ class Codec:
             return Value("path", _path_digest(absolute), inline=str(absolute))
         return self.encode(value)
 
-    def encode(self, value: Any) -> Value:  # noqa: PLR0911 - one return for each type
+    def encode(self, value: Any) -> Value:
         """Store an object and return its value; raises Invalid for what cannot be stored."""
         plain = _plain(value)
         if plain is not _NOT_PLAIN:
@@ -287,7 +287,7 @@ def _table(raw: "bytes | mmap.mmap") -> Any:
 _NOT_PLAIN = object()
 
 
-def _plain(value: Any) -> Any:  # noqa: PLR0911 - one return for each type
+def _plain(value: Any) -> Any:
     """Return the value when JSON brings it back equal, with numpy's scalars as Python's; else the mark for no."""
     kind = type(value)
     if value is None or kind is bool or kind is str or (kind is int and -(1 << 63) <= value < 1 << 63):
