@@ -107,7 +107,7 @@ def show(screen: Screen, found: dict[str, Any]) -> None:
     promoted = [
         one["alarm_to_end_s"]
         for one in found["episodes"]
-        if one["state"] == "promoted" and one["alarm_to_end_s"]
+        if one["trigger"] == "alarm" and one["state"] == "promoted" and one["alarm_to_end_s"]
     ]
     if promoted:
         facts.append(("alarm to promotion", " ".join(f"{seconds:.0f} s" for seconds in promoted)))
