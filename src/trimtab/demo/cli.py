@@ -1,6 +1,7 @@
 """The command ``trimtab demo``."""
 
 import shutil
+import signal
 import sys
 import tempfile
 from importlib.util import find_spec
@@ -36,6 +37,9 @@ def demo(
     from trimtab.demo.server import Server
     from trimtab.demo.story import Story
 
+    signal.signal(
+        signal.SIGTERM, lambda _signal, _frame: sys.exit(143)
+    )  # so that the server is stopped below
     screen = Screen()
     folder = home or Path(tempfile.mkdtemp(prefix="trimtab-demo-"))
     with screen.work("Starting the server"):
