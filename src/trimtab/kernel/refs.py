@@ -21,6 +21,7 @@ KINDS = (
     "run",
     "token",
     "user",
+    "view",
 )
 
 

@@ -1,6 +1,6 @@
 """What can go wrong in tracking."""
 
-from trimtab.kernel.errors import Conflict, Invalid, NotFound
+from trimtab.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 
 
 class ExperimentNotFound(NotFound):
@@ -45,3 +45,13 @@ class BadPath(Invalid):
     """A path of an artifact that is absolute, climbs up, or runs through a file."""
 
     code = "bad-path"
+
+
+class ViewNotFound(NotFound):
+    code = "view-not-found"
+
+
+class ViewNotYours(Forbidden):
+    """A shared view may be changed by its owner and by admins alone."""
+
+    code = "view-not-yours"

@@ -4,10 +4,12 @@ from trimtab.domains.govern import GovernService
 from trimtab.domains.lineage import LineageService
 from trimtab.domains.tracking.artifacts.service import ArtifactService
 from trimtab.domains.tracking.experiments.service import ExperimentService
+from trimtab.domains.tracking.importance.service import ImportanceService
 from trimtab.domains.tracking.keys import Keys
 from trimtab.domains.tracking.logged_models.service import LoggedModelService
 from trimtab.domains.tracking.metrics.service import MetricService
 from trimtab.domains.tracking.runs.service import RunService
+from trimtab.domains.tracking.views.service import ViewService
 from trimtab.infra.blobs import Blobs
 from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database
@@ -25,3 +27,5 @@ class TrackingService:
         self.metrics = MetricService(db, govern, keys=keys)
         self.artifacts = ArtifactService(db, blobs, govern)
         self.logged_models = LoggedModelService(db, bus, govern, lineage)
+        self.importance = ImportanceService(self.runs, govern)
+        self.views = ViewService(db, govern)

@@ -98,6 +98,10 @@ class LogToRun(msgspec.Struct, forbid_unknown_fields=True):
     tags: dict[str, str] = {}
 
 
+class TagValue(msgspec.Struct, forbid_unknown_fields=True):
+    value: str
+
+
 class UsedData(msgspec.Struct, forbid_unknown_fields=True):
     """A data set that went into a run; ``source`` may be a reference such as ``data:flights@3``."""
 
@@ -207,6 +211,16 @@ def _logging(service: TrackingService) -> list[Route]:
             tags=list(body.tags.items()),
         )
 
+    @route("PUT", "/api/v1/runs/{run_id}/tags/{key:path}", body=TagValue, tags=["runs"])
+    def put_tag(request: Request, body: TagValue) -> None:
+        """Set a tag of a run."""
+        runs.log(request.who, request.path["run_id"], tags=[(request.path["key"], body.value)])
+
+    @route("DELETE", "/api/v1/runs/{run_id}/tags/{key:path}", tags=["runs"])
+    def delete_tag(request: Request) -> None:
+        """Remove a tag from a run."""
+        runs.delete_tag(request.who, request.path["run_id"], request.path["key"])
+
     @route("POST", "/api/v1/runs/{run_id}/inputs", body=LogInputs, tags=["runs"])
     def log_inputs(request: Request, body: LogInputs) -> None:
         """Note which data and logged models went into a run."""
@@ -224,7 +238,7 @@ def _logging(service: TrackingService) -> list[Route]:
         """Note which logged models came out of a run."""
         runs.log_outputs(request.who, request.path["run_id"], [ModelOutput(one) for one in body.models])
 
-    return [log_to_run, log_inputs, log_outputs]
+    return [log_to_run, put_tag, delete_tag, log_inputs, log_outputs]
 
 
 def _run(run: Run) -> RunView:

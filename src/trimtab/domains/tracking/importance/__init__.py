@@ -1,0 +1,1 @@
+"""Which parameters made the difference to a metric."""
