@@ -232,12 +232,14 @@ class App:
             port=self.settings.inference_port_number,
         )
         self.plane.start()
+        self.tracking.start()
         self._background = Background(self, environment)
 
     def stop(self) -> None:
         """End the background work in order, then close the connections."""
         if self._background is not None:
             self._background.stop()
+            self.tracking.stop()
         if self.plane is not None:
             self.plane.stop()
         self.close()

@@ -61,7 +61,7 @@ def test_values_that_are_no_number_survive(app: App, editor: Principal) -> None:
     app.tracking.runs.log(
         editor, run.id, points=[Point("m", value, step, step) for step, value in enumerate(values)]
     )
-    history = app.tracking.metrics.history(editor, run.id, "m").items
+    history = app.tracking.metrics.history(editor, run.id, "m").columns.points()
     assert [str(point.value) for point in history] == [str(value) for value in values]
     curve = app.tracking.metrics.curve(editor, run.id, "m")
     assert [value for _, _, value in curve.points[:3]] == [None, None, None]
@@ -79,7 +79,7 @@ def test_repeats_change_nothing(app: App, editor: Principal) -> None:
     ]
     for _ in range(2):
         app.tracking.runs.log(editor, run.id, points=points, params=[("a", "1")])
-    assert len(app.tracking.metrics.history(editor, run.id, "m").items) == 2
+    assert len(app.tracking.metrics.history(editor, run.id, "m").columns.points()) == 2
     assert app.tracking.runs.get(editor, run.id).params == {"a": "1"}
 
 
@@ -94,7 +94,7 @@ def test_a_parameter_does_not_change_and_takes_its_batch_with_it(app: App, edito
         )
     seen = app.tracking.runs.get(editor, run.id)
     assert (seen.params, seen.metrics, set(seen.tags)) == ({"a": "1"}, {}, {"mlflow.runName"})
-    assert app.tracking.metrics.history(editor, run.id, "m").items == []
+    assert app.tracking.metrics.history(editor, run.id, "m").columns.points() == []
 
 
 _BAD = [
@@ -196,7 +196,7 @@ def test_viewers_may_only_look(app: App, editor: Principal, viewer: Principal) -
         with pytest.raises(NotPermitted):
             attempt()
     assert runs.get(viewer, run.id).params == {}
-    assert app.tracking.metrics.history(viewer, run.id, "m").items == []
+    assert app.tracking.metrics.history(viewer, run.id, "m").columns.points() == []
 
 
 def test_inputs_and_outputs(app: App, editor: Principal) -> None:
@@ -244,8 +244,8 @@ def test_many_threads_log_to_one_run(app: App, editor: Principal) -> None:
     assert len(seen.params) == 81
     assert seen.metrics["a"].step == 49
     assert seen.metrics["a"].value == pytest.approx(7.49)
-    assert len(app.tracking.metrics.history(editor, run.id, "a").items) == 8 * 50
-    assert len(app.tracking.metrics.history(editor, run.id, "w3").items) == 50
+    assert len(app.tracking.metrics.history(editor, run.id, "a").columns.points()) == 8 * 50
+    assert len(app.tracking.metrics.history(editor, run.id, "w3").columns.points()) == 50
 
 
 def test_one_of_two_values_of_a_parameter_wins(app: App, editor: Principal) -> None:

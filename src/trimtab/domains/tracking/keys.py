@@ -22,6 +22,7 @@ class Keys:
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
+        self._names: dict[int, str] = {}
 
     def intern(self, tx: Tx, names: Iterable[str]) -> dict[str, int]:
         """Return the number of each name, making those that are new.
@@ -47,6 +48,18 @@ class Keys:
             found: dict[str, int] = dict(tx.all(Q.keys_by_name, names=listed(tx, [name])))
             number = found.get(name)
         return number
+
+    def names(self, tx: Tx, numbers: Iterable[int]) -> dict[int, str]:
+        """Return the name of each number."""
+        found = {number: self._names.get(number) for number in numbers}
+        missing = [number for number, name in found.items() if name is None]
+        if missing:
+            fresh: dict[int, str] = dict(tx.all(Q.keys_by_number, numbers=listed(tx, missing)))
+            if len(self._names) > _MOST_REMEMBERED:
+                self._names.clear()
+            self._names.update(fresh)
+            found.update(fresh)
+        return {number: name for number, name in found.items() if name is not None}
 
     def _remember(self, numbers: dict[str, int]) -> None:
         if len(self._numbers) > _MOST_REMEMBERED:

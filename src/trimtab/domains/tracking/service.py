@@ -23,9 +23,17 @@ class TrackingService:
     ) -> None:
         keys = Keys()
         self.experiments = ExperimentService(db, govern)
-        self.runs = RunService(db, bus, govern, lineage, keys=keys)
         self.metrics = MetricService(db, govern, keys=keys)
+        self.runs = RunService(db, bus, govern, lineage, keys=keys, compactor=self.metrics.compactor)
         self.artifacts = ArtifactService(db, blobs, govern)
         self.logged_models = LoggedModelService(db, bus, govern, lineage)
         self.importance = ImportanceService(self.runs, govern)
         self.views = ViewService(db, govern)
+
+    def start(self) -> None:
+        """Begin the background work: compacting metrics."""
+        self.metrics.compactor.start()
+
+    def stop(self) -> None:
+        """End the background work."""
+        self.metrics.compactor.stop()

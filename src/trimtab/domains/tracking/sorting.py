@@ -1,6 +1,7 @@
 """Orders searches and continues them by keyset: the cursor holds the sort key of the last row of a page."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ import msgspec
 from trimtab.infra.db import Where
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.pages import decode_cursor, encode_cursor
+
+_INFINITE: dict[Any, float] = {"inf": math.inf, "-inf": -math.inf}
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -31,7 +34,8 @@ def continue_after(where: Where, terms: Sequence[Term], cursor: str, *, search: 
         raise Invalid("The page token belongs to another search.", field="page_token")
     alternatives: list[str] = []
     params: dict[str, Any] = {}
-    for index, (term, value) in enumerate(zip(terms, values, strict=True)):
+    for index, (term, given) in enumerate(zip(terms, values, strict=True)):
+        value = _INFINITE.get(given, given) if term.kind is float else given
         if not isinstance(value, int | float if term.kind is float else term.kind):
             raise Invalid("The page token is not one that this server issued.", field="page_token")
         params[f"after_{index}"] = value
@@ -44,7 +48,12 @@ def continue_after(where: Where, terms: Sequence[Term], cursor: str, *, search: 
 
 def cursor_of(values: Sequence[Any], *, search: str) -> str:
     """Return the cursor that continues a search after the row with these sort values."""
-    return encode_cursor((_mark(search), *values))
+    return encode_cursor((_mark(search), *map(_plain, values)))
+
+
+def _plain(value: Any) -> Any:
+    """Return a sort value as JSON takes it, which knows no infinity."""
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
 def _mark(search: str) -> str:

@@ -42,8 +42,11 @@ class Tx(Protocol):
         """Execute schema statements, which take no parameters."""
         ...
 
-    def lock(self, name: str, /) -> None:
-        """Hold the named lock until the transaction ends, so that read-then-write is safe on every engine."""
+    def lock(self, name: str, /, *, shared: bool = False) -> None:
+        """Hold the named lock until the transaction ends, so that read-then-write is safe on every engine.
+
+        Shared holders do not wait for each other, only for one who holds it alone, and he for them.
+        """
         ...
 
     def before_commit(self, call: Callable[[], None], /) -> None:

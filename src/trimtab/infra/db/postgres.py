@@ -51,8 +51,9 @@ class PostgresTx:
         for statement in statements:
             self._connection.execute(_sql(statement))
 
-    def lock(self, name: str, /) -> None:
-        self._connection.execute("select pg_advisory_xact_lock(%s)", (_lock_number(name),))
+    def lock(self, name: str, /, *, shared: bool = False) -> None:
+        statement = "select pg_advisory_xact_lock_shared(%s)" if shared else "select pg_advisory_xact_lock(%s)"
+        self._connection.execute(statement, (_lock_number(name),))
 
     def before_commit(self, call: Callable[[], None], /) -> None:
         self.last_calls.append(call)

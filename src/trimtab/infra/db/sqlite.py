@@ -63,7 +63,7 @@ class SQLiteTx:
         for statement in statements:
             self._connection.execute(statement)
 
-    def lock(self, name: str, /) -> None:
+    def lock(self, name: str, /, *, shared: bool = False) -> None:
         """Nothing to do: there is one writer."""
 
     def before_commit(self, call: Callable[[], None], /) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from trimtab.domains.tracking.metrics.model import LARGEST, Latest, Point
+from trimtab.domains.tracking.metrics.model import LARGEST, Latest, Point, PointColumns
 from trimtab.kernel.errors import Invalid
 from trimtab.wire.mlflow.errors import missing
 
@@ -95,6 +95,27 @@ def point_of(metric: Metric, path: str = "") -> Point:
         metric.dataset_name or None,
         metric.dataset_digest or None,
     )
+
+
+def point_columns(metrics: list[Metric], path: str = "metrics") -> PointColumns:
+    """Return metrics as columns; raises Invalid for the first where a field is missing or out of range."""
+    keys = [one.key for one in metrics]
+    values = [one.value for one in metrics]
+    times = [one.timestamp for one in metrics]
+    if not all(keys) or None in values or None in times or not _fit(times):
+        for index, metric in enumerate(metrics):
+            point_of(metric, f"{path}[{index}]." if path else "")
+    return PointColumns(
+        keys,  # pyright: ignore[reportArgumentType] - none is None, as was just checked
+        values,  # pyright: ignore[reportArgumentType]
+        [time * 1000 for time in times],  # pyright: ignore[reportOptionalOperand]
+        [one.step or 0 for one in metrics],
+        [point_of(one) for one in metrics if one.model_id],
+    )
+
+
+def _fit(times: list[Any]) -> bool:
+    return not times or (min(times) >= -_MOST_MS and max(times) <= _MOST_MS)
 
 
 def number(value: float) -> float | str:

@@ -3,7 +3,7 @@
 import msgspec
 
 from trimtab.domains.tracking import TrackingService
-from trimtab.domains.tracking.metrics.model import Point
+from trimtab.domains.tracking.metrics.model import PointColumns
 from trimtab.infra.http import Request
 from trimtab.kernel.errors import Invalid
 from trimtab.wire.mlflow.binding import Handler, handler
@@ -55,7 +55,7 @@ def handlers(tracking: TrackingService) -> list[Handler]:
             limit=min(page_size(body.max_results, default=_MOST_IN_A_PAGE, most=2**31), _MOST_IN_A_PAGE),
             cursor=body.page_token or None,
         )
-        return History([_view(point) for point in page.items], page.next_cursor)
+        return History(_views(page.columns), page.next_cursor)
 
     @handler("GET", "/mlflow/metrics/get-history-bulk", GetBulk)
     def get_bulk(request: Request, body: GetBulk) -> History:
@@ -68,8 +68,8 @@ def handlers(tracking: TrackingService) -> list[Handler]:
         for run_id in sorted(set(body.run_id)):
             if left <= 0:
                 break
-            points = metrics.history(request.who, run_id, key, limit=left).items
-            found += [_view(point, run_id) for point in points]
+            points = metrics.history(request.who, run_id, key, limit=left).columns
+            found += _views(points, run_id)
             left -= len(points)
         return History(found)
 
@@ -81,13 +81,18 @@ def handlers(tracking: TrackingService) -> list[Handler]:
         key = required(body.metric_key, "metric_key")
         most = page_size(body.max_results, default=_MOST_SAMPLED, most=_MOST_SAMPLED)
         sampled = metrics.sample(request.who, body.run_ids, key, most=most, steps=_steps(body))
-        return History([_view(point, run_id) for run_id, points in sampled for point in points])
+        return History([view for run_id, points in sampled for view in _views(points, run_id)])
 
     return [get_history, get_bulk, get_interval]
 
 
-def _view(point: Point, run_id: str | None = None) -> MetricView:
-    return metric_view(point.key, point.value, point.at_us, point.step, run_id=run_id)
+def _views(points: PointColumns, run_id: str | None = None) -> list[MetricView]:
+    return [
+        metric_view(key, value, at_us, step, run_id=run_id)
+        for key, value, at_us, step in zip(
+            points.keys, points.values, points.at_us, points.steps, strict=True
+        )
+    ]
 
 
 def _check_runs(run_ids: list[str], request: str) -> None:

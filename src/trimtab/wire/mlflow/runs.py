@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from trimtab.domains.tracking import TrackingService
-from trimtab.domains.tracking.metrics.model import check_point
 from trimtab.domains.tracking.names import MOST_PARAM, MOST_TAG, check_run_id
 from trimtab.domains.tracking.runs.model import (
     STATUSES,
@@ -20,7 +19,15 @@ from trimtab.infra.http import Request
 from trimtab.kernel.errors import Invalid
 from trimtab.wire.mlflow.binding import Handler, handler
 from trimtab.wire.mlflow.errors import missing
-from trimtab.wire.mlflow.messages import Metric, micros, page_size, point_of, required, tag_pairs, view_of
+from trimtab.wire.mlflow.messages import (
+    Metric,
+    micros,
+    page_size,
+    point_columns,
+    required,
+    tag_pairs,
+    view_of,
+)
 from trimtab.wire.mlflow.run_messages import (
     ById,
     CreateRun,
@@ -124,7 +131,7 @@ def _logging(tracking: TrackingService) -> list[Handler]:
             body.dataset_name,
             body.dataset_digest,
         )
-        runs.log(request.who, run_id, points=[point_of(metric)])
+        runs.log(request.who, run_id, points=point_columns([metric], ""))
 
     @handler("POST", "/mlflow/runs/log-parameter", RunTag)
     def log_param(request: Request, body: RunTag) -> None:
@@ -144,9 +151,7 @@ def _logging(tracking: TrackingService) -> list[Handler]:
     def log_batch(request: Request, body: LogBatch) -> None:
         run_id = check_run_id(required(body.run_id, "run_id"))
         metrics, params, tags = body.metrics or [], body.params or [], body.tags or []
-        points = [point_of(metric, f"metrics[{index}].") for index, metric in enumerate(metrics)]
-        for index, point in enumerate(points):
-            check_point(point, f"metrics[{index}]")
+        points = point_columns(metrics)
         new_params = tag_pairs(params, "params", most=MOST_PARAM)
         new_tags = tag_pairs(tags, most=MOST_TAG)
         _check_batch("metrics", len(points), _MOST_METRICS)

@@ -1,18 +1,16 @@
 """The HTTP face of a run's artifacts: listed, streamed in and out."""
 
 import mimetypes
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import msgspec
 
 from trimtab.domains.tracking.artifacts.model import check_path, path_of_uri
 from trimtab.domains.tracking.service import TrackingService
-from trimtab.infra.http import Request, Route, Stream, route
+from trimtab.infra.http import FileAnswer, Request, Route, route
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.pages import Page
 
-_PIECE = 1 << 20
 _SAFE = ("text/plain", "image/png", "image/jpeg", "application/json", "text/csv")
 
 
@@ -71,10 +69,10 @@ def routes(service: TrackingService) -> list[Route]:
         media_type="application/octet-stream",
         tags=["runs"],
     )
-    def download_artifact(request: Request, query: DownloadQuery) -> Stream:
+    def download_artifact(request: Request, query: DownloadQuery) -> FileAnswer:
         """Return a file of the run's artifacts, or a range of it."""
         path = f"{root_of(request)}/{check_path(request.path['path'])}"
-        artifact, local = artifacts.local(request.who, path)
+        artifact, file = artifacts.open_with_facts(request.who, path)
         name = path.rpartition("/")[2]
         guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
         inline = query.inline and guessed in _SAFE
@@ -83,16 +81,13 @@ def routes(service: TrackingService) -> list[Route]:
             "content-security-policy": "sandbox; default-src 'none'",
             "x-content-type-options": "nosniff",
         }
-        if local is not None:
-            return Stream(local, media_type=guessed, headers=headers)
-
-        def pieces() -> Iterator[bytes]:
-            with artifacts.open(request.who, path) as file:
-                while piece := file.read(_PIECE):
-                    yield piece
-
-        headers["content-length"] = str(artifact.size_bytes)
-        return Stream(pieces(), media_type=guessed, headers=headers)
+        return FileAnswer(
+            file,
+            size_bytes=artifact.size_bytes,
+            media_type=guessed,
+            etag=f'"{artifact.blob}"',
+            headers=headers,
+        )
 
     @route(
         "PUT",
@@ -104,7 +99,9 @@ def routes(service: TrackingService) -> list[Route]:
     def upload_artifact(request: Request) -> StoredArtifact:
         """Store a file among the run's artifacts; the body streams."""
         path: str = check_path(request.path["path"])
-        stored = artifacts.put(request.who, f"{root_of(request)}/{path}", request.chunks())
+        root = root_of(request)
+        with request.body() as content:
+            stored = artifacts.put(request.who, f"{root}/{path}", content)
         return StoredArtifact(path, stored.blob, stored.size_bytes)
 
     @route("DELETE", "/api/v1/runs/{run_id}/artifacts/{path:path}", tags=["runs"])

@@ -59,11 +59,11 @@ class ArtifactService:
         self.govern.permit(who, "read", "artifacts")
         return self._blobs.open(self.get(who, path).blob)
 
-    def local(self, who: Principal, path: str) -> tuple[Artifact, Path | None]:
-        """Return a file and, where the blob store has one, a read-only local copy of it; raises ArtifactNotFound."""
+    def open_with_facts(self, who: Principal, path: str) -> tuple[Artifact, BinaryIO]:
+        """Return what is known of a file, and the file opened for reading; raises BadPath and ArtifactNotFound."""
         self.govern.permit(who, "read", "artifacts")
         artifact = self.get(who, path)
-        return artifact, self._blobs.path(artifact.blob)
+        return artifact, self._blobs.open(artifact.blob)
 
     def list(self, who: Principal, path: str = "") -> list[Entry]:
         """Return what is directly in a folder, by name; nothing where there is no such folder. Raises BadPath."""

@@ -1,7 +1,7 @@
-"""What a metric point is, how values that are no finite number are kept, and how long curves are drawn."""
+"""What a metric point is, how points travel in columns, and what is told of a metric beside its curve."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
 import msgspec
@@ -15,7 +15,7 @@ _MOST_STEP = 2**63
 
 
 class ValueKind(IntEnum):
-    """What a stored value stands for, so that columns hold finite numbers only."""
+    """What a stored value stands for where a column or a cursor holds finite numbers only."""
 
     FINITE = 0
     NAN = 1
@@ -34,12 +34,46 @@ class Point(msgspec.Struct, frozen=True):
     dataset_digest: str | None = None
 
 
+class PointColumns(msgspec.Struct, frozen=True):
+    """Points side by side, as the store takes them: four lists of one length.
+
+    ``of_models`` are those that also belong to logged models, once more and whole.
+    """
+
+    keys: Sequence[str]
+    values: Sequence[float]
+    at_us: Sequence[int]
+    steps: Sequence[int]
+    of_models: Sequence[Point] = ()
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def points(self) -> list[Point]:
+        """Return the points one by one."""
+        rows = zip(self.keys, self.values, self.at_us, self.steps, strict=True)
+        return [Point(*row) for row in rows]
+
+
+class History(msgspec.Struct, frozen=True):
+    """A page of a metric's points, and the cursor of the next page where there is one."""
+
+    columns: PointColumns
+    next_cursor: str | None = None
+
+
 class Latest(msgspec.Struct, frozen=True):
-    """The value of a metric at its last step; ``value`` may be NaN or infinite."""
+    """The value of a metric at its last step, which may be NaN or infinite, and what is known of all its values.
+
+    ``least`` and ``greatest`` leave NaN out; ``points`` counts a point that was sent twice until the curve is compacted.
+    """
 
     value: float
     step: int
     at_us: int
+    least: float | None = None
+    greatest: float | None = None
+    points: int = 1
 
 
 class Curve(msgspec.Struct, frozen=True):
@@ -51,17 +85,54 @@ class Curve(msgspec.Struct, frozen=True):
     downsampled: bool
 
 
-def check_point(point: Point, field: str = "") -> None:
-    """Raise Invalid for a point that cannot be kept."""
-    prefix = f"{field}." if field else ""
-    check_key(point.key, f"{prefix}name")
-    if not 0 <= point.at_us <= MOST_US:
+class RunCurve(msgspec.Struct, frozen=True):
+    """One of several curves: the run that it belongs to, and the curve."""
+
+    run_id: str
+    key: str
+    points: list[tuple[int, int, float | None]]
+    total: int
+    downsampled: bool
+
+
+def columns_of(points: Iterable[Point]) -> PointColumns:
+    """Return points as columns."""
+    listed = list(points)
+    return PointColumns(
+        [one.key for one in listed],
+        [one.value for one in listed],
+        [one.at_us for one in listed],
+        [one.step for one in listed],
+        [one for one in listed if one.model_id is not None],
+    )
+
+
+def check_columns(columns: PointColumns) -> None:
+    """Raise Invalid, with the place of the first bad point, for points that cannot be kept."""
+    if not columns.keys:
+        return
+    if min(columns.at_us) >= 0 and max(columns.at_us) <= MOST_US:
+        if min(columns.steps) >= -_MOST_STEP and max(columns.steps) < _MOST_STEP:
+            try:
+                for key in set(columns.keys):
+                    check_key(key, "name")
+                return
+            except Invalid:
+                pass  # said again below, with its place
+    for index, (key, at_us, step) in enumerate(zip(columns.keys, columns.at_us, columns.steps, strict=True)):
+        check_point(key, at_us, step, f"metrics[{index}]." if len(columns) > 1 else "")
+
+
+def check_point(key: str, at_us: int, step: int, prefix: str = "") -> None:
+    """Raise Invalid for a point that cannot be kept; ``prefix`` is the place of its fields in the request."""
+    check_key(key, f"{prefix}name")
+    if not 0 <= at_us <= MOST_US:
         raise Invalid(
-            f"Invalid value {point.at_us // 1000} for parameter '{prefix}timestamp' supplied: metric '{point.key}'. "
+            f"Invalid value {at_us // 1000} for parameter '{prefix}timestamp' supplied: metric '{key}'. "
             "Timestamp must be a nonnegative long (64-bit integer)",
             field=f"{prefix}timestamp",
         )
-    if not -_MOST_STEP <= point.step < _MOST_STEP:
+    if not -_MOST_STEP <= step < _MOST_STEP:
         raise Invalid(
             f"Invalid value for parameter '{prefix}step' supplied: Step must be a valid long (64-bit integer).",
             field=f"{prefix}step",
@@ -69,7 +140,7 @@ def check_point(point: Point, field: str = "") -> None:
 
 
 def encode(value: float) -> tuple[float, ValueKind]:
-    """Return a value as its two columns hold it."""
+    """Return a value as a finite number and its kind."""
     if math.isnan(value):
         return 0.0, ValueKind.NAN
     if math.isinf(value):
@@ -78,37 +149,12 @@ def encode(value: float) -> tuple[float, ValueKind]:
 
 
 def decode(value: float, kind: int) -> float:
-    """Return the value that the two columns hold."""
+    """Return the value that a finite number and a kind stand for."""
     if kind == ValueKind.FINITE:
         return value
     return math.nan if kind == ValueKind.NAN else math.copysign(math.inf, value)
 
 
-def finite(value: float) -> float | None:
+def finite(value: float | None) -> float | None:
     """Return the value for JSON, which knows no NaN and no infinity."""
-    return value if math.isfinite(value) else None
-
-
-def downsample(points: Sequence[tuple[int, int, float]], most: int) -> list[tuple[int, int, float]]:
-    """Return at most ``most`` points that keep the first, the last and every visible extreme.
-
-    Points are (step, at_us, value) in order. Each of ``most / 2`` spans of equal length gives its least and its
-    greatest value, so a curve drawn from them covers the same pixels.
-    """
-    if len(points) <= most:
-        return list(points)
-    if most < 4:
-        return [points[0], points[-1]][:most]
-    inner = points[1:-1]
-    spans = (most - 2) // 2
-    kept = [points[0]]
-    for span in range(spans):
-        part = inner[span * len(inner) // spans : (span + 1) * len(inner) // spans]
-        if not part:
-            continue
-        numbers = [point for point in part if not math.isnan(point[2])] or part
-        low = min(numbers, key=lambda point: point[2])
-        high = max(numbers, key=lambda point: point[2])
-        kept += [low] if low is high else sorted((low, high), key=lambda point: (point[0], point[1]))
-    kept.append(points[-1])
-    return kept
+    return value if value is not None and math.isfinite(value) else None

@@ -1,95 +1,196 @@
-"""The points of metrics and the latest of each. Nothing outside this module knows how points are laid out."""
+"""The tables of metrics: the tail of recent points, the blocks of compacted ones, and the latest of each metric.
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+Nothing outside this folder knows how points are laid out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from trimtab.domains.tracking.keys import Keys, listed
-from trimtab.domains.tracking.metrics.model import Latest, Point, decode, encode
+from trimtab.domains.tracking.metrics import tails
+from trimtab.domains.tracking.metrics.model import Latest, Point, PointColumns, decode, encode
 from trimtab.infra.db import Tx, load
+
+if TYPE_CHECKING:
+    from trimtab.domains.tracking.metrics.series import Series
 
 Q = load(__package__ or "")
 
-After = tuple[int, int, float, int]
+FOLD_LOCK = "tracking.metric-tail"
 _FIRST_STEP, _LAST_STEP = -(2**63), 2**63 - 1
 
 
-def append(tx: Tx, run_no: int, points: Sequence[Point], numbers: Mapping[str, int]) -> None:
-    """Add points to a run; a point that is there already, to the last field, changes nothing.
+def hold(tx: Tx) -> None:
+    """Begin a transaction that appends: it must not overtake one that folds, nor wait for it with rows in its hands."""
+    tx.lock(FOLD_LOCK, shared=True)
 
-    ``numbers`` holds the number of each key.
+
+def append(tx: Tx, run_no: int, columns: PointColumns, numbers: Mapping[str, int]) -> None:
+    """Add points to a run; what is there already, to the last field, counts once. ``numbers`` are those of the keys.
+
+    The transaction has begun with `hold`.
     """
-    rows: list[dict[str, Any]] = []
-    latest: dict[int, dict[str, Any]] = {}
-    for point in points:
-        value, kind = encode(point.value)
-        row: dict[str, Any] = {
-            "run_no": run_no,
-            "key_no": numbers[point.key],
-            "at_us": point.at_us,
-            "step": point.step,
-            "value": value,
-            "kind": int(kind),
-        }
-        rows.append(row)
-        known = latest.get(row["key_no"])
-        if known is None or _recency(row) > _recency(known):
-            latest[row["key_no"]] = row
-    tx.many(Q.append_point, rows)
-    tx.many(Q.put_latest, [latest[number] for number in sorted(latest)])
+    tx.run(Q.append, run_no=run_no, points=len(columns), columns=tails.pack(columns, numbers))
 
 
-def _recency(row: Mapping[str, Any]) -> tuple[int, int, float]:
-    return row["step"], row["at_us"], row["value"]
+def latest(tx: Tx, run_nos: Sequence[int], *, keys: Keys) -> dict[int, dict[str, Latest]]:
+    """Return what is known of each metric of each run, also of points that are not folded yet."""
+    wanted = listed(tx, run_nos)
+    known = _stored(tx, wanted)
+    if rows := tx.all(Q.unfolded_of_runs, runs=wanted):
+        from trimtab.domains.tracking.metrics import folding
 
-
-def latest(tx: Tx, run_nos: Sequence[int]) -> dict[int, dict[str, Latest]]:
-    """Return the latest value of each metric of each run."""
+        known.update(folding.merged(known, tails.unpack([(run_no, row) for run_no, row in rows])))
+    names = keys.names(tx, {key_no for _, key_no in known})
     found: dict[int, dict[str, Latest]] = {run_no: {} for run_no in run_nos}
-    for run_no, key, value, kind, step, at_us in tx.all(Q.latest, runs=listed(tx, run_nos)):
-        found[run_no][key] = Latest(decode(value, kind), step, at_us)
+    for (run_no, key_no), one in sorted(known.items(), key=lambda item: names[item[0][1]]):
+        found[run_no][names[key_no]] = one
     return found
 
 
-def history(
-    tx: Tx, run_no: int, key: str, *, keys: Keys, limit: int, after: After | None = None
-) -> tuple[list[Point], After | None]:
-    """Return a metric's points in the order of (time, step, value), and the place of the last where more follow."""
-    number = keys.find(tx, key)
-    if number is None:
-        return [], None
-    if after is None:
-        rows = tx.all(Q.history, run_no=run_no, key_no=number, limit=limit + 1)
-    else:
-        at_us, step, value, kind = after
-        rows = tx.all(
-            Q.history_after,
-            run_no=run_no,
-            key_no=number,
-            at_us=at_us,
-            step=step,
-            value=value,
-            kind=kind,
-            limit=limit + 1,
-        )
-    points = [Point(key, decode(value, kind), at_us, step) for at_us, step, value, kind in rows[:limit]]
-    if len(rows) <= limit:
-        return points, None
-    at_us, step, value, kind = rows[limit - 1]
-    return points, (at_us, step, value, kind)
+def unfolded(tx: Tx) -> bool:
+    """Say whether points wait that the latest values do not know."""
+    return tx.one(Q.unfolded) is not None
 
 
-def curve(
+def fold(tx: Tx, *, most_rows: int) -> bool:
+    """Bring latest values up to date with the oldest rows that wait; say whether there may be more."""
+    from trimtab.domains.tracking.metrics import folding
+
+    tx.lock(FOLD_LOCK)
+    rows = tx.all(Q.unfolded_rows, limit=most_rows)
+    if not rows:
+        return False
+    experiments = {run_no: experiment_no for _, run_no, experiment_no, _ in rows}
+    known = _stored(tx, listed(tx, list(experiments)))
+    changed = folding.merged(known, tails.unpack([(run_no, row) for _, run_no, _, row in rows]))
+    put = [
+        _row(run_no, key_no, experiments[run_no], changed[run_no, key_no])
+        for run_no, key_no in sorted(changed)
+    ]
+    tx.many(Q.put_latest, put)
+    tx.run(Q.set_folded, upto=rows[-1][0])
+    return len(rows) == most_rows
+
+
+def _stored(tx: Tx, wanted: Any) -> dict[tuple[int, int], Latest]:
+    return {
+        (run_no, key_no): Latest(decode(value, nan), step, at_us, least, greatest, points)
+        for run_no, key_no, nan, value, step, at_us, least, greatest, points in tx.all(Q.latest, runs=wanted)
+    }
+
+
+def _row(run_no: int, key_no: int, experiment_no: int, one: Latest) -> dict[str, Any]:
+    nan = one.value != one.value
+    return {
+        "run_no": run_no,
+        "key_no": key_no,
+        "experiment_no": experiment_no,
+        "nan": int(nan),
+        "value": 0.0 if nan else one.value,
+        "step": one.step,
+        "at_us": one.at_us,
+        "least": one.least,
+        "greatest": one.greatest,
+        "points": one.points,
+    }
+
+
+def series(
     tx: Tx, run_no: int, key: str, *, keys: Keys, steps: tuple[int, int] | None = None
-) -> list[tuple[int, int, float]]:
-    """Return all points of a metric, or of a span of steps, as (step, at_us, value) in the order of steps."""
+) -> "Series | None":
+    """Return the distinct points of a metric, or of a span of steps, in the order of steps; None where there are none."""
     number = keys.find(tx, key)
     if number is None:
-        return []
+        return None
+    from trimtab.domains.tracking.metrics import blocks
+    from trimtab.domains.tracking.metrics.series import of_one, within
+
     first, last = steps or (_FIRST_STEP, _LAST_STEP)
-    rows = tx.all(Q.curve, run_no=run_no, key_no=number, first_step=first, last_step=last)
-    return [(step, at_us, decode(value, kind)) for step, at_us, value, kind in rows]
+    rows = tx.all(Q.blocks, run_no=run_no, key_no=number, first_step=first, last_step=last)
+    parts = [of_one(run_no, number, *blocks.decode(row)) for (row,) in rows]
+    if waiting := tx.all(Q.tail, run_no=run_no):
+        tail = tails.unpack([(run_no, row) for _, row in waiting])
+        parts.append(tail.take(tail.key == number))
+    return within(parts, steps)
 
 
 def keys_of_experiment(tx: Tx, experiment_no: int, *, limit: int) -> list[str]:
     """Return the names of the metrics that the active runs of an experiment have."""
     return [row[0] for row in tx.all(Q.keys, experiment_no=experiment_no, limit=limit)]
+
+
+def purge(tx: Tx, run_nos: Sequence[int]) -> None:
+    """Remove every point of runs for good."""
+    wanted = listed(tx, run_nos)
+    for query in (Q.purge_tail, Q.purge_blocks, Q.purge_latest):
+        tx.run(query, runs=wanted)
+    tx.run(Q.lower_folded)
+
+
+def waiting(tx: Tx) -> dict[int, tuple[int, int]]:
+    """Return how many rows and points of each run wait in the tail."""
+    return {run_no: (rows, points) for run_no, rows, points in tx.all(Q.waiting)}
+
+
+def folded_tail(tx: Tx, run_no: int, *, most_rows: int) -> list[tuple[int, bytes]]:
+    """Return the oldest rows of a run's tail that the latest values know, as (number, row)."""
+    return [(number, row) for number, row in tx.all(Q.folded_tail, run_no=run_no, limit=most_rows)]
+
+
+def block_places(tx: Tx, run_no: int) -> list[tuple[Any, ...]]:
+    """Return (number, key, points, first step and time, last step and time) of a run's blocks, in their order."""
+    return tx.all(Q.block_places, run_no=run_no)
+
+
+def blocks_among(tx: Tx, numbers: Sequence[int]) -> list[tuple[int, int, bytes]]:
+    """Return (number, key, block) of some blocks."""
+    return [(no, key_no, row) for no, key_no, row in tx.all(Q.blocks_among, numbers=listed(tx, numbers))]
+
+
+def replace(
+    tx: Tx,
+    *,
+    tail: Sequence[int],
+    blocks: Sequence[int],
+    made: Iterable[Mapping[str, Any]],
+    counts: Iterable[Mapping[str, Any]],
+) -> bool:
+    """Put new blocks in the place of rows of the tail and of older blocks; say whether those were all still there."""
+    if tx.run(Q.drop_tail, numbers=listed(tx, tail)) != len(tail):
+        return False
+    if blocks and tx.run(Q.drop_blocks, numbers=listed(tx, blocks)) != len(blocks):
+        return False
+    tx.many(Q.insert_block, list(made))
+    tx.many(Q.set_points, list(counts))
+    tx.run(Q.lower_folded)
+    return True
+
+
+def old_points(tx: Tx, *, limit: int) -> tuple[int, list[Point]] | None:
+    """Return a run and points of it that lie in the table of the first version, one row each."""
+    rows = tx.all(Q.old_points, limit=limit)
+    if not rows:
+        return None
+    return rows[0][0], [
+        Point(key, decode(value, kind), at_us, step) for _, key, at_us, step, value, kind in rows
+    ]
+
+
+def take_over(tx: Tx, run_no: int, columns: PointColumns, numbers: Mapping[str, int]) -> None:
+    """Move points of the first version's table into the tail."""
+    append(tx, run_no, columns, numbers)
+    rows = [
+        {
+            "run_no": run_no,
+            "key_no": numbers[key],
+            "at_us": at_us,
+            "step": step,
+            "value": encoded,
+            "kind": int(kind),
+        }
+        for key, at_us, step, (encoded, kind) in zip(
+            columns.keys, columns.at_us, columns.steps, map(encode, columns.values), strict=True
+        )
+    ]
+    tx.many(Q.drop_old_points, rows)

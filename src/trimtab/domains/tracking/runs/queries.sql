@@ -34,15 +34,14 @@ select experiment_no, count(*) from tracking_run
 where state = 'active' and experiment_no = any(:experiments) group by experiment_no;
 
 -- name: insert_param
-insert into tracking_run_param (run_no, key_no, value) values (:run_no, :key_no, :value)
+insert into tracking_run_param (run_no, experiment_no, key_no, value)
+values (:run_no, :experiment_no, :key_no, :value)
 on conflict (run_no, key_no) do nothing;
 
 -- name: params
-select p.run_no, k.name, p.value from tracking_run_param p join tracking_key k on k.no = p.key_no
-where p.run_no in (select value from json_each(:runs)) order by p.run_no, k.name;
+select run_no, key_no, value from tracking_run_param where run_no in (select value from json_each(:runs));
 -- name: params @postgresql
-select p.run_no, k.name, p.value from tracking_run_param p join tracking_key k on k.no = p.key_no
-where p.run_no = any(:runs) order by p.run_no, k.name;
+select run_no, key_no, value from tracking_run_param where run_no = any(:runs);
 
 -- name: params_among
 select key_no, value from tracking_run_param
@@ -51,7 +50,8 @@ where run_no = :run_no and key_no in (select value from json_each(:keys));
 select key_no, value from tracking_run_param where run_no = :run_no and key_no = any(:keys);
 
 -- name: put_tag
-insert into tracking_run_tag (run_no, key_no, value) values (:run_no, :key_no, :value)
+insert into tracking_run_tag (run_no, experiment_no, key_no, value)
+values (:run_no, :experiment_no, :key_no, :value)
 on conflict (run_no, key_no) do update set value = excluded.value;
 
 -- name: delete_tag
@@ -61,11 +61,9 @@ delete from tracking_run_tag where run_no = :run_no and key_no = :key_no;
 select value from tracking_run_tag where run_no = :run_no and key_no = :key_no;
 
 -- name: tags
-select t.run_no, k.name, t.value from tracking_run_tag t join tracking_key k on k.no = t.key_no
-where t.run_no in (select value from json_each(:runs)) order by t.run_no, k.name;
+select run_no, key_no, value from tracking_run_tag where run_no in (select value from json_each(:runs));
 -- name: tags @postgresql
-select t.run_no, k.name, t.value from tracking_run_tag t join tracking_key k on k.no = t.key_no
-where t.run_no = any(:runs) order by t.run_no, k.name;
+select run_no, key_no, value from tracking_run_tag where run_no = any(:runs);
 
 -- name: insert_dataset
 insert into tracking_dataset (experiment_no, name, digest, source_type, source, schema, profile)

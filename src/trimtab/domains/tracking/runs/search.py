@@ -7,7 +7,6 @@ import msgspec
 
 from trimtab.domains.tracking.experiments.model import View, states
 from trimtab.domains.tracking.keys import listed
-from trimtab.domains.tracking.metrics.model import ValueKind
 from trimtab.domains.tracking.sorting import Term
 from trimtab.infra.db import Tx, Where, comparison
 from trimtab.kernel.errors import Invalid, did_you_mean
@@ -115,7 +114,7 @@ def _metric(clause: Clause, name: str, find_key: FindKey) -> tuple[str, dict[str
     if not isinstance(clause.value, int | float):
         raise clause.refuse(f"Expected numeric value type for metric. Found {clause.value!r}")
     # NaN is unequal to everything and neither less nor greater than anything.
-    nan = f"or m.kind = {ValueKind.NAN}" if clause.operator == "!=" else f"and m.kind <> {ValueKind.NAN}"
+    nan = "or m.nan = 1" if clause.operator == "!=" else "and m.nan = 0"
     exists = (
         f"exists (select 1 from tracking_metric_latest m where m.run_no = r.no and m.key_no = :{name}_key"
         f" and (m.value {clause.operator} :{name} {nan}))"
@@ -241,9 +240,7 @@ def _order_by_row(
         f"left join {table} {alias} on {alias}.run_no = r.no and {alias}.key_no = :{alias}_key"
     )
     if entity == "metric":
-        missing = (
-            f"(case when {alias}.kind = {ValueKind.NAN} then 1 when {alias}.kind is null then 2 else 0 end)"
-        )
+        missing = f"coalesce({alias}.nan, 2)"
         result.terms.append(Term(missing, int))
         result.terms.append(Term(f"coalesce({alias}.value, 0.0)", float, ascending))
     else:

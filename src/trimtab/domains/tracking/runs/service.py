@@ -11,7 +11,8 @@ from trimtab.domains.tracking.experiments.service import active as active_experi
 from trimtab.domains.tracking.keys import Keys
 from trimtab.domains.tracking.logged_models import store as logged_models_store
 from trimtab.domains.tracking.metrics import store as metrics_store
-from trimtab.domains.tracking.metrics.model import Point, check_point
+from trimtab.domains.tracking.metrics.compaction import Compactor, settle
+from trimtab.domains.tracking.metrics.model import Point, PointColumns, check_columns, columns_of
 from trimtab.domains.tracking.names import (
     MOST_KEY,
     MOST_TAG,
@@ -56,8 +57,16 @@ class RunService:
     """Trainings and what was logged to them."""
 
     def __init__(
-        self, db: Database, bus: Bus, govern: GovernService, lineage: LineageService, *, keys: Keys
+        self,
+        db: Database,
+        bus: Bus,
+        govern: GovernService,
+        lineage: LineageService,
+        *,
+        keys: Keys,
+        compactor: Compactor,
     ) -> None:
+        self._compactor = compactor
         self._db = db
         self._bus = bus
         self.govern = govern
@@ -95,7 +104,7 @@ class RunService:
                 artifact_uri=f"{experiment.artifact_location.rstrip('/')}/{run_id}/artifacts",
             )
             numbers = self._keys.intern(tx, checked)
-            store.put_tags(tx, head.no, checked, numbers)
+            store.put_tags(tx, head, checked, numbers)
             ref = refs.run(run_id)
             self._link_origins(tx, ref, checked)
             self._lineage.describe(tx, ref, chosen)
@@ -108,7 +117,7 @@ class RunService:
         """Return a run, deleted or not, with the latest value of each metric; raises RunNotFound."""
         self.govern.permit(who, "read", "runs")
         with self._db.read() as tx:
-            return store.load_runs(tx, [_found(store.head(tx, run_id=run_id), run_id).no])[0]
+            return store.load_runs(tx, [_found(store.head(tx, run_id=run_id), run_id).no], keys=self._keys)[0]
 
     def head(self, who: Principal, run_id: str) -> RunHead:
         """Return a run without what was logged to it; raises RunNotFound."""
@@ -138,6 +147,7 @@ class RunService:
         if numbers is not None:
             check_experiments(numbers)
         search = f"runs {view} {numbers} {filter} {list(order_by)}"
+        settle(self._db)
         with self._db.read() as tx:
             parts = plan(
                 tx,
@@ -160,7 +170,7 @@ class RunService:
                 limit=size + 1,
                 params={**parts.where.params, **parts.join_params},
             )
-            runs = store.load_runs(tx, [row[0] for row in rows[:size]])
+            runs = store.load_runs(tx, [row[0] for row in rows[:size]], keys=self._keys)
         more = cursor_of(rows[size - 1][1:], search=search) if len(rows) > size else None
         return Page(runs, more)
 
@@ -197,7 +207,7 @@ class RunService:
         end = head.ended_us if ended_us is None else ended_us
         store.update(tx, run_no=head.no, name=name or head.name, status=status, ended_us=end)
         if name:
-            store.put_tags(tx, head.no, {NAME_TAG: name}, numbers)
+            store.put_tags(tx, head, {NAME_TAG: name}, numbers)
             self._lineage.describe(tx, refs.run(head.id), name)
         if status in ENDED and head.status not in ENDED:
             event = RunFinished(run_id=head.id, experiment_id=head.experiment_id, status=status)
@@ -228,7 +238,7 @@ class RunService:
         who: Principal,
         run_id: str,
         *,
-        points: Sequence[Point] = (),
+        points: Sequence[Point] | PointColumns = (),
         params: Sequence[tuple[str, str]] = (),
         tags: Iterable[tuple[str, str]] = (),
     ) -> None:
@@ -237,20 +247,22 @@ class RunService:
         Raises RunNotFound, NotActive, ParameterChanged and Invalid.
         """
         self.govern.permit(who, "write", refs.run(run_id))
-        for index, point in enumerate(points):
-            check_point(point, f"metrics[{index}]" if len(points) > 1 else "")
+        columns = points if isinstance(points, PointColumns) else columns_of(points)
+        check_columns(columns)
         new_params = check_params(params)
         new_tags = check_tags(tags)
-        names = {point.key for point in points} | new_params.keys() | new_tags.keys()
+        names = {*columns.keys, *new_params, *new_tags}
         with self._db.write() as tx:
+            if columns.keys:
+                metrics_store.hold(tx)
             head = self._active(tx, run_id)
             numbers = self._keys.intern(tx, names)
             if new_params:
-                check_unchanged(store.add_params(tx, head.no, new_params, numbers), new_params, run_id)
-            if points:
-                metrics_store.append(tx, head.no, points, numbers)
-                of_models = [point for point in points if point.model_id is not None]
-                logged_models_store.append_metrics(tx, run_id=run_id, points=of_models)
+                check_unchanged(store.add_params(tx, head, new_params, numbers), new_params, run_id)
+            if columns.keys:
+                metrics_store.append(tx, head.no, columns, numbers)
+                logged_models_store.append_metrics(tx, run_id=run_id, points=columns.of_models)
+                tx.after_commit(lambda: self._compactor.noticed(head.no, len(columns)))
             self._put_tags(tx, who, head, new_tags, numbers)
 
     def _put_tags(
@@ -259,7 +271,7 @@ class RunService:
         if name := tags.pop(NAME_TAG, None):
             self._change(tx, who, head, status=head.status, ended_us=None, name=name, numbers=numbers)
         if tags:
-            store.put_tags(tx, head.no, tags, numbers)
+            store.put_tags(tx, head, tags, numbers)
             self._link_origins(tx, refs.run(head.id), tags)
 
     def _link_origins(self, tx: Tx, ref: str, tags: dict[str, str]) -> None:
@@ -280,7 +292,7 @@ class RunService:
             value = (
                 f"{known[:-1]}, {item}]" if known and known != "[]" and known.endswith("]") else f"[{item}]"
             )
-            store.put_tags(tx, head.no, {key: check_length(value, MOST_TAG, "value")}, numbers)
+            store.put_tags(tx, head, {key: check_length(value, MOST_TAG, "value")}, numbers)
 
     def delete_tag(self, who: Principal, run_id: str, key: str) -> None:
         """Remove a tag; raises RunNotFound, NotActive and TagNotFound."""

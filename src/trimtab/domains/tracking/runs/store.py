@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from trimtab.domains.tracking.experiments.model import State
-from trimtab.domains.tracking.keys import listed
+from trimtab.domains.tracking.keys import Keys, listed
 from trimtab.domains.tracking.metrics import store as metrics_store
 from trimtab.domains.tracking.runs.model import (
     Dataset,
@@ -63,24 +63,20 @@ def head(tx: Tx, *, run_id: str) -> RunHead | None:
     return _head(row) if row else None
 
 
-def load_runs(tx: Tx, run_nos: Sequence[int]) -> list[Run]:
+def load_runs(tx: Tx, run_nos: Sequence[int], *, keys: Keys) -> list[Run]:
     """Return runs with everything that was logged to them, in the order of the numbers."""
     runs: list[Run] = []
     for start in range(0, len(run_nos), _MOST_AT_ONCE):
-        runs += _load(tx, run_nos[start : start + _MOST_AT_ONCE])
+        runs += _load(tx, run_nos[start : start + _MOST_AT_ONCE], keys)
     return runs
 
 
-def _load(tx: Tx, run_nos: Sequence[int]) -> list[Run]:
+def _load(tx: Tx, run_nos: Sequence[int], keys: Keys) -> list[Run]:
     wanted = listed(tx, run_nos)
     heads = {row[0]: _head(row) for row in tx.all(Q.heads, runs=wanted)}
-    latest = metrics_store.latest(tx, run_nos)
-    params: dict[int, dict[str, str]] = {no: {} for no in run_nos}
-    tags: dict[int, dict[str, str]] = {no: {} for no in run_nos}
-    for no, key, value in tx.all(Q.params, runs=wanted):
-        params[no][key] = value
-    for no, key, value in tx.all(Q.tags, runs=wanted):
-        tags[no][key] = value
+    latest = metrics_store.latest(tx, run_nos, keys=keys)
+    params = _texts(tx, run_nos, tx.all(Q.params, runs=wanted), keys)
+    tags = _texts(tx, run_nos, tx.all(Q.tags, runs=wanted), keys)
     datasets: dict[int, list[DatasetInput]] = {no: [] for no in run_nos}
     for no, *columns, its_tags in tx.all(Q.inputs, runs=wanted):
         datasets[no].append(DatasetInput(Dataset(*columns), msgspec.json.decode(its_tags)))
@@ -96,6 +92,17 @@ def _load(tx: Tx, run_nos: Sequence[int]) -> list[Run]:
         for no in run_nos
         if no in heads
     ]
+
+
+def _texts(
+    tx: Tx, run_nos: Sequence[int], rows: Sequence[tuple[Any, ...]], keys: Keys
+) -> dict[int, dict[str, str]]:
+    """Return the parameters or tags of each run in the order of their names."""
+    names = keys.names(tx, {key_no for _, key_no, _ in rows})
+    found: dict[int, dict[str, str]] = {no: {} for no in run_nos}
+    for no, name, value in sorted((no, names[key_no], value) for no, key_no, value in rows):
+        found[no][name] = value
+    return found
 
 
 def search(
@@ -128,19 +135,26 @@ def set_state_of_all(tx: Tx, *, experiment_no: int, state: State, now_us: int) -
     tx.run(Q.set_state_of_all, experiment_no=experiment_no, state=state, deleted_us=deleted_us)
 
 
-def add_params(tx: Tx, run_no: int, params: Mapping[str, str], numbers: Mapping[str, int]) -> dict[str, str]:
+def add_params(
+    tx: Tx, head: RunHead, params: Mapping[str, str], numbers: Mapping[str, int]
+) -> dict[str, str]:
     """Add the parameters that are not there yet and return those that are, as they stand now."""
+    tx.many(Q.insert_param, _rows(head, params, numbers))
     by_number = {numbers[key]: key for key in params}
-    rows = [{"run_no": run_no, "key_no": no, "value": params[by_number[no]]} for no in sorted(by_number)]
-    tx.many(Q.insert_param, rows)
-    stored = tx.all(Q.params_among, run_no=run_no, keys=listed(tx, list(by_number)))
+    stored = tx.all(Q.params_among, run_no=head.no, keys=listed(tx, list(by_number)))
     return {by_number[number]: value for number, value in stored}
 
 
-def put_tags(tx: Tx, run_no: int, tags: Mapping[str, str], numbers: Mapping[str, int]) -> None:
-    by_number = {numbers[key]: value for key, value in tags.items()}
-    rows = [{"run_no": run_no, "key_no": no, "value": by_number[no]} for no in sorted(by_number)]
-    tx.many(Q.put_tag, rows)
+def put_tags(tx: Tx, head: RunHead, tags: Mapping[str, str], numbers: Mapping[str, int]) -> None:
+    tx.many(Q.put_tag, _rows(head, tags, numbers))
+
+
+def _rows(head: RunHead, texts: Mapping[str, str], numbers: Mapping[str, int]) -> list[dict[str, Any]]:
+    by_number = {numbers[key]: value for key, value in texts.items()}
+    return [
+        {"run_no": head.no, "experiment_no": int(head.experiment_id), "key_no": no, "value": by_number[no]}
+        for no in sorted(by_number)
+    ]
 
 
 def delete_tag(tx: Tx, *, run_no: int, key_no: int) -> bool:
