@@ -2,7 +2,6 @@
 
 import signal
 import sys
-import threading
 import time
 from typing import get_args
 
@@ -14,12 +13,13 @@ from trimtab.kernel.process import die_with_parent
 from trimtab.settings import load
 
 _IDLE_S = 30.0
+_TURN_S = 0.2
 
 
 def main(queue: Queue) -> int:
     """Run until there has been nothing to do for half a minute, or a signal to stop."""
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda _signal, _frame: stopping.set())
+    asked: list[int] = []  # an Event's lock could be taken when the signal comes, or comes a second time
+    signal.signal(signal.SIGTERM, lambda number, _frame: asked.append(number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
     settings, _ = load()
@@ -30,7 +30,8 @@ def main(queue: Queue) -> int:
     )  # a run's own work is done by its step processes
     runner = Runner(app.db, app.jobs, queue=queue, threads=threads)
     runner.start()
-    while not stopping.wait(0.5):
+    while not asked:
+        time.sleep(_TURN_S)
         if not runner.busy and time.monotonic() - runner.last_active > _IDLE_S:
             break
     runner.stop()
