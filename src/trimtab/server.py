@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trimtab.app import App, build, needs_sign_in, public_url
 from trimtab.http import asgi
+from trimtab.infra.http.direct import DirectProtocol
 from trimtab.infra.http.sockets import listen
 from trimtab.infra.telemetry import configure_logging
 from trimtab.kernel.errors import Unavailable
@@ -36,7 +37,7 @@ def serve(settings: Settings, *, announce: Callable[[str, str | None], None]) ->
     config = uvicorn.Config(
         application,
         loop="uvloop",
-        http="httptools",
+        http=DirectProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -5,20 +5,28 @@
 
 import contextlib
 import ctypes
+import fcntl
+import functools
 import os
 import shutil
 import tempfile
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Container, Generator, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from blake3 import blake3
 
-from trimtab.infra.blobs.port import BlobId, BlobMismatch, BlobNotFound, check_id
+from trimtab.infra.blobs.port import BlobId, BlobMismatch, BlobNotFound, Swept, check_id
 from trimtab.kernel.errors import Unavailable
 
 _PIECE = 1 << 20
 _READ_ONLY = 0o444
+_LONG_BYTES = 16 << 20
+_FLUSHED_BYTES = 32 << 20
+_ROOM_BYTES = 64 << 20
+_KEEP_SIZE = 1
+_SYNC_FILE_RANGE_WRITE = 2
+_SWEPT_AT_ONCE = 200
 
 
 class LocalBlobs:
@@ -27,30 +35,33 @@ class LocalBlobs:
     def __init__(self, folder: str) -> None:
         self._folder = str(Path(folder))
         self._incoming = f"{self._folder}/incoming"
+        self._lock = f"{self._folder}/sweep.lock"
         Path(self._incoming).mkdir(parents=True, exist_ok=True)
 
     def put(self, content: bytes | BinaryIO | Iterator[bytes], /, *, expect: BlobId | None = None) -> BlobId:
         if isinstance(content, bytes):
             blob = _checked(content, expect)
-            if os.path.exists(self._file(blob)):
+            if self.touch(blob):
                 return blob
         digest = blake3()
         with _writing():
             handle, incoming = tempfile.mkstemp(dir=self._incoming)
         try:
-            with os.fdopen(handle, "wb", buffering=0) as file:
+            with os.fdopen(handle, "wb", buffering=0):
+                writer = _Writer(handle)
                 for piece in _pieces(content):
                     digest.update(piece)
                     with _writing():
-                        _write_all(handle, piece)
+                        writer.write(piece)
+                blob = f"b3:{digest.hexdigest()}"
+                if expect is not None and blob != expect:
+                    raise _mismatch(expect, blob)
                 with _writing():
-                    os.fchmod(handle, _READ_ONLY)
-                    os.fsync(file.fileno())
-            blob = f"b3:{digest.hexdigest()}"
-            if expect is not None and blob != expect:
-                raise _mismatch(expect, blob)
-            with _writing():
-                if self._adopt(incoming, blob):
+                    writer.finish()
+            with _writing(), self._locked(fcntl.LOCK_SH):
+                adopted = self._adopt(incoming, blob)
+            if adopted:
+                with _writing():
                     _sync_folder(os.path.dirname(self._file(blob)))
         finally:
             with contextlib.suppress(FileNotFoundError):
@@ -71,7 +82,7 @@ class LocalBlobs:
         for expect, content in members:
             blob = _checked(content, expect)
             count += 1
-            if blob not in incoming and not os.path.exists(self._file(blob)):
+            if blob not in incoming and not self.touch(blob):
                 incoming[blob] = f"{folder}/{count}"
                 with _writing():
                     handle = os.open(incoming[blob], os.O_WRONLY | os.O_CREAT | os.O_EXCL, _READ_ONLY)
@@ -82,8 +93,9 @@ class LocalBlobs:
         with _writing():
             # One flush of the file system costs less than one of each file, and puts content before names as well.
             _sync_all(folder, incoming.values())
-            for blob, file in incoming.items():
-                self._adopt(file, blob)
+            with self._locked(fcntl.LOCK_SH):
+                for blob, file in incoming.items():
+                    self._adopt(file, blob)
             if incoming:
                 _sync_all(self._folder, {os.path.dirname(self._file(blob)) for blob in incoming})
         return count
@@ -91,7 +103,8 @@ class LocalBlobs:
     def _adopt(self, incoming: str, blob: BlobId) -> bool:
         """Give a complete file its name; return False where the blob was there already."""
         target = self._file(blob)
-        if os.path.exists(target):
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(target)
             return False
         try:
             os.rename(incoming, target)
@@ -119,6 +132,17 @@ class LocalBlobs:
     def exists(self, blob: BlobId, /) -> bool:
         return os.path.exists(self._file(blob))
 
+    def touch(self, blob: BlobId, /) -> bool:
+        file = self._file(blob)
+        if not os.path.exists(file):
+            return False
+        with self._locked(fcntl.LOCK_SH):
+            try:
+                os.utime(file)
+            except FileNotFoundError:
+                return False
+        return True
+
     def delete(self, blob: BlobId, /) -> bool:
         try:
             os.unlink(self._file(blob))
@@ -130,6 +154,38 @@ class LocalBlobs:
         for folder in sorted(Path(self._folder).glob("[0-9a-f][0-9a-f]")):
             for file in sorted(folder.iterdir()):
                 yield f"b3:{folder.name}{file.name}"
+
+    def sweep(self, in_use: Container[BlobId], /, *, before_us: int, dry_run: bool = False) -> Swept:
+        found, size = 0, 0
+        candidates: list[str] = []
+        for blob in self.ids():
+            file = self._file(blob)
+            if blob not in in_use and _older(file, before_us) is not None:
+                candidates.append(file)
+        for folder, _, names in os.walk(self._incoming):
+            candidates += [
+                f"{folder}/{name}" for name in names if _older(f"{folder}/{name}", before_us) is not None
+            ]
+        for start in range(0, len(candidates), _SWEPT_AT_ONCE):
+            # What is stored again meanwhile is touched under the other side of this lock, and then stays.
+            with contextlib.nullcontext() if dry_run else self._locked(fcntl.LOCK_EX):
+                for file in candidates[start : start + _SWEPT_AT_ONCE]:
+                    its_size = _older(file, before_us)
+                    if its_size is not None:
+                        if not dry_run:
+                            os.unlink(file)
+                        found, size = found + 1, size + its_size
+        return Swept(found, size)
+
+    @contextlib.contextmanager
+    def _locked(self, how: int) -> Generator[None]:
+        """Hold the lock between those who store and touch (shared) and the one who sweeps, in all processes."""
+        handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, how)
+            yield
+        finally:
+            os.close(handle)
 
     def _file(self, blob: BlobId) -> str:
         digits = check_id(blob)[3:]
@@ -156,15 +212,67 @@ def _writing() -> Generator[None]:
         raise Unavailable(f"The blob store cannot write: {error.strerror}.") from error
 
 
-def _write_all(handle: int, piece: bytes) -> None:
+def _older(file: str, before_us: int) -> int | None:
+    """Return the size of a file that was last written or touched before a moment, else None."""
+    try:
+        found = os.stat(file)
+    except FileNotFoundError:
+        return None
+    return found.st_size if found.st_mtime_ns // 1000 < before_us else None
+
+
+class _Writer:
+    """Writes one new file. A long one gets its room in large steps, and the disk begins before the last flush.
+
+    Both save time only, so a system that has no such calls does without.
+    """
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+        self._written = self._begun = self._room = 0
+        self._allocate, self._begin = _calls()
+
+    def write(self, piece: bytes | memoryview) -> None:
+        if self._written >= _LONG_BYTES:
+            if self._allocate and self._written + len(piece) > self._room:
+                self._room = self._written + _ROOM_BYTES
+                length = ctypes.c_int64(self._room - self._written)
+                self._allocate(self._handle, _KEEP_SIZE, ctypes.c_int64(self._written), length)
+            if self._begin and self._written - self._begun >= _FLUSHED_BYTES:
+                length = ctypes.c_int64(self._written - self._begun)
+                self._begin(self._handle, ctypes.c_int64(self._begun), length, _SYNC_FILE_RANGE_WRITE)
+                self._begun = self._written
+        _write_all(self._handle, piece)
+        self._written += len(piece)
+
+    def finish(self) -> None:
+        """Make the file durable and read-only."""
+        if self._room:
+            os.ftruncate(self._handle, self._written)  # gives back what was allocated and not needed
+        os.fchmod(self._handle, _READ_ONLY)
+        os.fsync(self._handle)
+
+
+@functools.cache
+def _calls() -> tuple[Any, Any]:
+    library = ctypes.CDLL(None)
+    return getattr(library, "fallocate", None), getattr(library, "sync_file_range", None)
+
+
+def _write_all(handle: int, piece: bytes | memoryview) -> None:
     rest = memoryview(piece)
     while rest:
         rest = rest[os.write(handle, rest) :]
 
 
-def _pieces(content: bytes | BinaryIO | Iterator[bytes]) -> Iterator[bytes]:
+def _pieces(content: bytes | BinaryIO | Iterator[bytes]) -> Iterator[bytes | memoryview]:
+    """Yield pieces, each of which is good until the next one only."""
     if isinstance(content, bytes):
         yield content
+    elif hasattr(content, "readinto"):
+        buffer = memoryview(bytearray(_PIECE))
+        while count := content.readinto(buffer):  # type: ignore[union-attr]
+            yield buffer[:count]
     elif hasattr(content, "read"):
         while piece := content.read(_PIECE):  # type: ignore[union-attr]
             yield piece

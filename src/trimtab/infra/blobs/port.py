@@ -1,9 +1,9 @@
 """What a store of content-addressed bytes must do."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from trimtab.kernel.errors import Invalid, NotFound, Unavailable
 
@@ -34,8 +34,19 @@ def check_id(blob: str) -> BlobId:
     return blob
 
 
+class Swept(NamedTuple):
+    """What a sweep removed, or would."""
+
+    blobs: int
+    size_bytes: int
+
+
 class Blobs(Protocol):
-    """Immutable bytes by digest. Writing the same bytes twice is free."""
+    """Immutable bytes by digest. Writing the same bytes twice is free.
+
+    Nobody counts references. A sweep removes what is named nowhere and was neither stored nor touched for a while, so
+    whoever is about to refer to a blob that it did not just store touches it first.
+    """
 
     def put(self, content: bytes | BinaryIO | Iterator[bytes], /, *, expect: BlobId | None = None) -> BlobId:
         """Store bytes durably and return their id; a stream is stored in constant memory.
@@ -65,10 +76,21 @@ class Blobs(Protocol):
 
     def exists(self, blob: BlobId, /) -> bool: ...
 
+    def touch(self, blob: BlobId, /) -> bool:
+        """Make a blob count as just stored, and return whether it is there."""
+        ...
+
     def delete(self, blob: BlobId, /) -> bool:
         """Remove the bytes and return whether they were there."""
         ...
 
     def ids(self) -> Iterator[BlobId]:
         """Go through every id that is stored."""
+        ...
+
+    def sweep(self, in_use: Container[BlobId], /, *, before_us: int, dry_run: bool = False) -> Swept:
+        """Remove what is not in use and was last stored or touched before a moment, and what broken uploads left.
+
+        ``in_use`` holds every blob that something refers to now. What is stored or touched meanwhile stays.
+        """
         ...

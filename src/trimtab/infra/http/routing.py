@@ -2,9 +2,10 @@
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import anyio
 import anyio.from_thread
@@ -15,11 +16,13 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route as StarletteRoute
 
+from trimtab.infra.http.direct import UploadCutOff, open_body
 from trimtab.infra.http.problems import invalid_from, problem_response
 from trimtab.kernel.errors import Invalid, TooLarge, did_you_mean
 from trimtab.kernel.who import Principal
 
 _LONG_NUMBER = re.compile(rb"\d{19}")  # anything shorter fits into 64 bits
+_MOST_UPLOADS = 64
 ANONYMOUS = Principal(id="anonymous", name="anonymous", role="viewer")  # only ever seen by public routes
 
 
@@ -33,6 +36,35 @@ class Request:
         self.path: dict[str, Any] = request.path_params
         self.headers = request.headers
 
+    @property
+    def base_url(self) -> str:
+        """The address under which the caller reached this server, without a slash at its end."""
+        return str(self._request.base_url).rstrip("/")
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The query parameters as they came, the last of each name."""
+        return self._request.query_params
+
+    @property
+    def announced_bytes(self) -> int | None:
+        """How long the body will be, where the caller says so."""
+        given = self.headers.get("content-length", "")
+        return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
+
+    @contextlib.contextmanager
+    def body(self) -> "Generator[BinaryIO | Iterator[bytes]]":
+        """Give the body to be read once, in constant memory; only for routes with ``raw_body``.
+
+        A large one is a file whose ``readinto`` takes the bytes from the socket; others are pieces.
+        """
+        whole = open_body(self._request.scope)
+        if whole is None:
+            yield self.chunks()
+            return
+        with whole:
+            yield cast("BinaryIO", whole)
+
     def chunks(self) -> Iterator[bytes]:
         """Yield the body piece by piece, in constant memory; only for routes with ``raw_body``."""
         stream = self._request.stream()
@@ -40,7 +72,7 @@ class Request:
             try:
                 piece = anyio.from_thread.run(_next_piece, stream)
             except ClientDisconnect as error:
-                raise Invalid("The upload was cut off before its end.") from error
+                raise UploadCutOff("The upload was cut off before its end.") from error
             if piece is None:
                 return
             if piece:
@@ -139,11 +171,18 @@ def _endpoint(declared: Route, max_body_bytes: int) -> Callable[[StarletteReques
             if declared.asynchronous:
                 return await declared.handler(Request(request))
             raw = b"" if declared.raw_body else await read_body(request, max_body_bytes)
-            return await anyio.to_thread.run_sync(call, request, raw)
+            limiter = transfers() if declared.raw_body else None
+            return await anyio.to_thread.run_sync(call, request, raw, limiter=limiter)
         except msgspec.ValidationError as error:
             return problem_response(invalid_from(error), request.scope["state"]["request_id"])
 
     return endpoint
+
+
+@cache
+def transfers() -> anyio.CapacityLimiter:
+    """Return what bounds the threads that take in uploads, so that slow ones hold up nothing else."""
+    return anyio.CapacityLimiter(_MOST_UPLOADS)
 
 
 async def read_body(request: StarletteRequest, most: int) -> bytes:

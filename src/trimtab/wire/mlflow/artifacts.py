@@ -1,27 +1,18 @@
 """The artifact proxy of the MLflow API: files go through the server in constant memory, both ways."""
 
 import mimetypes
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import msgspec
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from trimtab.domains.tracking import TrackingService
 from trimtab.domains.tracking.artifacts.model import check_path, path_of_uri
-from trimtab.infra.http import Request, Stream
+from trimtab.infra.http import FileAnswer, Request
 from trimtab.kernel.errors import Invalid
 from trimtab.wire.mlflow.binding import Handler, handler
 from trimtab.wire.mlflow.errors import Unsupported
 from trimtab.wire.mlflow.messages import Empty, required
-
-_PIECE = 1 << 20
-
-
-class _File(FileResponse):
-    """A file sent in large pieces; each piece costs a change of threads."""
-
-    chunk_size = _PIECE
 
 
 class FileInfo(msgspec.Struct, omit_defaults=True):
@@ -57,7 +48,8 @@ def handlers(tracking: TrackingService) -> list[Handler]:
 
     @handler("PUT", "/mlflow-artifacts/artifacts/{path:path}", raw_body=True)
     def upload(request: Request) -> None:
-        artifacts.put(request.who, request.path["path"], request.chunks())
+        with request.body() as content:
+            artifacts.put(request.who, request.path["path"], content)
 
     @handler("GET", "/mlflow-artifacts/artifacts/{path:path}", raw_body=True)
     def download(request: Request) -> Response:
@@ -126,24 +118,19 @@ def _refuse_to_presign(tracking: TrackingService, request: Request, body: Presig
 
 def send(tracking: TrackingService, request: Request, path: str) -> Response:
     """Answer with a file, or the range of it that was asked for; raises ArtifactNotFound."""
-    artifact, local = tracking.artifacts.local(request.who, path)
+    artifact, file = tracking.artifacts.open_with_facts(request.who, path)
     name = path.rpartition("/")[2]
-    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     headers = {
         "content-disposition": f"attachment; filename*=UTF-8''{quote(name)}",
         "x-content-type-options": "nosniff",
-        "etag": f'"{artifact.blob}"',
     }
-    if local is not None:
-        return _File(local, headers=headers, media_type=media_type)
-
-    def pieces() -> Iterator[bytes]:
-        with tracking.artifacts.open(request.who, path) as file:
-            while piece := file.read(_PIECE):
-                yield piece
-
-    headers["content-length"] = str(artifact.size_bytes)
-    return Stream(pieces(), media_type=media_type, headers=headers).response()
+    return FileAnswer(
+        file,
+        size_bytes=artifact.size_bytes,
+        media_type=mimetypes.guess_type(name)[0] or "application/octet-stream",
+        etag=f'"{artifact.blob}"',
+        headers=headers,
+    )
 
 
 def list_below(

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
-from trimtab.infra.http.routing import Request, Stream, check_path, read_body
+from trimtab.infra.http.routing import Request, Stream, check_path, read_body, transfers
 from trimtab.kernel.errors import Invalid
 from trimtab.wire.mlflow.errors import missing
 
@@ -114,7 +114,7 @@ def _endpoint(one: Handler, max_body_bytes: int) -> Callable[[StarletteRequest],
     async def endpoint(request: StarletteRequest) -> Response:
         check_path(request.path_params)
         if one.raw_body:
-            return await anyio.to_thread.run_sync(call, request, b"")
+            return await anyio.to_thread.run_sync(call, request, b"", limiter=transfers())
         raw = await read_body(request, max_body_bytes)
         if one.message is not None and one.method in ("POST", "PUT"):
             _check_content_type(request.headers.get("content-type"))
