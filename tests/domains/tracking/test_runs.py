@@ -269,3 +269,20 @@ def test_a_list_in_a_tag_grows(app: App, editor: Principal) -> None:
     for number in range(2):
         app.tracking.runs.append_to_tag(editor, run.id, "list", f'{{"n": {number}}}')
     assert app.tracking.runs.get(editor, run.id).tags["list"] == '[{"n": 0}, {"n": 1}]'
+
+
+def test_a_client_may_choose_the_id(app: App, editor: Principal) -> None:
+    runs = app.tracking.runs
+    chosen = "0123456789abcdef" * 2
+    made = runs.create(editor, run_id=chosen, name="first", tags=[("trimtab.reproduces", "f" * 32)])
+    again = runs.create(editor, run_id=chosen, name="again")
+    assert (made.id, again.id, again.head.name) == (chosen, chosen, "first")
+    graph = app.lineage.graph(editor, f"run:{chosen}", direction="up")
+    assert ("run:" + "f" * 32, f"run:{chosen}", "derived") in {
+        (edge.source, edge.target, edge.kind) for edge in graph.edges
+    }
+    with pytest.raises(Invalid):
+        runs.create(editor, run_id="../x")
+    runs.delete(editor, chosen)
+    with pytest.raises(NotActive):
+        runs.create(editor, run_id=chosen)

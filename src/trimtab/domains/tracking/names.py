@@ -15,6 +15,7 @@ MOST_LOCATION = 2048
 
 _KEY = re.compile(r"[/\w.\- :]*")
 _RUN_ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}")
+_CHOSEN_ID = re.compile(r"[0-9a-f]{32}")
 _ADJECTIVES = (
     "amber azure brisk calm clever coral crisp eager fair fleet gentle golden hardy honest ivory jolly keen light "
     "lively lucid merry mild noble placid proud quick quiet rapid royal sage silver smooth steady stout sunny swift "
@@ -56,6 +57,13 @@ def check_run_id(run_id: str) -> str:
     """Return the id; raises Invalid for what no server issues as one."""
     if not _RUN_ID.fullmatch(run_id):
         raise Invalid(f"Invalid value {run_id[:100]!r} for parameter 'run_id' supplied.", field="run_id")
+    return run_id
+
+
+def check_chosen_id(run_id: str) -> str:
+    """Return an id that a client chose for a new run; raises Invalid unless it has the form that servers issue."""
+    if not _CHOSEN_ID.fullmatch(run_id):
+        raise Invalid("The id of a new run is 32 hexadecimal digits in lower case.", field="id")
     return run_id
 
 

@@ -69,8 +69,12 @@ class RunsQuery(msgspec.Struct):
 
 
 class CreateRun(msgspec.Struct, forbid_unknown_fields=True):
-    """``experiment`` is a name, made where it is new; it stands in the place of ``experiment_id``."""
+    """``experiment`` is a name, made where it is new; it stands in the place of ``experiment_id``.
 
+    ``id`` is one that the client chose, of 32 hexadecimal digits: where that run is there already, it is the answer.
+    """
+
+    id: str | None = None
     experiment_id: str | None = None
     experiment: str | None = None
     name: str | None = None
@@ -156,6 +160,7 @@ def _runs(service: TrackingService) -> list[Route]:
             experiment_id = service.experiments.named(request.who, body.experiment).id
         made = runs.create(
             request.who,
+            run_id=body.id,
             experiment_id=experiment_id,
             name=body.name,
             started_us=body.started_us,

@@ -16,6 +16,7 @@ STATUSES: tuple[Status, ...] = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "K
 ENDED: frozenset[Status] = frozenset({"FINISHED", "FAILED", "KILLED"})
 NAME_TAG = "mlflow.runName"
 PIPELINE_RUN_TAG = "trimtab.pipeline_run"  # set by the SDK inside a pipeline's step
+REPRODUCES_TAG = "trimtab.reproduces"  # the run that this one repeats
 CONTEXT_TAG = "mlflow.data.context"
 SOURCE_TAGS = {
     "name": "mlflow.source.name",

@@ -16,6 +16,7 @@ from trimtab.domains.tracking.metrics.model import Point, PointColumns, check_co
 from trimtab.domains.tracking.names import (
     MOST_KEY,
     MOST_TAG,
+    check_chosen_id,
     check_key,
     check_length,
     check_run_id,
@@ -26,6 +27,7 @@ from trimtab.domains.tracking.runs.model import (
     ENDED,
     NAME_TAG,
     PIPELINE_RUN_TAG,
+    REPRODUCES_TAG,
     SOURCE_TAGS,
     DatasetInput,
     ModelOutput,
@@ -77,13 +79,17 @@ class RunService:
         self,
         who: Principal,
         *,
+        run_id: str | None = None,
         experiment_id: str = DEFAULT_ID,
         name: str | None = None,
         owner: str | None = None,
         started_us: int | None = None,
         tags: Iterable[tuple[str, str]] = (),
     ) -> Run:
-        """Start a run; raises ExperimentNotFound and NotActive."""
+        """Start a run; raises ExperimentNotFound and NotActive.
+
+        A caller may choose the id, so that asking again makes no second run: one that is there is returned as it is.
+        """
         self.govern.permit(who, "write", "runs")
         checked = check_tags(tags, any_key=True)
         chosen = choose_name(name, checked) or random_name()
@@ -91,8 +97,14 @@ class RunService:
         check_length(owner or "", _MOST_OWNER, "user_id")
         checked.setdefault(NAME_TAG, chosen)
         number = parse_id(experiment_id or DEFAULT_ID)
-        run_id = hex32()
+        if run_id is not None:
+            check_chosen_id(run_id)
         with self._db.write() as tx:
+            if run_id is not None:
+                tx.lock(f"tracking.run:{run_id}")
+                if store.head(tx, run_id=run_id) is not None:
+                    return store.load_runs(tx, [self._active(tx, run_id).no], keys=self._keys)[0]
+            run_id = run_id or hex32()
             experiment = active_experiment(tx, number)
             head = store.insert(
                 tx,
@@ -279,6 +291,8 @@ class RunService:
             self._lineage.link(tx, refs.make("commit", commit[:100]), ref, "code")
         if pipeline_run := tags.get(PIPELINE_RUN_TAG):
             self._lineage.link(tx, refs.make("pipeline-run", pipeline_run[:100]), ref, "output")
+        if (original := tags.get(REPRODUCES_TAG)) and refs.run(original[:100]) != ref:
+            self._lineage.link(tx, refs.run(original[:100]), ref, "derived")
 
     def append_to_tag(self, who: Principal, run_id: str, key: str, item: str) -> None:
         """Append one JSON value to the JSON list in a tag, as legacy clients note the models of a run."""
