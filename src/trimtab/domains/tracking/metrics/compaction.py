@@ -85,8 +85,10 @@ def _made(
     for key_no, together in parts.items():
         whole = series.within(together, None)
         assert whole is not None
-        for first in range(0, len(whole), blocks.MOST_POINTS):
-            made.append(_block(run_no, key_no, whole.take(slice(first, first + blocks.MOST_POINTS))))
+        made += [
+            _block(run_no, key_no, whole.take(slice(first, first + blocks.MOST_POINTS)))
+            for first in range(0, len(whole), blocks.MOST_POINTS)
+        ]
         counts.append({"run_no": run_no, "key_no": key_no, "points": kept[key_no] + len(whole)})
     return old, made, counts
 

@@ -109,18 +109,28 @@ def columns_of(points: Iterable[Point]) -> PointColumns:
 
 def check_columns(columns: PointColumns) -> None:
     """Raise Invalid, with the place of the first bad point, for points that cannot be kept."""
-    if not columns.keys:
+    if not columns.keys or (_in_range(columns) and _good_keys(set(columns.keys))):
         return
-    if min(columns.at_us) >= 0 and max(columns.at_us) <= MOST_US:
-        if min(columns.steps) >= -_MOST_STEP and max(columns.steps) < _MOST_STEP:
-            try:
-                for key in set(columns.keys):
-                    check_key(key, "name")
-                return
-            except Invalid:
-                pass  # said again below, with its place
     for index, (key, at_us, step) in enumerate(zip(columns.keys, columns.at_us, columns.steps, strict=True)):
         check_point(key, at_us, step, f"metrics[{index}]." if len(columns) > 1 else "")
+
+
+def _in_range(columns: PointColumns) -> bool:
+    return (
+        min(columns.at_us) >= 0
+        and max(columns.at_us) <= MOST_US
+        and min(columns.steps) >= -_MOST_STEP
+        and max(columns.steps) < _MOST_STEP
+    )
+
+
+def _good_keys(keys: Iterable[str]) -> bool:
+    try:
+        for key in keys:
+            check_key(key, "name")
+    except Invalid:
+        return False
+    return True
 
 
 def check_point(key: str, at_us: int, step: int, prefix: str = "") -> None:

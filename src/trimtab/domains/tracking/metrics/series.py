@@ -20,7 +20,7 @@ class Series:
     def __len__(self) -> int:
         return self.step.size
 
-    def take(self, rows: NDArray[np.intp] | slice) -> "Series":
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> "Series":
         return Series(self.run[rows], self.key[rows], self.step[rows], self.at_us[rows], self.value[rows])
 
     def by_step(self) -> "Series":

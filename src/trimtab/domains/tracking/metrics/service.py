@@ -14,6 +14,7 @@ from trimtab.domains.tracking.metrics.model import (
     History,
     PointColumns,
     RunCurve,
+    ValueKind,
     decode,
     encode,
     finite,
@@ -196,5 +197,6 @@ def _place(cursor: str) -> tuple[int, int, float, bool]:
         and isinstance(kind, int | float)
     ):
         raise Invalid("The cursor belongs to another listing.", field="cursor")
-    number = decode(float(value), int(kind))
-    return at_us, step, 0.0 if number != number else number, number != number
+    if int(kind) == ValueKind.NAN:
+        return at_us, step, 0.0, True
+    return at_us, step, decode(float(value), int(kind)), False
