@@ -12,7 +12,9 @@ import msgspec
 
 from trimtab.kernel.errors import Invalid
 
-Operator = Literal["=", "!=", "<", "<=", ">", ">=", "LIKE", "ILIKE", "IN", "NOT IN", "IS NULL", "IS NOT NULL"]
+Operator = Literal[
+    "=", "!=", "<", "<=", ">", ">=", "LIKE", "ILIKE", "RLIKE", "IN", "NOT IN", "IS NULL", "IS NOT NULL"
+]
 ORDERINGS: tuple[Operator, ...] = ("=", "!=", ">", ">=", "<", "<=")
 TEXTUAL: tuple[Operator, ...] = ("=", "!=", "LIKE", "ILIKE")
 MOST_CHARACTERS = 20_000
@@ -21,7 +23,8 @@ MOST_CLAUSES = 50
 _NAME = r"""(?:\w+|`[^`]*`|"[^"]*")"""
 _IDENTIFIER = re.compile(rf"{_NAME}(?:\.(?:\w|\.|`[^`]*`|\"[^\"]*\"|'[^']*')+)?")
 _OPERATOR = re.compile(
-    r"(?P<symbol><=|>=|!=|=|<|>)|(?P<word>IS\s+NOT\s+NULL|IS\s+NULL|NOT\s+IN|IN|I?LIKE)(?!\w)", re.IGNORECASE
+    r"(?P<symbol><=|>=|!=|=|<|>)|(?P<word>IS\s+NOT\s+NULL|IS\s+NULL|NOT\s+IN|IN|[IR]?LIKE)(?!\w)",
+    re.IGNORECASE,
 )
 _NUMBER = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])")
 _STRING = re.compile(r"'(?:''|\\'|[^'])*'|\"(?:\"\"|\\\"|[^\"])*\"")

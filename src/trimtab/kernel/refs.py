@@ -9,6 +9,7 @@ KINDS = (
     "data",
     "endpoint",
     "episode",
+    "evaluation-dataset",
     "experiment",
     "job",
     "logged-model",
@@ -20,6 +21,7 @@ KINDS = (
     "rollout",
     "run",
     "token",
+    "trace",
     "user",
     "view",
 )
@@ -78,7 +80,7 @@ def href(ref: str) -> str:
             return f"/experiments/runs/{name}"
         case "pipeline-run":
             return f"/pipelines/runs/{name}"
-        case "endpoint" | "monitor" | "alert" | "prediction" | "experiment" | "pipeline":
+        case "endpoint" | "monitor" | "alert" | "prediction" | "experiment" | "pipeline" | "trace":
             return f"/{kind}s/{name}"
         case "alert-channel" | "alert-rule":
             return "/alerts"

@@ -71,5 +71,7 @@ def comparison(
             return f"{column} {operator.lower()} :{name} escape ''", {name: value}
         case "ILIKE":
             return f"{column} like :{name}", {name: value}
+        case "RLIKE":
+            raise BadFilter("Regular expressions are not understood here.", field="filter")
         case _:
             return f"{column} {operator} :{name}", {name: value}
