@@ -23,3 +23,11 @@ class ModelLogged(Event, frozen=True, tag="tracking.model_logged"):
     model_id: str
     name: str
     run_id: str | None
+
+
+class RunsImported(Event, frozen=True, tag="tracking.runs_imported"):
+    """Runs were brought in from elsewhere; ``origin`` says from where. They are announced together, not one by one."""
+
+    origin: str
+    created: int
+    updated: int

@@ -4,6 +4,7 @@ from trimtab.domains.tracking.artifacts import http as artifacts_http
 from trimtab.domains.tracking.experiments import http as experiments_http
 from trimtab.domains.tracking.importance import http as importance_http
 from trimtab.domains.tracking.logged_models import http as logged_models_http
+from trimtab.domains.tracking.records import http as records_http
 from trimtab.domains.tracking.runs import http as runs_http
 from trimtab.domains.tracking.service import TrackingService
 from trimtab.domains.tracking.views import http as views_http
@@ -18,4 +19,5 @@ def routes(service: TrackingService) -> list[Route]:
         *artifacts_http.routes(service),
         *logged_models_http.routes(service),
         *views_http.routes(service),
+        *records_http.routes(service),
     ]

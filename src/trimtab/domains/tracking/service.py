@@ -8,6 +8,8 @@ from trimtab.domains.tracking.importance.service import ImportanceService
 from trimtab.domains.tracking.keys import Keys
 from trimtab.domains.tracking.logged_models.service import LoggedModelService
 from trimtab.domains.tracking.metrics.service import MetricService
+from trimtab.domains.tracking.records.models import ModelRecordService
+from trimtab.domains.tracking.records.service import RecordService
 from trimtab.domains.tracking.runs.service import RunService
 from trimtab.domains.tracking.views.service import ViewService
 from trimtab.infra.blobs import Blobs
@@ -29,6 +31,16 @@ class TrackingService:
         self.logged_models = LoggedModelService(db, bus, govern, lineage)
         self.importance = ImportanceService(self.runs, govern)
         self.views = ViewService(db, govern)
+        self.records = RecordService(
+            db,
+            bus,
+            govern,
+            lineage,
+            artifacts=self.artifacts,
+            keys=keys,
+            compactor=self.metrics.compactor,
+        )
+        self.model_records = ModelRecordService(db, govern, lineage)
 
     def start(self) -> None:
         """Begin the background work: compacting metrics."""

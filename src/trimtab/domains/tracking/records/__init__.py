@@ -1,0 +1,1 @@
+"""Records: runs, experiments and logged models whole, as they are brought in from elsewhere and taken out again."""
