@@ -20,6 +20,7 @@ from trimtab.kernel.errors import Unavailable
 from trimtab.settings import ENVIRONMENT_PREFIX, Settings
 
 _DRAIN_S = 10
+_KEEP_ALIVE_S = 75
 
 
 def serve(settings: Settings, *, announce: Callable[[str, str | None], None]) -> None:
@@ -43,6 +44,7 @@ def serve(settings: Settings, *, announce: Callable[[str, str | None], None]) ->
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_DRAIN_S,
     )
     for stop in (signal.SIGINT, signal.SIGTERM):
