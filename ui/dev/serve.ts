@@ -1,11 +1,11 @@
 // Development only: serves the built UI with the product's own headers and answers /api/v1 from the fixtures.
-// node dev/serve.ts [port]   FIXTURES=empty|failed|denied shows the other states of every page.
+// node dev/serve.ts [port]   FIXTURES=empty|failed|denied shows the other states of every page, STATIC another build.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { answer } from "./fixtures/routes.ts";
 
-const ROOT = join(import.meta.dirname, "../../src/trimtab/web/static");
+const ROOT = process.env["STATIC"] ?? join(import.meta.dirname, "../../src/trimtab/web/static");
 const CSP =
   "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const TYPES: Record<string, string> = {

@@ -7,8 +7,17 @@ export class Problem extends Error {
   readonly code: string;
   readonly field: string | null;
   readonly requestId: string | null;
+  readonly details: Record<string, unknown>;
 
-  constructor(init: { status: number; title: string; detail?: string; code?: string; field?: string | null; requestId?: string | null }) {
+  constructor(init: {
+    status: number;
+    title: string;
+    detail?: string;
+    code?: string;
+    field?: string | null;
+    requestId?: string | null;
+    details?: Record<string, unknown>;
+  }) {
     super(init.detail || init.title);
     this.name = "Problem";
     this.status = init.status;
@@ -17,16 +26,18 @@ export class Problem extends Error {
     this.code = init.code ?? "";
     this.field = init.field ?? null;
     this.requestId = init.requestId ?? null;
+    this.details = init.details ?? {};
   }
 }
 
-export type Params = Record<string, string | number | boolean | null | undefined>;
+export type Params = Record<string, string | number | boolean | readonly string[] | null | undefined>;
 
 /** A path under /api/v1 with its query; empty values are left out. */
 export function url(path: string, params: Params = {}): string {
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(params)) {
-    if (value !== undefined && value !== null && value !== "") query.set(key, String(value));
+    if (Array.isArray(value)) for (const each of value) query.append(key, each);
+    else if (value !== undefined && value !== null && value !== "") query.set(key, String(value));
   }
   const text = query.toString();
   return `/api/v1${path}${text ? `?${text}` : ""}`;
@@ -43,6 +54,7 @@ async function problemOf(response: Response): Promise<Problem> {
       code: String(body["code"] ?? ""),
       field: typeof body["field"] === "string" ? body["field"] : null,
       requestId: typeof body["request_id"] === "string" ? body["request_id"] : requestId,
+      details: (body["details"] as Record<string, unknown> | undefined) ?? {},
     });
   } catch {
     return new Problem({ status: response.status, title: response.statusText || `HTTP ${response.status}`, requestId });

@@ -40,6 +40,21 @@ export const q = {
   runs: (params: Params) => pages<T.Run>("runs", "/runs", params, 500),
   run: (id: string) => one<T.Run>("runs", `/runs/${seg(id)}`),
   metric: (run: string, key: string, points: number) => one<T.MetricHistory>("runs", `/runs/${seg(run)}/metrics/${seg(key)}`, { points }),
+  runColumns: (experiment: string) => one<T.RunColumns>("runs", "/runs/columns", { experiment_id: experiment }),
+  facets: (experiment: string, filter: string, by: readonly string[], most = 20) =>
+    read<T.Facets>("runs", "/runs/facets", { experiment_id: experiment, filter, by, most }),
+  curves: (runs: readonly string[], keys: readonly string[], points: number, span: readonly [number, number] | null = null) =>
+    read<{ curves: T.Curve[] }>("runs", "/metrics/curves", {
+      run_id: runs,
+      key: keys,
+      points,
+      from_step: span?.[0] ?? null,
+      to_step: span?.[1] ?? null,
+    }),
+  importance: (experiment: string, metric: string, filter: string) =>
+    one<T.Importance>("importance", "/runs/importance", { experiment_id: experiment, metric, filter }),
+  views: (experiment: string) => one<T.Page<T.SavedView>>("views", "/views", { page: "runs", experiment_id: experiment }),
+  trash: () => pages<T.TrashItem>("trash", "/trash"),
   artifacts: (run: string, path: string) => one<T.Page<T.Artifact>>("runs", `/runs/${seg(run)}/artifacts`, { path }),
 
   models: () => pages<T.Model>("models", "/models"),

@@ -2,7 +2,7 @@
 import type { ReactNode } from "react";
 import { Icon, type IconName } from "./Icon.tsx";
 
-export type Tone = "neutral" | "quiet" | "active" | "alarm" | "champion" | "challenger" | "reference" | "waiting";
+export type Tone = "neutral" | "quiet" | "active" | "alarm" | "failed" | "champion" | "challenger" | "reference" | "waiting";
 
 export function Badge({ tone = "neutral", icon, children, title }: { tone?: Tone; icon?: IconName; children: ReactNode; title?: string }) {
   return (
@@ -16,7 +16,7 @@ export function Badge({ tone = "neutral", icon, children, title }: { tone?: Tone
 const STATES: Record<string, { tone: Tone; text?: string; icon?: IconName }> = {
   RUNNING: { tone: "active", text: "Running" },
   FINISHED: { tone: "neutral", text: "Finished", icon: "check" },
-  FAILED: { tone: "alarm", text: "Failed", icon: "cross" },
+  FAILED: { tone: "failed", text: "Failed", icon: "cross" },
   KILLED: { tone: "quiet", text: "Stopped", icon: "minus" },
   SCHEDULED: { tone: "waiting", text: "Scheduled" },
   ok: { tone: "neutral", text: "OK", icon: "check" },
@@ -35,7 +35,7 @@ const STATES: Record<string, { tone: Tone; text?: string; icon?: IconName }> = {
   pending: { tone: "waiting" },
   succeeded: { tone: "neutral", icon: "check" },
   skipped: { tone: "quiet", icon: "minus" },
-  failed: { tone: "alarm", icon: "cross" },
+  failed: { tone: "failed", icon: "cross" },
   cancelled: { tone: "quiet", icon: "minus" },
   passed: { tone: "neutral", icon: "check" },
   none: { tone: "quiet", text: "Not validated", icon: "minus" },

@@ -5,6 +5,7 @@ interface Toast {
   id: number;
   text: string;
   bad: boolean;
+  action?: { label: string; act: () => void } | undefined;
 }
 let toasts: Toast[] = [];
 let next = 1;
@@ -14,12 +15,14 @@ const set = (value: Toast[]): void => {
   for (const listener of listeners) listener();
 };
 
-/** Says what was done, for five seconds. */
-export function toast(text: string, bad = false): void {
+/** Says what was done, for five seconds; longer where it can be taken back. */
+export function toast(text: string, bad = false, action?: Toast["action"]): void {
   const id = next++;
-  set([...toasts, { id, text, bad }]);
-  setTimeout(() => set(toasts.filter((each) => each.id !== id)), bad ? 9000 : 5000);
+  set([...toasts, { id, text, bad, action }]);
+  setTimeout(() => drop(id), action ? 15_000 : bad ? 9000 : 5000);
 }
+
+const drop = (id: number): void => set(toasts.filter((each) => each.id !== id));
 
 export function Toasts() {
   const all = useSyncExternalStore(
@@ -33,7 +36,18 @@ export function Toasts() {
     <div className="toasts" role="status" aria-live="polite">
       {all.map((each) => (
         <div key={each.id} className={`toast ${each.bad ? "toast-bad" : ""}`}>
-          {each.text}
+          <span>{each.text}</span>
+          {each.action && (
+            <button
+              type="button"
+              onClick={() => {
+                drop(each.id);
+                each.action?.act();
+              }}
+            >
+              {each.action.label}
+            </button>
+          )}
         </div>
       ))}
     </div>

@@ -7,7 +7,7 @@ import { Card } from "../../ui/Card.tsx";
 import { Empty, Failed, Skeleton } from "../../ui/States.tsx";
 import { Tabs } from "../../ui/Tabs.tsx";
 import { useUrl } from "../../ui/useUrl.ts";
-import { unpackIds } from "./columns.tsx";
+import { unpackIds } from "../runs/table/columns.ts";
 import { DiffTable } from "./DiffTable.tsx";
 import "./experiments.css";
 import { MetricCharts } from "./MetricCharts.tsx";
