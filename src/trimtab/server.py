@@ -44,6 +44,7 @@ def serve(settings: Settings, *, announce: Callable[[str, str | None], None]) ->
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_DRAIN_S,
     )

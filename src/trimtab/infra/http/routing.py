@@ -18,6 +18,7 @@ from starlette.routing import Route as StarletteRoute
 
 from trimtab.infra.http.direct import UploadCutOff, open_body
 from trimtab.infra.http.problems import invalid_from, problem_response
+from trimtab.infra.http.threads import in_thread
 from trimtab.kernel.errors import Invalid, TooLarge, did_you_mean
 from trimtab.kernel.who import Principal
 
@@ -170,9 +171,9 @@ def _endpoint(declared: Route, max_body_bytes: int) -> Callable[[StarletteReques
             check_path(request.path_params)
             if declared.asynchronous:
                 return await declared.handler(Request(request))
-            raw = b"" if declared.raw_body else await read_body(request, max_body_bytes)
-            limiter = transfers() if declared.raw_body else None
-            return await anyio.to_thread.run_sync(call, request, raw, limiter=limiter)
+            if declared.raw_body:
+                return await anyio.to_thread.run_sync(call, request, b"", limiter=transfers())
+            return await in_thread(call, request, await read_body(request, max_body_bytes))
         except msgspec.ValidationError as error:
             return problem_response(invalid_from(error), request.scope["state"]["request_id"])
 

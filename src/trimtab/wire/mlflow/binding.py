@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
 from trimtab.infra.http.routing import Request, Stream, check_path, read_body, transfers
+from trimtab.infra.http.threads import in_thread
 from trimtab.kernel.errors import Invalid
 from trimtab.wire.mlflow.errors import missing
 
@@ -29,6 +30,14 @@ class Handler(msgspec.Struct, frozen=True):
     call: Callable[..., Any]
     version: str = "2.0"
     raw_body: bool = False
+    prefixes: Sequence[str] = PREFIXES
+    rooted: bool = False  # the path is whole, and not below a prefix
+
+    def paths(self) -> list[str]:
+        """Return the whole paths at which this is found."""
+        if self.rooted:
+            return [self.path]
+        return [f"{prefix}/{self.version}{self.path}" for prefix in self.prefixes]
 
 
 def handler(
@@ -38,11 +47,13 @@ def handler(
     *,
     version: str = "2.0",
     raw_body: bool = False,
+    prefixes: Sequence[str] = PREFIXES,
+    rooted: bool = False,
 ) -> Callable[[Callable[..., Any]], Handler]:
     """Make a Handler of the function below, which is called as ``call(request, message)``."""
 
     def decorate(call: Callable[..., Any]) -> Handler:
-        return Handler(method, path, message, call, version, raw_body)
+        return Handler(method, path, message, call, version, raw_body, prefixes, rooted)
 
     return decorate
 
@@ -54,8 +65,7 @@ class Table(BaseRoute):
         self._fixed: dict[tuple[str, str], Route] = {}
         self._open: list[Route] = []
         for one in handlers:
-            for prefix in PREFIXES:
-                path = f"{prefix}/{one.version}{one.path}"
+            for path in one.paths():
                 route = Route(path, _endpoint(one, max_body_bytes), methods=[one.method])
                 if "{" in path:
                     self._open.append(route)
@@ -68,9 +78,10 @@ class Table(BaseRoute):
         return [*self._fixed.values(), *self._open]
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["type"] != "http" or not scope["path"].startswith(PREFIXES):
+        if scope["type"] != "http":
             return Match.NONE, {}
-        route = self._fixed.get((scope["method"], scope["path"]))
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        route = self._fixed.get((method, scope["path"]))
         if route is not None:
             return Match.FULL, {
                 "endpoint": route.endpoint,
@@ -78,6 +89,8 @@ class Table(BaseRoute):
                 "route": route,
                 "chosen": route,
             }
+        if not scope["path"].startswith(PREFIXES):
+            return Match.NONE, {}
         for candidate in self._open:
             match, child = candidate.matches(scope)
             if match is Match.FULL:
@@ -85,8 +98,8 @@ class Table(BaseRoute):
         return Match.NONE, {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route: Route = scope["chosen"]
-        await route.handle(scope, receive, send)
+        answer: Response = await scope["chosen"].endpoint(StarletteRequest(scope, receive, send))
+        await answer(scope, receive, send)
 
     def url_path_for(self, name: str, /, **path_params: Any) -> Any:
         raise NotImplementedError(f"no links are made to {name} with {path_params}")
@@ -118,7 +131,7 @@ def _endpoint(one: Handler, max_body_bytes: int) -> Callable[[StarletteRequest],
         raw = await read_body(request, max_body_bytes)
         if one.message is not None and one.method in ("POST", "PUT"):
             _check_content_type(request.headers.get("content-type"))
-        return await anyio.to_thread.run_sync(call, request, raw)
+        return await in_thread(call, request, raw)
 
     return endpoint
 
