@@ -1,8 +1,31 @@
 """Content-addressed bytes: what is stored is named by its BLAKE3 digest and never changes."""
 
-from trimtab.infra.blobs.port import BlobCorrupt, BlobId, BlobMismatch, BlobNotFound, Blobs, Swept, check_id
+from trimtab.infra.blobs.port import (
+    BadParts,
+    BlobCorrupt,
+    BlobId,
+    BlobMismatch,
+    BlobNotFound,
+    Blobs,
+    Part,
+    Swept,
+    UploadNotFound,
+    check_id,
+)
 
-__all__ = ["BlobCorrupt", "BlobId", "BlobMismatch", "BlobNotFound", "Blobs", "Swept", "check_id", "connect"]
+__all__ = [
+    "BadParts",
+    "BlobCorrupt",
+    "BlobId",
+    "BlobMismatch",
+    "BlobNotFound",
+    "Blobs",
+    "Part",
+    "Swept",
+    "UploadNotFound",
+    "check_id",
+    "connect",
+]
 
 
 def connect(url: str) -> Blobs:

@@ -1,7 +1,7 @@
 """Blobs as read-only files in a folder, two digits to a sub-folder, written by rename after they are on the disk."""
 
 # A dataset may have many thousand files, and objects for paths cost more than the disk does.
-# ruff: noqa: PTH103, PTH104, PTH108, PTH110, PTH116, PTH120, PTH123
+# ruff: noqa: PTH103, PTH104, PTH106, PTH108, PTH110, PTH116, PTH120, PTH123
 
 import contextlib
 import ctypes
@@ -10,13 +10,22 @@ import functools
 import os
 import shutil
 import tempfile
-from collections.abc import Container, Generator, Iterable, Iterator
+from collections.abc import Container, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from blake3 import blake3
 
-from trimtab.infra.blobs.port import BlobId, BlobMismatch, BlobNotFound, Swept, check_id
+from trimtab.infra.blobs.parts import Upload, pieces_of
+from trimtab.infra.blobs.port import (
+    BlobId,
+    BlobMismatch,
+    BlobNotFound,
+    Part,
+    Swept,
+    UploadNotFound,
+    check_id,
+)
 from trimtab.kernel.errors import Unavailable
 
 _PIECE = 1 << 20
@@ -58,11 +67,8 @@ class LocalBlobs:
                     raise _mismatch(expect, blob)
                 with _writing():
                     writer.finish()
-            with _writing(), self._locked(fcntl.LOCK_SH):
-                adopted = self._adopt(incoming, blob)
-            if adopted:
-                with _writing():
-                    _sync_folder(os.path.dirname(self._file(blob)))
+            with _writing():
+                self._keep(incoming, blob)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(incoming)
@@ -99,6 +105,12 @@ class LocalBlobs:
             if incoming:
                 _sync_all(self._folder, {os.path.dirname(self._file(blob)) for blob in incoming})
         return count
+
+    def _keep(self, incoming: str, blob: BlobId) -> None:
+        with self._locked(fcntl.LOCK_SH):
+            adopted = self._adopt(incoming, blob)
+        if adopted:
+            _sync_folder(os.path.dirname(self._file(blob)))
 
     def _adopt(self, incoming: str, blob: BlobId) -> bool:
         """Give a complete file its name; return False where the blob was there already."""
@@ -155,6 +167,36 @@ class LocalBlobs:
             for file in sorted(folder.iterdir()):
                 yield f"b3:{folder.name}{file.name}"
 
+    def begin_parts(self) -> str:
+        with _writing():
+            return Upload.begin(self._incoming)
+
+    def put_part(
+        self, upload: str, number: int, content: BinaryIO | Iterator[bytes], /, *, of: int, size_bytes: int
+    ) -> str:
+        found = Upload.find(self._incoming, upload)
+        with _writing():
+            return found.put(number, _pieces(content), of=of, size_bytes=size_bytes)
+
+    def join_parts(self, upload: str, parts: Sequence[Part], /, *, of: int) -> BlobId:
+        found = Upload.find(self._incoming, upload)
+        digest = blake3()
+        with _writing():
+            whole = found.join(parts, of=of)
+            with open(whole, "rb+") as file:
+                for piece in pieces_of(file):
+                    digest.update(piece)
+                os.fchmod(file.fileno(), _READ_ONLY)
+                os.fsync(file.fileno())
+            blob = f"b3:{digest.hexdigest()}"
+            self._keep(whole, blob)
+        found.drop()
+        return blob
+
+    def drop_parts(self, upload: str, /) -> None:
+        with contextlib.suppress(UploadNotFound):
+            Upload.find(self._incoming, upload).drop()
+
     def sweep(self, in_use: Container[BlobId], /, *, before_us: int, dry_run: bool = False) -> Swept:
         found, size = 0, 0
         candidates: list[str] = []
@@ -175,7 +217,16 @@ class LocalBlobs:
                         if not dry_run:
                             os.unlink(file)
                         found, size = found + 1, size + its_size
+        if not dry_run:
+            self._drop_empty(before_us)
         return Swept(found, size)
+
+    def _drop_empty(self, before_us: int) -> None:
+        """Remove the folders of uploads that were given up."""
+        for folder in os.scandir(self._incoming):
+            if folder.is_dir() and folder.stat().st_mtime_ns // 1000 < before_us:
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder.path)
 
     @contextlib.contextmanager
     def _locked(self, how: int) -> Generator[None]:
@@ -270,9 +321,7 @@ def _pieces(content: bytes | BinaryIO | Iterator[bytes]) -> Iterator[bytes | mem
     if isinstance(content, bytes):
         yield content
     elif hasattr(content, "readinto"):
-        buffer = memoryview(bytearray(_PIECE))
-        while count := content.readinto(buffer):  # type: ignore[union-attr]
-            yield buffer[:count]
+        yield from pieces_of(cast("BinaryIO", content))
     elif hasattr(content, "read"):
         while piece := content.read(_PIECE):  # type: ignore[union-attr]
             yield piece

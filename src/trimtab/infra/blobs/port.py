@@ -1,7 +1,7 @@
 """What a store of content-addressed bytes must do."""
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -32,6 +32,25 @@ def check_id(blob: str) -> BlobId:
     if not _ID.fullmatch(blob):
         raise Invalid(f"{blob[:80]!r} is not a blob id (b3: and 64 hexadecimal digits).", field="blob")
     return blob
+
+
+class UploadNotFound(NotFound):
+    """An upload in parts that was completed, aborted or swept, or never begun."""
+
+    code = "upload-not-found"
+
+
+class BadParts(Invalid):
+    """Parts of an upload that do not make a whole."""
+
+    code = "bad-parts"
+
+
+class Part(NamedTuple):
+    """A part that was sent: its number from 1 and the digest that the store answered."""
+
+    number: int
+    digest: str
 
 
 class Swept(NamedTuple):
@@ -86,6 +105,27 @@ class Blobs(Protocol):
 
     def ids(self) -> Iterator[BlobId]:
         """Go through every id that is stored."""
+        ...
+
+    def begin_parts(self) -> str:
+        """Begin an upload in parts and return its id."""
+        ...
+
+    def put_part(
+        self, upload: str, number: int, content: BinaryIO | Iterator[bytes], /, *, of: int, size_bytes: int
+    ) -> str:
+        """Store part ``number`` of ``of`` in constant memory and return its digest; a second try replaces the first.
+
+        All parts but the last have the same size. Raises UploadNotFound and BadParts.
+        """
+        ...
+
+    def join_parts(self, upload: str, parts: Sequence[Part], /, *, of: int) -> BlobId:
+        """Make the parts one blob, durably, and forget the upload; raises UploadNotFound and BadParts."""
+        ...
+
+    def drop_parts(self, upload: str, /) -> None:
+        """Forget an upload and its parts; nothing happens where there is none."""
         ...
 
     def sweep(self, in_use: Container[BlobId], /, *, before_us: int, dry_run: bool = False) -> Swept:

@@ -49,7 +49,7 @@ class DirectProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        before: RequestResponseCycle | None = self.cycle
+        before = cast("RequestResponseCycle | None", self.cycle)
         super().on_headers_complete()
         alone = before is None or before.response_complete
         if alone and self.transport.get_extra_info("sslcontext") is None:
