@@ -55,3 +55,15 @@ class ViewNotYours(Forbidden):
     """A shared view may be changed by its owner and by admins alone."""
 
     code = "view-not-yours"
+
+
+class UploadGone(NotFound):
+    """An upload in parts that was completed or aborted, is too old, or goes to another folder."""
+
+    code = "upload-gone"
+
+
+class BadAddress(Forbidden):
+    """A signed address that has expired, or was not given by this server."""
+
+    code = "bad-address"

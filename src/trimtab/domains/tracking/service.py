@@ -3,6 +3,7 @@
 from trimtab.domains.govern import GovernService
 from trimtab.domains.lineage import LineageService
 from trimtab.domains.tracking.artifacts.service import ArtifactService
+from trimtab.domains.tracking.artifacts.uploads import UploadService
 from trimtab.domains.tracking.experiments.service import ExperimentService
 from trimtab.domains.tracking.importance.service import ImportanceService
 from trimtab.domains.tracking.keys import Keys
@@ -28,6 +29,7 @@ class TrackingService:
         self.metrics = MetricService(db, govern, keys=keys)
         self.runs = RunService(db, bus, govern, lineage, keys=keys, compactor=self.metrics.compactor)
         self.artifacts = ArtifactService(db, blobs, govern)
+        self.uploads = UploadService(db, blobs, govern, self.artifacts)
         self.logged_models = LoggedModelService(db, bus, govern, lineage)
         self.importance = ImportanceService(self.runs, govern)
         self.views = ViewService(db, govern)

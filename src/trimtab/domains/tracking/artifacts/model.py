@@ -28,6 +28,18 @@ class Entry(msgspec.Struct, frozen=True):
     size_bytes: int | None = None
 
 
+class Upload(msgspec.Struct, frozen=True):
+    """An upload in parts; ``blob`` is what became of it once it was completed."""
+
+    id: str
+    path: str
+    parts: int
+    secret_digest: str
+    blob: str | None
+    created_us: int
+    created_by: str
+
+
 def check_path(path: str, *, root: bool = False) -> str:
     """Return a path such as ``1/<run>/artifacts/model/MLmodel``; raises BadPath.
 

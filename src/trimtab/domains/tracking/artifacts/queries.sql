@@ -27,3 +27,19 @@ delete from tracking_artifact where path = :path;
 
 -- name: delete_below
 delete from tracking_artifact where path >= :low and path < :high;
+
+-- name: insert_upload
+insert into tracking_upload (id, path, parts, secret_digest, created_us, created_by)
+values (:id, :path, :parts, :secret_digest, :created_us, :created_by);
+
+-- name: upload
+select id, path, parts, secret_digest, blob, created_us, created_by from tracking_upload where id = :id;
+
+-- name: finish_upload
+update tracking_upload set blob = :blob where id = :id;
+
+-- name: delete_upload
+delete from tracking_upload where id = :id;
+
+-- name: expire_uploads
+delete from tracking_upload where created_us < :before_us;

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from trimtab.domains.govern import GovernService
 from trimtab.domains.tracking.artifacts import store
-from trimtab.domains.tracking.artifacts.model import Artifact, Entry, ancestors, check_path
+from trimtab.domains.tracking.artifacts.model import Artifact, Entry, check_path
 from trimtab.domains.tracking.errors import ArtifactNotFound, BadPath
 from trimtab.infra.blobs import Blobs
 from trimtab.infra.db import Database
@@ -28,6 +28,8 @@ class ArtifactService:
         """Store a file in constant memory, in the place of one that was there; raises BadPath."""
         self.govern.permit(who, "write", "artifacts")
         check_path(path)
+        with self._db.read() as tx:
+            store.check_place(tx, path=path)  # before anything is written
         blob = self._blobs.put(content)
         return self.put_blob(who, path, blob)
 
@@ -37,10 +39,7 @@ class ArtifactService:
         check_path(path)
         artifact = Artifact(path, blob, self._blobs.size(blob), now_us())
         with self._db.write() as tx:
-            if obstacle := store.file_among(tx, ancestors(path)):
-                raise BadPath(f"Invalid path: {obstacle} is a file and no folder.", field="path")
-            if store.is_folder(tx, path=path):
-                raise BadPath(f"Invalid path: {path} is a folder.", field="path")
+            store.check_place(tx, path=path)
             store.put(tx, artifact)
         return artifact
 
@@ -50,8 +49,10 @@ class ArtifactService:
         check_path(path)
         with self._db.read() as tx:
             artifact = store.get(tx, path=path)
+            if artifact is None and store.is_folder(tx, path=path):
+                raise BadPath(f"Artifact path refers to a directory, not a file: '{path}'", field="path")
         if artifact is None:
-            raise ArtifactNotFound(f"There is no artifact {path[:200]}.")
+            raise ArtifactNotFound(f"No such artifact: '{path}'")
         return artifact
 
     def open(self, who: Principal, path: str) -> BinaryIO:

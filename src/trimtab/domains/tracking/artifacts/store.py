@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from trimtab.domains.tracking.artifacts.model import Artifact, Entry
+import msgspec
+
+from trimtab.domains.tracking.artifacts.model import Artifact, Entry, Upload, ancestors
+from trimtab.domains.tracking.errors import BadPath
 from trimtab.domains.tracking.keys import listed
 from trimtab.infra.db import Tx, load
 
@@ -31,6 +34,14 @@ def file_among(tx: Tx, paths: Sequence[str]) -> str | None:
     """Return one of the paths that is a file, if any is."""
     row = tx.one(Q.files_among, paths=listed(tx, paths)) if paths else None
     return row[0] if row else None
+
+
+def check_place(tx: Tx, *, path: str) -> None:
+    """Raise BadPath where a file cannot be: below another file, or in the place of a folder."""
+    if obstacle := file_among(tx, ancestors(path)):
+        raise BadPath(f"Invalid path: {obstacle} is a file and no folder.", field="path")
+    if is_folder(tx, path=path):
+        raise BadPath(f"Invalid path: {path} is a folder.", field="path")
 
 
 def is_folder(tx: Tx, *, path: str) -> bool:
@@ -71,6 +82,29 @@ def delete(tx: Tx, *, path: str) -> int:
     """Remove a file, or all in a folder, and return how many files went."""
     low, high = _range(path)
     return tx.run(Q.delete_artifact, path=path) + tx.run(Q.delete_below, low=low, high=high)
+
+
+def insert_upload(tx: Tx, upload: Upload) -> None:
+    columns = msgspec.structs.asdict(upload)
+    columns.pop("blob")
+    tx.run(Q.insert_upload, **columns)
+
+
+def upload(tx: Tx, *, upload_id: str) -> Upload | None:
+    row = tx.one(Q.upload, id=upload_id)
+    return Upload(*row) if row else None
+
+
+def finish_upload(tx: Tx, *, upload_id: str, blob: str) -> None:
+    tx.run(Q.finish_upload, id=upload_id, blob=blob)
+
+
+def delete_upload(tx: Tx, *, upload_id: str) -> None:
+    tx.run(Q.delete_upload, id=upload_id)
+
+
+def expire_uploads(tx: Tx, *, before_us: int) -> int:
+    return tx.run(Q.expire_uploads, before_us=before_us)
 
 
 def _range(folder: str) -> tuple[str, str]:
