@@ -1,0 +1,1 @@
+"""Where runs come from: one module for each kind of foreign store."""

@@ -1,0 +1,1 @@
+"""Where runs go: one module for each foreign format."""
