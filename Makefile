@@ -8,7 +8,7 @@ PYTEST := $(BIN)/pytest
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fmt lint types check contracts e2e bench docs ui lock new-domain clean
+.PHONY: help setup demo test fmt lint types check contracts e2e bench conformance docs ui lock new-domain clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,10 @@ e2e: setup ## Run the tests with a real browser and the real loop
 
 bench: setup ## Measure ours beside the peers
 	@for file in bench/bench_*.py; do $(BIN)/python $$file; done
+
+conformance: .venv/.dev ## Compare the MLflow API with MLflow's own server: make conformance MLFLOW=/path/to/python
+	@test -n "$(MLFLOW)" || { echo "Set MLFLOW to an interpreter with mlflow installed; see tests/wire/differential/README.md."; exit 2; }
+	@$(BIN)/python -m tests.wire.differential live --mlflow $(MLFLOW) $(ARGS)
 
 docs: .venv/.dev ## Generate the reference
 	@$(BIN)/python tools/reference.py

@@ -1,12 +1,9 @@
-"""Real server processes on both engines, and the real client pointed at one of them."""
+"""The real client, pointed at a server process."""
 
 import os
 from collections.abc import Iterator
 
 import pytest
-
-from tests.postgres import Cluster
-from tests.processes import serving
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
@@ -14,21 +11,6 @@ os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
 os.environ["GIT_PYTHON_REFRESH"] = "quiet"
 
 mlflow = pytest.importorskip("mlflow")
-
-
-@pytest.fixture(scope="session")
-def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server on SQLite."""
-    with serving(tmp_path_factory.mktemp("server") / "home") as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iterator[str]:
-    """The address of a server on PostgreSQL."""
-    home = tmp_path_factory.mktemp("server") / "home"
-    with cluster.database() as database, serving(home, "--database", database) as url:
-        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

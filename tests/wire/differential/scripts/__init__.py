@@ -1,0 +1,18 @@
+"""Hand-written cases: one module for each part of the API, one function that asks all of it."""
+
+from collections.abc import Callable
+
+from tests.wire.differential.script import Script
+from tests.wire.differential.scripts import experiments, run_search, runs
+
+SCRIPTS: dict[str, Callable[[Script], None]] = {
+    "experiments": experiments.life,
+    "experiment-search": experiments.search,
+    "runs": runs.life,
+    "run-logging": runs.logging,
+    "metric-histories": runs.histories,
+    "batches": runs.batches,
+    "run-links": runs.links,
+    "run-filters": run_search.filters,
+    "run-orders": run_search.orders,
+}
