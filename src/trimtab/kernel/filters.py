@@ -31,7 +31,8 @@ _STRING = re.compile(r"'(?:''|\\'|[^'])*'|\"(?:\"\"|\\\"|[^\"])*\"")
 _LIST = re.compile(r"\((?:'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|[^()'\"])*\)")
 _AND = re.compile(r"AND(?!\w)", re.IGNORECASE)
 _SPACE = re.compile(r"\s*")
-_DIRECTION = re.compile(r"\s+(asc|desc)\s*$", re.IGNORECASE)
+_DIRECTION = re.compile(r"\s+(asc|desc)$", re.IGNORECASE)
+_BARE_NUMBER = re.compile(r"\w\.\d+$")  # reads as a fraction in SQL
 
 
 class BadFilter(Invalid):
@@ -41,13 +42,17 @@ class BadFilter(Invalid):
 
 
 class Clause(msgspec.Struct, frozen=True):
-    """One comparison. ``entity`` is None where only a key was written; ``position`` counts from 0."""
+    """One comparison. ``entity`` is None where only a key was written; ``position`` counts from 0.
+
+    ``written`` is the operator with its letters as they were.
+    """
 
     entity: str | None
     key: str
     operator: Operator
     value: str | int | float | tuple[str, ...] | None
     position: int
+    written: str = ""
 
     def refuse(self, message: str) -> BadFilter:
         """Return the error for this clause."""
@@ -75,6 +80,8 @@ def parse_filter(text: str) -> list[Clause]:
     """
     if len(text) > MOST_CHARACTERS:
         raise bad_filter(f"The filter is longer than {MOST_CHARACTERS} characters.", MOST_CHARACTERS)
+    if text and text.isspace():
+        raise bad_filter(f"Invalid filter {text[:50]!r}. Could not be parsed.", 0)
     clauses: list[Clause] = []
     place = _skip(text, 0)
     while place < len(text):
@@ -94,6 +101,11 @@ def _clause(text: str, start: int) -> tuple[Clause, int]:
         raise bad_filter(
             f"Invalid clause(s) in filter string: expected a name, found {_next(text, start)}.", start
         )
+    if _BARE_NUMBER.search(identifier.group()):
+        raise bad_filter(
+            f"Invalid clause(s) in filter string: {identifier.group()!r} ends in a number, which belongs in quotes.",
+            start,
+        )
     entity, key = split_identifier(identifier.group())
     place = _skip(text, identifier.end())
     found = _OPERATOR.match(text, place)
@@ -105,10 +117,11 @@ def _clause(text: str, start: int) -> tuple[Clause, int]:
         )
     operator: Operator = found["symbol"] or " ".join(found["word"].upper().split())  # type: ignore[assignment]
     if operator in ("IS NULL", "IS NOT NULL"):
-        return Clause(entity, key, operator, None, start), _skip(text, found.end())
+        return Clause(entity, key, operator, None, start, operator), _skip(text, found.end())
     place = _skip(text, found.end())
     value, place = _value(text, place, in_list=operator in ("IN", "NOT IN"))
-    return Clause(entity, key, operator, value, start), _skip(text, place)
+    written = " ".join(found.group().split())
+    return Clause(entity, key, operator, value, start, written), _skip(text, place)
 
 
 def _value(text: str, start: int, *, in_list: bool) -> tuple[str | int | float | tuple[str, ...], int]:
@@ -147,9 +160,8 @@ def parse_ordering(text: str) -> Ordering:
     body, ascending = text, True
     if direction := _DIRECTION.search(text):
         body, ascending = text[: direction.start()], direction.group(1).lower() == "asc"
-    body = body.strip()
     found = _IDENTIFIER.fullmatch(body)
-    if found is None:
+    if found is None or _BARE_NUMBER.search(body):
         raise BadFilter(f"Invalid order_by clause {text[:200]!r}. Could not be parsed.", field="order_by")
     entity, key = split_identifier(body)
     return Ordering(entity, key, ascending)

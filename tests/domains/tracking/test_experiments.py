@@ -41,7 +41,7 @@ def test_names_are_held_by_one(app: App, editor: Principal, owner: Principal) ->
     for name in ("", "x" * 501):
         with pytest.raises(Invalid):
             experiments.create(editor, name=name)
-    for location in ("runs:/x", "http://x/#y", "mlflow-artifacts:/../x", "a?b=c", "x" * 3000):
+    for location in ("runs:/x", "http://x/#y", "mlflow-artifacts:/../x", "a?b=..", "x" * 3000):
         with pytest.raises(Invalid):
             experiments.create(editor, name="z", artifact_location=location)
     with pytest.raises(ExperimentNotFound):
@@ -165,7 +165,8 @@ def test_a_logged_model_lives(app: App, editor: Principal, owner: Principal) -> 
     models.finalize(editor, made.id, "READY")
     app.tracking.runs.log(editor, run.id, points=[Point("auc", 0.5, 1, 0, made.id, "flights", "d1")] * 2)
     for _ in range(2):
-        models.note_version(editor, made.id, name="risk", version="1")
+        with app.db.write() as tx:
+            models.note_version(tx, made.id, name="risk", version=1)
     models.set_tags(
         editor,
         made.id,
@@ -173,7 +174,7 @@ def test_a_logged_model_lives(app: App, editor: Principal, owner: Principal) -> 
     )
     seen = models.get(editor, made.id)
     assert (seen.params, len(seen.metrics)) == ({"a": "1", "b": "2"}, 1)
-    assert seen.tags == {"t": "x", "mlflow.modelVersions": '[{"name":"risk","version":"1"}]'}
+    assert seen.tags == {"t": "x", "mlflow.modelVersions": '[{"name": "risk", "version": 1}]'}
     assert [record.kind for record in app.bus.after(0)] == ["tracking.run_started", "tracking.model_logged"]
     models.delete_tag(editor, made.id, "t")
     with pytest.raises(TagNotFound):

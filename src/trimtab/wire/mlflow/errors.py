@@ -29,6 +29,7 @@ _BY_CODE: dict[str, _Row] = {
     "duplicate": _EXISTS,
     "model-alias-not-found": _INVALID,
     "unsupported": ("NOT_IMPLEMENTED", 501, None, None),
+    "bad-request": ("BAD_REQUEST", 400, "KAM00", "INVALID_PARAMETER_VALUE"),
 }
 
 
@@ -37,6 +38,12 @@ class Unsupported(TrimtabError):
 
     kind = "invalid"
     code = "unsupported"
+
+
+class BadRequest(Invalid):
+    """A reference to what is not there, or a name that is taken, where MLflow's server lets its database refuse."""
+
+    code = "bad-request"
 
 
 class Failure(msgspec.Struct, omit_defaults=True):

@@ -3,10 +3,13 @@
 import msgspec
 
 from trimtab.domains.tracking import TrackingService
+from trimtab.domains.tracking.errors import ExperimentExists
 from trimtab.domains.tracking.experiments.model import Experiment
 from trimtab.infra.http import Request
+from trimtab.kernel.errors import Invalid
+from trimtab.kernel.filters import parse_filter
 from trimtab.wire.mlflow.binding import Handler, handler
-from trimtab.wire.mlflow.errors import missing
+from trimtab.wire.mlflow.errors import BadRequest
 from trimtab.wire.mlflow.messages import (
     Int64,
     Tag,
@@ -20,6 +23,19 @@ from trimtab.wire.mlflow.messages import (
 )
 
 _MOST_IN_A_PAGE = 50_000
+_MOST_FOR_DATASETS = 20
+_OF_HOSTS = (
+    "ftp:",
+    "sftp:",
+    "hdfs:",
+    "viewfs:",
+    "http:",
+    "https:",
+    "r2:",
+    "b2:",
+    "abfss:",
+    "mlflow-artifacts://",
+)
 
 
 class ExperimentView(msgspec.Struct, omit_defaults=True):
@@ -102,7 +118,7 @@ def handlers(tracking: TrackingService) -> list[Handler]:
         made = experiments.create(
             request.who,
             name=required(body.name, "name"),
-            artifact_location=body.artifact_location or None,
+            artifact_location=_location(body.artifact_location),
             tags=dict(tag_pairs(body.tags)),
         )
         return CreatedExperiment(made.id)
@@ -118,12 +134,13 @@ def handlers(tracking: TrackingService) -> list[Handler]:
         return OneExperiment(view(found))
 
     def search(request: Request, body: SearchExperiments) -> FoundExperiments:
+        _check_operators(body.filter or "")
         page = experiments.search(
             request.who,
             filter=body.filter or "",
             order_by=body.order_by or (),
             view=view_of(body.view_type),
-            limit=page_size(body.max_results, default=1000, most=_MOST_IN_A_PAGE),
+            limit=page_size(body.max_results or 0, default=1000, most=_MOST_IN_A_PAGE),
             cursor=body.page_token or None,
         )
         return FoundExperiments([view(one) for one in page.items], page.next_cursor)
@@ -131,7 +148,10 @@ def handlers(tracking: TrackingService) -> list[Handler]:
     @handler("POST", "/mlflow/experiments/update", UpdateExperiment)
     def update(request: Request, body: UpdateExperiment) -> None:
         experiment_id = required(body.experiment_id, "experiment_id")
-        experiments.rename(request.who, experiment_id, required(body.new_name, "new_name"))
+        try:
+            experiments.rename(request.who, experiment_id, required(body.new_name, "new_name"))
+        except ExperimentExists as error:
+            raise BadRequest(error.message, field="new_name") from error
 
     @handler("POST", "/mlflow/experiments/delete", ById)
     def delete(request: Request, body: ById) -> None:
@@ -153,9 +173,8 @@ def handlers(tracking: TrackingService) -> list[Handler]:
 
     @handler("POST", "/mlflow/experiments/search-datasets", SearchDatasets)
     def search_datasets(request: Request, body: SearchDatasets) -> DatasetSummaries:
-        if not body.experiment_ids:
-            raise missing("experiment_ids")
-        rows = tracking.runs.datasets(request.who, body.experiment_ids[:20])
+        _check_count(body.experiment_ids or [])
+        rows = tracking.runs.datasets(request.who, body.experiment_ids or [])
         return DatasetSummaries([DatasetSummary(*row) for row in rows])
 
     return [
@@ -184,3 +203,34 @@ def view(experiment: Experiment) -> ExperimentView:
         workspace="default",
         tags=tag_views(experiment.tags),
     )
+
+
+def _location(given: str | None) -> str | None:
+    """Return where the client wants its artifacts; raises Invalid for an address at which a server could be made to call."""
+    if given and given.lower().startswith(_OF_HOSTS):
+        raise Invalid(
+            f"Invalid value for 'artifact_location': the '{given.partition(':')[0]}' scheme addresses a host other "
+            "than the tracking server's configured artifact storage.",
+            field="artifact_location",
+        )
+    return given or None
+
+
+def _check_operators(text: str) -> None:
+    """Raise Invalid for operators in small letters, which this search of MLflow's does not take."""
+    for clause in parse_filter(text):
+        if clause.written != clause.written.upper() and clause.operator in ("LIKE", "ILIKE", "IN"):
+            raise clause.refuse(f"Invalid comparator: {clause.written}")
+
+
+def _check_count(experiment_ids: list[str]) -> None:
+    if not experiment_ids:
+        raise Invalid(
+            "SearchDatasets request must specify at least one experiment_id.", field="experiment_ids"
+        )
+    if len(experiment_ids) > _MOST_FOR_DATASETS:
+        raise Invalid(
+            f"SearchDatasets request cannot specify more than {_MOST_FOR_DATASETS} experiment_ids. Received "
+            f"{len(experiment_ids)} experiment_ids.",
+            field="experiment_ids",
+        )

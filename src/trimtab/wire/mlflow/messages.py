@@ -145,14 +145,9 @@ def millis(us: int) -> int:
 
 
 def view_of(value: str | int | None) -> Any:
-    """Return which states a search shows; active ones unless it says otherwise."""
-    if value is None:
-        return "active"
+    """Return which states a search shows; active ones for a view that is unknown, which may be a newer client's."""
     key = int(value) if isinstance(value, str) and value.isdigit() else value
-    view = VIEWS.get(key)
-    if view is None:
-        raise Invalid(f"Invalid value {value!r} for parameter 'view_type' supplied.", field="view_type")
-    return view
+    return VIEWS.get(key, "active")
 
 
 def page_size(value: int | None, *, default: int, most: int, field: str = "max_results") -> int:
@@ -171,8 +166,11 @@ def page_size(value: int | None, *, default: int, most: int, field: str = "max_r
     return value
 
 
-def required(value: str | None, field: str) -> str:
-    """Return a text; raises Invalid where it is missing or empty."""
-    if not value:
+def required(value: str | None, field: str, *, alias: str | None = None) -> str:
+    """Return a text; raises Invalid where it is missing or empty.
+
+    A field whose old name ``alias`` is given counts as there, though the route does not read it.
+    """
+    if not value and not alias:
         raise missing(field)
-    return value
+    return value or ""

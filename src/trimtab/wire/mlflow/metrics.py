@@ -3,6 +3,7 @@
 import msgspec
 
 from trimtab.domains.tracking import TrackingService
+from trimtab.domains.tracking.errors import RunNotFound
 from trimtab.domains.tracking.metrics.model import PointColumns
 from trimtab.infra.http import Request
 from trimtab.kernel.errors import Invalid
@@ -21,12 +22,18 @@ class GetHistory(msgspec.Struct):
     run_uuid: str | None = None
     metric_key: str | None = None
     page_token: str | None = None
-    max_results: Int64 | None = None
+    max_results: str | int | None = None  # what is no whole number counts as not given
 
 
 class History(msgspec.Struct, omit_defaults=True):
     metrics: list[MetricView] = []
     next_page_token: str | None = None
+
+
+class BulkHistory(msgspec.Struct):
+    """Histories of several runs; the list is there even when it is empty."""
+
+    metrics: list[MetricView]
 
 
 class GetBulk(msgspec.Struct):
@@ -52,13 +59,15 @@ def handlers(tracking: TrackingService) -> list[Handler]:
             request.who,
             required(body.run_id or body.run_uuid, "run_id"),
             required(body.metric_key, "metric_key"),
-            limit=min(page_size(body.max_results, default=_MOST_IN_A_PAGE, most=2**31), _MOST_IN_A_PAGE),
+            limit=min(
+                page_size(_whole(body.max_results), default=_MOST_IN_A_PAGE, most=2**63), _MOST_IN_A_PAGE
+            ),
             cursor=body.page_token or None,
         )
         return History(_views(page.columns), page.next_cursor)
 
     @handler("GET", "/mlflow/metrics/get-history-bulk", GetBulk)
-    def get_bulk(request: Request, body: GetBulk) -> History:
+    def get_bulk(request: Request, body: GetBulk) -> BulkHistory:
         if not body.run_id:
             raise Invalid("GetMetricHistoryBulk request must specify at least one run_id.", field="run_id")
         _check_runs(body.run_id, "GetMetricHistoryBulk")
@@ -71,7 +80,7 @@ def handlers(tracking: TrackingService) -> list[Handler]:
             points = metrics.history(request.who, run_id, key, limit=left).columns
             found += _views(points, run_id)
             left -= len(points)
-        return History(found)
+        return BulkHistory(found)
 
     @handler("GET", "/mlflow/metrics/get-history-bulk-interval", GetInterval)
     def get_interval(request: Request, body: GetInterval) -> History:
@@ -80,10 +89,24 @@ def handlers(tracking: TrackingService) -> list[Handler]:
         _check_runs(body.run_ids, "GetMetricHistoryBulkInterval")
         key = required(body.metric_key, "metric_key")
         most = page_size(body.max_results, default=_MOST_SAMPLED, most=_MOST_SAMPLED)
-        sampled = metrics.sample(request.who, body.run_ids, key, most=most, steps=_steps(body))
-        return History([view for run_id, points in sampled for view in _views(points, run_id)])
+        steps = _steps(body)
+        found: list[MetricView] = []
+        for run_id in body.run_ids:
+            try:
+                [(_, points)] = metrics.sample(request.who, [run_id], key, most=most, steps=steps)
+            except RunNotFound:  # has no points, like any other run that never logged this metric
+                continue
+            found += _views(points, run_id)
+        return History(found)
 
     return [get_history, get_bulk, get_interval]
+
+
+def _whole(given: str | int | None) -> int | None:
+    try:
+        return None if given is None else int(given)
+    except ValueError:
+        return None
 
 
 def _views(points: PointColumns, run_id: str | None = None) -> list[MetricView]:

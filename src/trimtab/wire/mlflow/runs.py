@@ -6,19 +6,21 @@ from typing import Any
 import msgspec
 
 from trimtab.domains.tracking import TrackingService
+from trimtab.domains.tracking.errors import LoggedModelNotFound
 from trimtab.domains.tracking.names import MOST_PARAM, MOST_TAG, check_run_id
 from trimtab.domains.tracking.runs.model import (
+    NAME_TAG,
     STATUSES,
     Dataset,
     DatasetInput,
     ModelOutput,
     Status,
-    status_of,
 )
+from trimtab.domains.tracking.runs.service import RunService
 from trimtab.infra.http import Request
 from trimtab.kernel.errors import Invalid
 from trimtab.wire.mlflow.binding import Handler, handler
-from trimtab.wire.mlflow.errors import missing
+from trimtab.wire.mlflow.errors import BadRequest, missing
 from trimtab.wire.mlflow.messages import (
     Metric,
     micros,
@@ -54,7 +56,7 @@ _MOST_TOGETHER = 1000
 _MOST_IN_A_PAGE = 50_000
 _DEFAULT_PAGE = 1000
 _LEGACY_MODELS_TAG = "mlflow.log-model.history"
-_LEGACY_KEPT = ("run_id", "utc_time_created", "artifact_path", "model_uuid", "flavors")
+_LEGACY_KEPT = ("run_id", "artifact_path", "utc_time_created", "model_uuid", "flavors")
 _LEGACY_FIELDS = ("artifact_path", "flavors", "utc_time_created", "run_id")
 
 
@@ -67,9 +69,13 @@ def _life(tracking: TrackingService) -> list[Handler]:
 
     @handler("POST", "/mlflow/runs/create", CreateRun)
     def create(request: Request, body: CreateRun) -> OneRun:
+        if not body.experiment_id:
+            raise BadRequest("A run needs the experiment_id of its experiment.", field="experiment_id")
+        if any(tag.key == NAME_TAG and not tag.value for tag in body.tags or ()):
+            raise BadRequest(f"The tag '{NAME_TAG}' may not be empty.", field="tags")
         run = runs.create(
             request.who,
-            experiment_id=body.experiment_id or "0",
+            experiment_id=body.experiment_id,
             name=body.run_name or None,
             owner=body.user_id or "",
             started_us=micros(body.start_time or 0, "start_time"),
@@ -99,7 +105,7 @@ def _life(tracking: TrackingService) -> list[Handler]:
         head = runs.update(
             request.who,
             required(body.run_id or body.run_uuid, "run_id"),
-            status=None if body.status is None else _status(body.status),
+            status=_status(body.status),
             ended_us=None if body.end_time is None else micros(body.end_time, "end_time"),
             name=body.run_name or None,
         )
@@ -107,11 +113,11 @@ def _life(tracking: TrackingService) -> list[Handler]:
 
     @handler("POST", "/mlflow/runs/delete", ById)
     def delete(request: Request, body: ById) -> None:
-        runs.delete(request.who, required(body.run_id, "run_id"))
+        runs.delete(request.who, required(body.run_id, "run_id", alias=body.run_uuid))
 
     @handler("POST", "/mlflow/runs/restore", ById)
     def restore(request: Request, body: ById) -> None:
-        runs.restore(request.who, required(body.run_id, "run_id"))
+        runs.restore(request.who, required(body.run_id, "run_id", alias=body.run_uuid))
 
     return [create, get, search, update, delete, restore]
 
@@ -131,7 +137,7 @@ def _logging(tracking: TrackingService) -> list[Handler]:
             body.dataset_name,
             body.dataset_digest,
         )
-        runs.log(request.who, run_id, points=point_columns([metric], ""))
+        _log(runs, request, run_id, points=point_columns([metric], ""))
 
     @handler("POST", "/mlflow/runs/log-parameter", RunTag)
     def log_param(request: Request, body: RunTag) -> None:
@@ -145,7 +151,8 @@ def _logging(tracking: TrackingService) -> list[Handler]:
 
     @handler("POST", "/mlflow/runs/delete-tag", RunTag)
     def delete_tag(request: Request, body: RunTag) -> None:
-        runs.delete_tag(request.who, required(body.run_id, "run_id"), required(body.key, "key"))
+        run_id = required(body.run_id, "run_id", alias=body.run_uuid)
+        runs.delete_tag(request.who, run_id, required(body.key, "key"))
 
     @handler("POST", "/mlflow/runs/log-batch", LogBatch)
     def log_batch(request: Request, body: LogBatch) -> None:
@@ -160,7 +167,7 @@ def _logging(tracking: TrackingService) -> list[Handler]:
         _check_batch(
             "metrics, params, and tags", len(points) + len(new_params) + len(new_tags), _MOST_TOGETHER
         )
-        runs.log(request.who, run_id, points=points, params=new_params, tags=new_tags)
+        _log(runs, request, run_id, points=points, params=new_params, tags=new_tags)
 
     return [log_metric, log_param, set_tag, delete_tag, log_batch]
 
@@ -218,13 +225,26 @@ def _input_of(one: DatasetInputMessage) -> DatasetInput:
     return DatasetInput(dataset, dict(tag_pairs(one.tags)))
 
 
-def _status(given: str | int) -> Status:
-    if isinstance(given, int) or given.isdigit():
-        number = int(given)
-        if not 1 <= number <= len(STATUSES):
-            raise Invalid(f"Invalid value {number} for parameter 'status' supplied.", field="status")
+def _status(given: str | int | None) -> Status | None:
+    """Return the status of a name or number; None for an unknown name, which MLflow's server passes over.
+
+    Raises Invalid for an unknown number.
+    """
+    number = int(given) if isinstance(given, str) and given.isdigit() else given
+    if not isinstance(number, int):
+        return next((status for status in STATUSES if status == given), None)
+    if 1 <= number <= len(STATUSES):
         return STATUSES[number - 1]
-    return status_of(given)
+    if isinstance(given, str):
+        return None
+    raise Invalid(f"Invalid value {given} for parameter 'status' supplied.", field="status")
+
+
+def _log(runs: RunService, request: Request, run_id: str, **what: Any) -> None:
+    try:
+        runs.log(request.who, run_id, **what)
+    except LoggedModelNotFound as error:
+        raise BadRequest(error.message, field="model_id") from error
 
 
 def _check_batch(what: str, count: int, most: int) -> None:

@@ -68,10 +68,12 @@ def check_location(location: str) -> str:
         raise Invalid(
             f"Artifact location cannot be a runs:/ URI. Given: '{location[:200]}'", field="artifact_location"
         )
-    if any(mark in location for mark in "#;?") or any(ord(letter) < 32 for letter in location):
-        raise Invalid(
-            "'artifact_location' URL can't include fragments, params or a query.", field="artifact_location"
-        )
+    if "#" in location or any(ord(letter) < 32 for letter in location):
+        raise Invalid("'artifact_location' URL can't include fragments or params.", field="artifact_location")
+    if ".." in location.partition("?")[2]:
+        raise Invalid("Invalid query string", field="artifact_location")
+    if location.startswith(f"{ARTIFACT_SCHEME}:") and any(mark in location for mark in "?;"):
+        raise Invalid("'artifact_location' URL can't include params or a query.", field="artifact_location")
     if location.startswith(f"{ARTIFACT_SCHEME}:") and ".." in location.split("/"):
         raise Invalid("'artifact_location' may not climb up.", field="artifact_location")
     return check_length(location, MOST_LOCATION, "artifact_location")
@@ -81,6 +83,12 @@ def check_tag(key: str, value: str) -> None:
     """Raise Invalid for a tag that an experiment does not take."""
     check_key(key, "key")
     check_length(value, MOST_EXPERIMENT_TAG, "value")
+
+
+def below(location: str, path: str) -> str:
+    """Return the place of a path within a location; a query stays at the end."""
+    place, mark, query = location.partition("?")
+    return f"{place.rstrip('/')}/{path}{mark}{query}"
 
 
 def default_location(number: int) -> str:

@@ -180,9 +180,14 @@ def _extremes(series: "Series", most: int) -> "NDArray[np.intp]":
 def _sampled(series: "Series", key: str, most: int) -> PointColumns:
     import numpy as np
 
-    if len(series) > most:
-        places = np.arange(most) * (len(series) - 1) // max(most - 1, 1) if most > 1 else [len(series) - 1]
-        series = series.take(np.asarray(places))
+    if (
+        len(series) > most
+    ):  # the first of each of ``most`` equal parts, as SQL's ntile makes them, and the last of all
+        length, longer = divmod(len(series), most)
+        parts = np.arange(most)
+        places = parts * length + np.minimum(parts, longer)
+        places[-1] = len(series) - 1
+        series = series.take(places)
     return PointColumns(
         [key] * len(series), series.value.tolist(), series.at_us.tolist(), series.step.tolist()
     )

@@ -186,14 +186,6 @@ def choose_name(name: str | None, tags: dict[str, str]) -> str | None:
     return name or tagged or None
 
 
-def status_of(text: str) -> Status:
-    """Return a status from its name; raises Invalid."""
-    for status in STATUSES:
-        if status == text:
-            return status
-    raise Invalid(f"Unknown run status {text!r} ({', '.join(STATUSES)}).", field="status")
-
-
 def summary(head: RunHead) -> dict[str, Any]:
     """Return what the audit trail keeps of a run."""
     return {"name": head.name, "experiment": head.experiment_id}

@@ -6,7 +6,7 @@ from trimtab.domains.govern import GovernService
 from trimtab.domains.lineage import LineageService
 from trimtab.domains.tracking.errors import NotActive, RunNotFound, TagNotFound
 from trimtab.domains.tracking.events import RunFinished, RunStarted
-from trimtab.domains.tracking.experiments.model import DEFAULT_ID, State, View, parse_id
+from trimtab.domains.tracking.experiments.model import DEFAULT_ID, State, View, below, parse_id
 from trimtab.domains.tracking.experiments.service import active as active_experiment
 from trimtab.domains.tracking.keys import Keys
 from trimtab.domains.tracking.logged_models import store as logged_models_store
@@ -22,7 +22,7 @@ from trimtab.domains.tracking.names import (
     check_run_id,
     random_name,
 )
-from trimtab.domains.tracking.runs import store
+from trimtab.domains.tracking.runs import store, walks
 from trimtab.domains.tracking.runs.model import (
     ENDED,
     NAME_TAG,
@@ -42,7 +42,7 @@ from trimtab.domains.tracking.runs.model import (
     summary,
 )
 from trimtab.domains.tracking.runs.search import check_experiments, plan
-from trimtab.domains.tracking.sorting import continue_after, cursor_of, order_sql
+from trimtab.domains.tracking.sorting import cursor_of, place_of
 from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database, Tx
 from trimtab.kernel import refs
@@ -113,7 +113,7 @@ class RunService:
                 name=chosen,
                 started_us=now_us() if started_us is None else started_us,
                 owner=who.name if owner is None else owner,
-                artifact_uri=f"{experiment.artifact_location.rstrip('/')}/{run_id}/artifacts",
+                artifact_uri=below(experiment.artifact_location, f"{run_id}/artifacts"),
             )
             numbers = self._keys.intern(tx, checked)
             store.put_tags(tx, head, checked, numbers)
@@ -163,25 +163,16 @@ class RunService:
         with self._db.read() as tx:
             parts = plan(
                 tx,
-                experiments=numbers,
                 filter_text=filter,
                 order_by=order_by,
                 view=view,
                 find_key=lambda name: self._find_key(tx, name),
             )
-            if cursor:
-                continue_after(parts.where, parts.terms, cursor, search=search)
-            if numbers is not None and not numbers:
+            after = place_of(cursor, parts.terms, search=search) if cursor else None
+            among = store.all_experiments(tx) if numbers is None else sorted(set(numbers))
+            if not among:
                 return Page([])
-            rows = store.search(
-                tx,
-                columns=[term.sql for term in parts.terms],
-                joins=" ".join(parts.joins),
-                where=parts.where.sql,
-                order=order_sql(parts.terms),
-                limit=size + 1,
-                params={**parts.where.params, **parts.join_params},
-            )
+            rows = walks.find(tx, parts, experiments=among, limit=size + 1, after=after)
             runs = store.load_runs(tx, [row[0] for row in rows[:size]], keys=self._keys)
         more = cursor_of(rows[size - 1][1:], search=search) if len(rows) > size else None
         return Page(runs, more)
