@@ -22,12 +22,14 @@ _CLUSTER_VARIABLE = "TRIMTAB_TEST_CLUSTER"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose one folder for the PostgreSQL cluster which all test processes share."""
+    """Choose one folder for the PostgreSQL cluster which all test processes share, and one for what runs leave."""
     if _CLUSTER_VARIABLE not in os.environ:
         folder = Path(tempfile.mkdtemp(prefix="trimtab-test-"))
         folder.chmod(0o755)
         os.environ[_CLUSTER_VARIABLE] = str(folder)
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        os.environ["TRIMTAB_SPOOL"] = str(folder / "spool")
+        os.environ["TRIMTAB_SYSTEM_METRICS_S"] = "0"
 
 
 SLOW_FIRST = ("chaos", "docs", "e2e", "api", "serving", "wire", "science")

@@ -38,7 +38,12 @@ class Client:
         self.url = url.rstrip("/")
         self.headers = {"authorization": f"Bearer {token}"} if token else {}
         always = {**self.headers, "content-type": "application/json"}
+        self._token = token
         self._http = httpx2.Client(base_url=self.url, headers=always, timeout=_TIMEOUT)
+
+    def again(self) -> "Client":
+        """Return another connection to the same server, for another thread or process."""
+        return Client(self.url, token=self._token)
 
     def get(self, path: str, /, **query: Any) -> Any:
         """GET a path under ``/api/v1`` and return its JSON; None values are left out of the query."""

@@ -15,6 +15,7 @@ from trimtab.sdk import model_files, model_loading
 from trimtab.sdk import model_transfer as transfer
 from trimtab.sdk.client import Client, connect
 from trimtab.sdk.pipelines import current, note_input, note_moving, note_output
+from trimtab.sdk.runs import Run
 from trimtab.sdk.signatures import Signature, infer
 
 __all__ = [
@@ -316,6 +317,8 @@ def _run_id(run: Any) -> str | None:
     """Return the id of a run given as text, as one of our objects or as one of MLflow's."""
     if run is None or isinstance(run, str):
         return run
+    if isinstance(run, Run):
+        run.flush()  # the server shall know it
     found = getattr(getattr(run, "info", None), "run_id", None) or getattr(run, "id", None)
     if not isinstance(found, str):
         raise Invalid(f"A {type(run).__name__} is no run: give its id.", field="run")

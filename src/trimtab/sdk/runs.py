@@ -1,167 +1,222 @@
-"""``trimtab.run()``: log parameters, metrics, tags and files of a training without slowing or failing it.
+"""``trimtab.run()``: log parameters, metrics, tags and files of a training without slowing, stopping or failing it.
 
-Calls only put what they are given into a bounded queue; a thread sends it in batches and retries while the server is
-away. What cannot be kept is counted and told in a warning, never raised.
+A call appends to a spool on this machine, which takes microseconds; a thread brings the spool to the server. What the
+server does not have when the process ends, however it ends, is sent by the next one or by ``trimtab runs sync``.
 """
 
 import atexit
-import getpass
-import math
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
 import threading
-import time
 import warnings
-from collections import deque
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import time_ns
 from types import TracebackType
-from typing import Any, Literal, Self
-from urllib.parse import quote, urlsplit
+from typing import Any, Self
 
 from trimtab.kernel import refs
-from trimtab.kernel.errors import TrimtabError, Unavailable
+from trimtab.kernel.errors import Invalid
+from trimtab.kernel.ids import hex32, new_id
 from trimtab.kernel.time import now_us
+from trimtab.sdk import entries, media, spool, start
 from trimtab.sdk.client import Client, connect
-from trimtab.sdk.pipelines import current, note_input, note_output
+from trimtab.sdk.entries import End, Entry, File, Input, Status
+from trimtab.sdk.hardware import Sampler
+from trimtab.sdk.pipelines import note_input, note_output
+from trimtab.sdk.sender import Sender
+from trimtab.sdk.spool import POINTS, Spool
 
 __all__ = ["Run", "run"]
 
-_MOST_QUEUED = 100_000
-_MOST_IN_A_BATCH = 1000
-_FLUSH_AT = 500
-_PERIOD_S = 0.5
-_LONGEST_RETRY_S = 10.0
 _FINISH_S = 30.0
-_GIT_S = 2.0
-_PIECE = 1 << 20
-
-Status = Literal["FINISHED", "FAILED", "KILLED"]
-# What a call leaves in the queue: its kind, and then
-#   metric: key, value, step, time; param and tag: key, value; file: the copy, its path among the artifacts
-_Entry = tuple[Any, ...]
+_CHILD_FINISH_S = 3.0
+_MOST_WARNINGS = 20
+_MOST_TOGETHER = 1000
 
 
 class Run:
-    """A training that is being logged. ``id`` is None when the server was not there at the start."""
+    """A training that is being logged; made by ``trimtab.run``. Usable from threads, forked children and signal handlers.
 
-    def __init__(
-        self,
-        *,
-        experiment: str | None = None,
-        name: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        client: Client | None = None,
-    ) -> None:
-        self._client = client or connect()
-        self._entries: deque[_Entry] = deque()
-        self._steps: dict[str, int] = {}
-        self._dropped = 0
-        self._wake = threading.Event()
-        self._ending = threading.Event()
-        self._scratch: Path | None = None
+    No method raises and none waits for the server, except for ``flush`` and ``finish``. ``name`` is None until the
+    server has named the run.
+    """
+
+    def __init__(self, plan: start.Plan, client: Client) -> None:
+        self.id = plan.run_id
+        self._plan = plan
+        self._client = client
+        self._steps: dict[str, int] = dict(plan.steps)
+        self._told: set[str] = set()
         self._finished = False
-        self.id: str | None = None
-        self.name = name
-        running = current()
-        everything = {**_surroundings(), **(running.tags if running else {}), **(tags or {})}
-        try:
-            made = self._client.post(
-                "/runs", {"experiment": experiment, "name": name, "tags": everything, "started_us": now_us()}
+        self._forked = False
+        self._opening = threading.Lock()
+        self._spool: Spool | None = None
+        self._sender: Sender | None = None
+        self._sampler: Sampler | None = None
+        self._capture: threading.Thread | None = None
+        _live.add(self)
+        self._open()
+        if plan.first:
+            self._put(entries.fields("tags", plan.first))
+        if plan.capture is not None:
+            work = plan.capture
+            self._capture = threading.Thread(
+                target=lambda: self._captured(work), name="trimtab-capture", daemon=True
             )
-        except Unavailable as error:
-            _warn(f"This run is not logged: {error.message}")
-            return
-        self.id, self.name = made["id"], made["name"]
-        note_output(refs.run(made["id"]))
-        self._thread = threading.Thread(target=self._work, name="trimtab-run", daemon=True)
-        self._thread.start()
-        atexit.register(self.finish)
+            self._capture.start()
+        if plan.every_s:
+            self._sampler = Sampler(self.log_metrics, every_s=plan.every_s, prefix=plan.system_prefix)
+            self._sampler.start()
+        atexit.register(self._at_exit)
 
     @property
-    def url(self) -> str | None:
+    def name(self) -> str | None:
+        """The run's name; None until it is known."""
+        return (self._sender.name if self._sender is not None else None) or self._plan.name
+
+    @property
+    def url(self) -> str:
         """The run's page."""
-        return None if self.id is None else f"{self._client.url}/runs/{self.id}"
+        return f"{self._client.url}{refs.href(refs.run(self.id))}"
+
+    @property
+    def waiting(self) -> int:
+        """How many entries of this process the server does not have yet."""
+        if self._sender is not None:
+            return self._sender.waiting
+        return self._spool.appended if self._spool is not None else 0
 
     def log_metric(self, key: str, value: float, *, step: int | None = None) -> None:
         """Log a value of a metric; without a step each value of the key comes one after the last."""
         try:
             number = float(value)
-        except (TypeError, ValueError):
-            _warn(f"The metric {key!r} is no number and was not logged: {value!r}")
-            return
-        if step is None:
-            step = self._steps.get(key, -1) + 1
-        self._steps[key] = step
-        self._put(("metric", key, number, int(step), now_us()))
+            step = self._steps.get(key, -1) + 1 if step is None else int(step)
+            self._steps[key] = step
+            payload = entries.point(key, number, step, time_ns() // 1000)
+            if (kept := self._spool) is None or self._finished:
+                self._put((POINTS, 1, payload))
+            elif not kept.append(POINTS, 1, payload):
+                self._full(kept)
+        except Exception as error:  # noqa: BLE001 - logging never fails a training
+            self._tell(f"The metric {key!r} is no number and was not logged: {value!r:.100} ({error})")
 
-    def log_metrics(self, metrics: Mapping[str, float], *, step: int | None = None) -> None:
-        """Log values of several metrics."""
-        for key, value in metrics.items():
-            self.log_metric(key, value, step=step)
+    def log(self, values: Mapping[str, Any], *, step: int | None = None) -> None:
+        """Log several values of one step; those of a mapping within are named ``outer/inner``."""
+        at_us = now_us()
+        together: list[tuple[str, float, int]] = []
+        try:
+            for key, value in _flat(values):
+                try:
+                    number = float(value)
+                    its = self._steps.get(key, -1) + 1 if step is None else int(step)
+                except Exception as error:  # noqa: BLE001 - the same
+                    self._tell(
+                        f"The metric {key!r} is no number and was not logged: {value!r:.100} ({error})"
+                    )
+                    continue
+                self._steps[key] = its
+                together.append((key, number, its))
+            for at in range(0, len(together), _MOST_TOGETHER):
+                self._put(entries.points(together[at : at + _MOST_TOGETHER], at_us))
+        except Exception as error:  # noqa: BLE001 - the same
+            self._tell(f"Metrics were not logged: {error}")
+
+    log_metrics = log
 
     def log_param(self, key: str, value: Any) -> None:
         """Log a parameter, as text; a parameter is written once."""
-        self._put(("param", key, str(value)))
+        self.log_params({key: value})
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Log several parameters."""
-        for key, value in params.items():
-            self.log_param(key, value)
+        self._fields("params", params)
 
     def set_tag(self, key: str, value: Any) -> None:
         """Set a tag, as text."""
-        self._put(("tag", key, str(value)))
+        self.set_tags({key: value})
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set several tags."""
-        for key, value in tags.items():
-            self.set_tag(key, value)
+        self._fields("tags", tags)
 
     def log_artifact(self, path: str | os.PathLike[str], to: str | None = None) -> None:
         """Log a file, or a folder with all that is in it, below the folder ``to``; it is copied now and sent later."""
         source = Path(path)
-        files = [one for one in sorted(source.rglob("*")) if one.is_file()] if source.is_dir() else [source]
-        for file in files:
-            inside = file.relative_to(source.parent).as_posix()
-            self._put_file(file, f"{to.strip('/')}/{inside}" if to else inside)
+        self._safely(f"The file {path}", lambda: self._put_files(source, source.absolute().parent, to))
 
     def log_artifacts(self, folder: str | os.PathLike[str], to: str | None = None) -> None:
         """Log everything in a folder, below the folder ``to``."""
-        root = Path(folder)
-        for file in sorted(root.rglob("*")):
-            if file.is_file():
-                inside = file.relative_to(root).as_posix()
-                self._put_file(file, f"{to.strip('/')}/{inside}" if to else inside)
+        source = Path(folder)
+        self._safely(f"The folder {folder}", lambda: self._put_files(source, source.absolute(), to))
+
+    def log_figure(self, figure: Any, path: str) -> None:
+        """Log a Matplotlib, Plotly or Pillow figure as ``name.png``, ``.svg``, ``.html``, ..."""
+        self._safely(f"The figure {path}", lambda: self._put_file(media.figure(figure, path), path))
+
+    def log_table(self, table: Any, path: str) -> None:
+        """Log a table as ``name.json`` (as MLflow lays tables out), ``.csv`` or ``.parquet``."""
+        self._safely(f"The table {path}", lambda: self._put_file(media.table(table, path), path))
+
+    def log_text(self, text: str, path: str) -> None:
+        """Log a text as a file."""
+        self._safely(f"The text {path}", lambda: self._put_file(str(text).encode(), path))
+
+    def log_dict(self, value: Any, path: str) -> None:
+        """Log a dictionary or list as ``name.json`` or ``.yaml``."""
+        self._safely(f"The dictionary {path}", lambda: self._put_file(media.mapping(value, path), path))
 
     def log_input(self, data: Any, *, context: str = "training") -> None:
         """Note that a dataset version went into the run: ``data:flights@3``, or what ``trimtab.data`` returned."""
-        ref = data if isinstance(data, str) else data.ref
-        name, version = refs.data_parts(ref)
-        note_input(ref)
-        digest = getattr(data, "digest", None) or str(version or "")
-        self._put(("input", name, digest[-36:], ref, context))
 
-    def finish(self, status: Status = "FINISHED") -> None:
-        """Send what is left and close the run; waits at most 30 seconds for the server."""
+        def put() -> None:
+            ref = data if isinstance(data, str) else data.ref
+            name, version = refs.data_parts(ref)
+            note_input(ref)
+            digest = getattr(data, "digest", None) or str(version or "")
+            self._put(entries.note(Input(name, digest[-36:], ref, context)))
+
+        self._safely(f"The input {data!r:.100}", put)
+
+    def child(self, name: str | None = None, **options: Any) -> "Run":
+        """Start a run below this one, in the same experiment unless another is named."""
+        options.setdefault("experiment", self._plan.experiment)
+        return run(name=name, parent=self, client=self._client, **options)
+
+    def flush(self, timeout_s: float = _FINISH_S) -> bool:
+        """Wait until the server has what this process logged so far; say whether it has."""
+        return self._sender is None or self._sender.flush(timeout_s)
+
+    def finish(self, status: Status = "FINISHED", *, timeout_s: float = _FINISH_S) -> None:
+        """Close the run and wait, at most so many seconds, until everything is sent; say in a warning what was not.
+
+        What was not is sent meanwhile and later: by this process while it lives, else by the next ``trimtab.run`` to
+        this server, or by ``trimtab runs sync``.
+        """
         if self._finished:
             return
-        self._finished = True
-        atexit.unregister(self.finish)
-        if self.id is None:
+        if self._forked:
+            self._leave()
             return
-        self._put(("end", status, now_us()))
-        self._ending.set()
-        self._wake.set()
-        self._thread.join(_FINISH_S)
-        left = len(self._entries) + self._dropped
-        if self._thread.is_alive() or left:
-            _warn(f"{left} entries of run {self.id} were not logged.")
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+        atexit.unregister(self._at_exit)
+        if self._sampler is not None:
+            self._sampler.stop()
+        if self._capture is not None:
+            self._capture.join(timeout_s / 2)
+        kept = self._spool
+        if kept is not None and kept.dropped:
+            dropped = entries.fields("tags", {"trimtab.dropped_entries": str(kept.dropped)})
+            kept.append(*dropped, must=True)
+            self._tell(f"{kept.dropped} entries of run {self.id} were left out, as the spool was full.")
+        if kept is not None and (self._plan.owner or status != "FINISHED"):
+            kept.append(*entries.note(End(status, now_us())), must=True)
+        self._finished = True
+        if self._sender is not None and not self._sender.finish(timeout_s):
+            if not self._sender.refused:
+                self._tell(_still_to_send(self.id, self._sender.waiting, kept))
+        elif self._sender is None and kept is not None:
+            kept.close(remove=False)
 
     def __enter__(self) -> Self:
         return self
@@ -169,203 +224,191 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
+        if kind is None or (isinstance(error, SystemExit) and not error.code):
             self.finish("FINISHED")
         else:
             self.finish("KILLED" if issubclass(kind, KeyboardInterrupt) else "FAILED")
 
-    def _put(self, entry: _Entry) -> None:
-        if self.id is None:
-            return
-        if len(self._entries) >= _MOST_QUEUED and entry[0] != "end":
-            self._dropped += 1
-            return
-        self._entries.append(entry)
-        if len(self._entries) == _FLUSH_AT:
-            self._wake.set()
+    def __reduce__(self) -> Any:
+        return _attach, (self.id, self._client.url)
 
-    def _put_file(self, file: Path, path: str) -> None:
-        if self.id is None:
+    def _put(self, entry: Entry) -> None:
+        kept = self._spool or self._open()
+        if self._finished:
+            self._tell(f"Run {self.id} has ended; what is logged to it afterwards is left out.")
+        elif not kept.append(*entry):
+            self._full(kept)
+
+    def _full(self, kept: Spool) -> None:
+        self._tell(
+            f"The spool of run {self.id} is full ({kept.folder}, see TRIMTAB_SPOOL_MB): what is logged is left out "
+            "until the server has taken some of it."
+        )
+
+    def _open(self) -> Spool:
+        """Open the spool of this process, and send it."""
+        with self._opening:
+            if self._spool is None:
+                plan = self._plan
+                head = spool.new_head(
+                    run_id=self.id,
+                    url=self._client.url,
+                    session=plan.session if not self._forked else new_id(),
+                    owner=plan.owner and not self._forked,
+                    create=plan.create if not self._forked else None,
+                )
+                made = Spool(head)
+                if made.folder is None:
+                    self._tell(
+                        f"{spool.root()} cannot be written (TRIMTAB_SPOOL): logging goes on in memory."
+                    )
+                if not plan.offline:
+                    self._sender = Sender(
+                        made, self._client, folder=None, tell=self._tell, leftovers=not self._forked
+                    )
+                    self._sender.start()
+                self._spool = made
+            return self._spool
+
+    def _fields(self, kind: Any, values: Mapping[str, Any]) -> None:
+        def put() -> None:
+            texts = {str(key): str(value) for key, value in values.items()}
+            for at in range(0, len(texts), _MOST_TOGETHER):
+                self._put(entries.fields(kind, dict([*texts.items()][at : at + _MOST_TOGETHER])))
+
+        self._safely(f"The {kind}", put)
+
+    def _put_files(self, source: Path, root: Path, to: str | None) -> None:
+        files = [one for one in sorted(source.rglob("*")) if one.is_file()] if source.is_dir() else [source]
+        for file in files:
+            inside = file.absolute().relative_to(root).as_posix()
+            self._put_file(file, f"{to.strip('/')}/{inside}" if to else inside)
+
+    def _put_file(self, content: Path | bytes, path: str) -> None:
+        if self._finished:
+            self._tell(f"Run {self.id} has ended; what is logged to it afterwards is left out.")
             return
+        added = (self._spool or self._open()).add_file(content)
+        if added is None:
+            self._tell(f"The file {path} was not logged: the spool has no room for it (TRIMTAB_SPOOL_MB).")
+        else:
+            self._put(entries.note(File(added[0], path.strip("/"), added[1])))
+
+    def _captured(self, work: start.Captured) -> None:
+        def put() -> None:
+            tags, files = work()
+            self._fields("tags", tags)
+            for path, content in files.items():
+                self._put_file(content, path)
+
+        self._safely("What the run was started from", put)
+
+    def _safely(self, what: str, work: Callable[[], None]) -> None:
         try:
-            if self._scratch is None:
-                self._scratch = Path(tempfile.mkdtemp(prefix="trimtab-run-"))
-            handle, copy = tempfile.mkstemp(dir=self._scratch)
-            os.close(handle)
-            shutil.copyfile(file, copy)
-        except OSError as error:
-            _warn(f"The file {file} was not logged: {error}")
+            work()
+        except Exception as error:  # noqa: BLE001 - logging never fails a training
+            self._tell(f"{what} was not logged: {error}")
+
+    def _tell(self, message: str) -> None:
+        if message in self._told or len(self._told) >= _MOST_WARNINGS:
             return
-        self._put(("file", copy, path))
-        self._wake.set()
-
-    def _work(self) -> None:
-        while True:
-            self._wake.wait(_PERIOD_S)
-            self._wake.clear()
-            ending = self._ending.is_set()
-            while self._entries:
-                self._send(self._take())
-            if ending:
-                return
-
-    def _take(self) -> list[_Entry]:
-        """Take a file or an end alone, or as many other entries as go into one request."""
-        taken: list[_Entry] = []
-        while self._entries and len(taken) < _MOST_IN_A_BATCH:
-            alone = self._entries[0][0] in ("file", "end", "input")
-            if alone and taken:
-                break
-            taken.append(self._entries.popleft())
-            if alone:
-                break
-        return taken
-
-    def _send(self, entries: list[_Entry]) -> None:
-        match entries[0]:
-            case ("file", copy, path):
-                self._attempt(lambda: self._upload(copy, path), f"the file {path}")
-                Path(copy).unlink(missing_ok=True)
-            case ("end", status, at_us):
-                body = {"status": status, "ended_us": at_us}
-                self._attempt(lambda: self._client.patch(f"/runs/{self.id}", body), "the end of the run")
-            case ("input", name, digest, ref, context):
-                dataset = {"name": name, "digest": digest, "source": ref, "context": context}
-                body = {"datasets": [dataset]}
-                self._attempt(lambda: self._client.post(f"/runs/{self.id}/inputs", body), f"the input {ref}")
-            case _:
-                self._send_batch(entries)
-
-    def _send_batch(self, entries: list[_Entry]) -> None:
+        self._told.add(message)
         try:
-            self._retry(lambda: self._client.post(f"/runs/{self.id}/log", _message(entries)))
-        except Unavailable as error:
-            self._dropped += len(entries) - 1
-            self._refused(f"{len(entries)} entries", error)
-        except TrimtabError as error:
-            if len(entries) == 1:
-                self._refused(f"the {entries[0][0]} {entries[0][1]!r}", error)
-                return
-            middle = len(entries) // 2  # one of them is wrong, and the others shall not suffer
-            self._send_batch(entries[:middle])
-            self._send_batch(entries[middle:])
+            warnings.warn(message, RuntimeWarning, stacklevel=4)
+        except Warning:  # warnings are errors here, and the training shall go on all the same
+            print(f"trimtab: {message}", file=sys.stderr)  # noqa: T201
 
-    def _upload(self, copy: str, path: str) -> None:
-        def pieces() -> Any:
-            with Path(copy).open("rb") as file:
-                while piece := file.read(_PIECE):
-                    yield piece
+    def _at_exit(self) -> None:
+        self.finish(start.status_at_exit())
 
-        self._client.upload(f"/runs/{self.id}/artifacts/{quote(path)}", pieces())
+    def after_fork(self) -> None:
+        """Begin anew in a forked child: with a spool of its own, and without a say in how the run ends."""
+        if self._spool is not None:
+            self._spool.forget()
+        self._forked = True
+        self._opening = threading.Lock()
+        self._spool = self._sender = self._sampler = self._capture = None
+        if not self._finished and "multiprocessing.util" in sys.modules:
+            from multiprocessing.util import Finalize
 
-    def _attempt(self, send: Callable[[], Any], what: str) -> None:
-        try:
-            self._retry(send)
-        except TrimtabError as error:
-            self._refused(what, error)
+            Finalize(self, self._leave, exitpriority=0)  # such children do not call atexit
 
-    def _retry(self, send: Callable[[], Any]) -> None:
-        """Send until the server has answered, or until the run has ended and its time is over."""
-        wait = _PERIOD_S
-        deadline: float | None = None
-        while True:
-            try:
-                send()
-                return
-            except Unavailable:
-                if self._ending.is_set():
-                    deadline = deadline or time.monotonic() + _FINISH_S / 2
-                    if time.monotonic() > deadline:
-                        raise
-                self._ending.wait(wait) if deadline is None else time.sleep(min(wait, 1.0))
-                wait = min(wait * 2, _LONGEST_RETRY_S)
+    def _leave(self) -> None:
+        """End in a forked child: what is left is sent by the parent."""
+        self._finished = True
+        if self._sender is not None:
+            self._sender.finish(_CHILD_FINISH_S)
 
-    def _refused(self, what: str, error: TrimtabError) -> None:
-        self._dropped += 1
-        _warn(f"Not logged: {what}. {error.message}")
+
+_live: weakref.WeakSet[Run] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for one in list(_live):
+        one.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def run(
     experiment: str | None = None,
     name: str | None = None,
     *,
-    tags: Mapping[str, str] | None = None,
+    id: str | None = None,  # noqa: A002 - the word that users know
+    tags: Mapping[str, Any] | None = None,
+    parent: Run | str | None = None,
+    rank: int | None = None,
+    capture: bool = True,
+    system_metrics_s: float | None = None,
+    offline: bool | None = None,
     client: Client | None = None,
 ) -> Run:
     """Start a run, in an experiment that is made where it is new; use it with ``with``, or call ``finish``.
 
-    A server that is not there does not stop the training: the run then says in a warning that nothing is logged.
-    Wrong use does: raises Invalid, Unauthenticated and Forbidden.
+    ``id`` goes on with a run; with an experiment beside it the run is made where it is not there yet, and several
+    processes may call so: those whose ``rank`` is above 0 log to the run and do not end it. ``offline`` only writes the
+    spool. ``system_metrics_s`` is the time between two samples of the machine's load, 0 for none, by default 10.
+    The environment answers where nothing is given: ``TRIMTAB_RUN_ID``, ``RANK`` (beside an id), ``TRIMTAB_OFFLINE``,
+    ``TRIMTAB_SYSTEM_METRICS_S``. A server that is not there stops nothing. Raises Invalid for wrong use.
     """
-    return Run(experiment=experiment, name=name, tags=tags, client=client)
-
-
-def _message(entries: list[_Entry]) -> dict[str, Any]:
-    metrics = [
-        {"key": entry[1], "value": _number(entry[2]), "step": entry[3], "at_us": entry[4]}
-        for entry in entries
-        if entry[0] == "metric"
-    ]
-    params = {entry[1]: entry[2] for entry in entries if entry[0] == "param"}
-    tags = {entry[1]: entry[2] for entry in entries if entry[0] == "tag"}
-    return {"metrics": metrics, "params": params, "tags": tags}
-
-
-def _number(value: float) -> float | str:
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-
-
-def _surroundings() -> dict[str, str]:
-    """Return tags that say who runs which code, under the names that MLflow gives them."""
-    tags = {
-        "mlflow.source.type": "LOCAL",
-        "mlflow.source.name": (sys.argv[0] if sys.argv else "") or "python",
-    }
-    try:
-        tags["mlflow.user"] = getpass.getuser()
-    except (KeyError, OSError):  # a user without a name
-        tags["mlflow.user"] = str(os.getuid())
-    return {**tags, **_git()}
-
-
-def _git() -> dict[str, str]:
-    """Return the commit, branch and address of the working folder's repository, and whether it was changed."""
-    status = _call_git("status", "--porcelain=v2", "--branch", "--untracked-files=no")
-    if status is None:
-        return {}
-    lines = status.splitlines()
-    head = dict(
-        line[2:].split(" ", 1) for line in lines if line.startswith("# branch.") and line.count(" ") >= 2
+    connection = client or connect()
+    above = parent.id if isinstance(parent, Run) else parent
+    plan = start.plan(
+        connection,
+        experiment=experiment,
+        name=name,
+        run_id=id,
+        fresh_id=hex32(),
+        tags=tags or {},
+        parent=above,
+        rank=rank,
+        capture=capture,
+        system_metrics_s=system_metrics_s,
+        offline=offline,
     )
-    commit = head.get("branch.oid", "")
-    if not commit or commit.startswith("("):
-        return {}
-    changed = any(not line.startswith("#") for line in lines)
-    tags = {"mlflow.source.git.commit": commit, "trimtab.git.changed": "true" if changed else "false"}
-    branch = head.get("branch.head", "")
-    if branch and not branch.startswith("("):
-        tags["mlflow.source.git.branch"] = branch
-    origin = (_call_git("config", "--get", "remote.origin.url") or "").strip()
-    if origin:
-        tags["mlflow.source.git.repoURL"] = _without_password(origin)
-    return tags
+    note_output(refs.run(plan.run_id))
+    return Run(plan, connection)
 
 
-def _call_git(*arguments: str) -> str | None:
-    try:
-        command = ["git", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_S, check=True)
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-        return None
-    return done.stdout
+def _attach(run_id: str, url: str) -> Run:
+    """Return a run in a process that it was sent to; it logs to the run and does not end it."""
+    return run(id=run_id, rank=1, capture=False, system_metrics_s=0, client=connect(url))
 
 
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.scheme else url
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Any:
+    if not isinstance(values, Mapping):
+        raise Invalid(f"A {type(values).__name__} is no mapping of names to numbers.")
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}/")
+        else:
+            yield f"{prefix}{key}", value
 
 
-def _warn(message: str) -> None:
-    warnings.warn(message, RuntimeWarning, stacklevel=4)
+def _still_to_send(run_id: str, waiting: int, kept: Spool | None) -> str:
+    where = f"in {kept.folder}" if kept is not None and kept.folder is not None else "in memory"
+    return (
+        f"{waiting} entries of run {run_id} are still to be sent. They are kept {where}; the next trimtab.run() or "
+        "'trimtab runs sync' sends them."
+    )

@@ -4,11 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
+from trimtab.domains.tracking.runs import cli as runs_cli
 from trimtab.sdk.client import Client, connect
 from trimtab.sdk.terminal import show_json, show_table, size, when
 
 runs = typer.Typer(no_args_is_help=True)
 experiments = typer.Typer(no_args_is_help=True)
+runs_cli.register(runs)
 
 Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
