@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from trimtab.infra.db import Tx, load
+from trimtab.infra.db.port import Dialect
 
 Q = load(__package__ or "")
 
@@ -14,7 +15,12 @@ _MOST_REMEMBERED = 100_000
 
 def listed(tx: Tx, values: Sequence[Any]) -> Any:
     """Return values as one parameter: an array on PostgreSQL, JSON for ``json_each`` on SQLite."""
-    return list(values) if tx.dialect == "postgresql" else msgspec.json.encode(values).decode()
+    return listed_as(tx.dialect, values)
+
+
+def listed_as(dialect: Dialect, values: Sequence[Any]) -> Any:
+    """Return values as one parameter for an engine."""
+    return list(values) if dialect == "postgresql" else msgspec.json.encode(values).decode()
 
 
 class Keys:

@@ -29,20 +29,38 @@ def order_sql(terms: Sequence[Term]) -> str:
 
 def continue_after(where: Where, terms: Sequence[Term], cursor: str, *, search: str) -> None:
     """Narrow a search to the rows that follow the cursor's; raises Invalid for the cursor of another search."""
-    mark, *values = decode_cursor(cursor, len(terms) + 1)
+    follow(where, terms, place_of(cursor, terms, search=search))
+
+
+def place_of(cursor: str, terms: Sequence[Term], *, search: str) -> list[Any]:
+    """Return the sort values that a cursor holds; raises Invalid for the cursor of another search."""
+    mark, *given = decode_cursor(cursor, len(terms) + 1)
     if mark != _mark(search):
         raise Invalid("The page token belongs to another search.", field="page_token")
-    alternatives: list[str] = []
-    params: dict[str, Any] = {}
-    for index, (term, given) in enumerate(zip(terms, values, strict=True)):
-        value = _INFINITE.get(given, given) if term.kind is float else given
+    values: list[Any] = []
+    for term, one in zip(terms, given, strict=True):
+        value = _INFINITE.get(one, one) if term.kind is float else one
         if not isinstance(value, int | float if term.kind is float else term.kind):
             raise Invalid("The page token is not one that this server issued.", field="page_token")
+        values.append(value)
+    return values
+
+
+def follow(where: Where, terms: Sequence[Term], values: Sequence[Any]) -> None:
+    """Narrow a search to the rows that follow the one with these sort values.
+
+    The bound of the first term stands apart too, so that an index can be entered there.
+    """
+    alternatives: list[str] = []
+    params: dict[str, Any] = {}
+    for index, (term, value) in enumerate(zip(terms, values, strict=True)):
         params[f"after_{index}"] = value
         equal = [f"{earlier.sql} = :after_{place}" for place, earlier in enumerate(terms[:index])]
         alternatives.append(
             " and ".join([*equal, f"{term.sql} {'>' if term.ascending else '<'} :after_{index}"])
         )
+    first = terms[0]
+    where.add(f"{first.sql} {'>=' if first.ascending else '<='} :after_0")
     where.add(" or ".join(f"({one})" for one in alternatives), **params)
 
 

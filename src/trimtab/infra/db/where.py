@@ -39,6 +39,12 @@ class Where:
         names = {f"{column.replace('.', '_')}_{index}": value for index, value in enumerate(values)}
         return self.add(f"{column} in ({', '.join(':' + name for name in names)})", **names)
 
+    def add_all(self, other: "Where") -> "Where":
+        """Add every condition of another fragment."""
+        self._conditions += other._conditions  # noqa: SLF001 - of the same class
+        self.params.update(other.params)
+        return self
+
     @property
     def sql(self) -> str:
         """The fragment with its leading WHERE, or nothing where there is no condition."""

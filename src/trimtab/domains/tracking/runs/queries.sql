@@ -15,7 +15,19 @@ select no, id, experiment_no, name, status, started_us, ended_us, owner, state, 
 from tracking_run where no = any(:runs);
 
 -- name: search
-select r.no{columns} from tracking_run r {joins} {where} order by {order} limit :limit;
+select r.no{columns} from {tables} {where} order by {order} limit :limit;
+
+-- name: count_some_runs
+select count(*) from (select 1 from tracking_run r where {here} limit :most) found;
+
+-- name: highest_number
+select coalesce(max(no), 0) from tracking_run;
+
+-- name: count_some_rows
+select count(*) from (select 1 from {table} x where {here} and {condition} limit :most) found;
+
+-- name: experiments
+select no from tracking_experiment;
 
 -- name: update_run
 update tracking_run set name = :name, status = :status, ended_us = :ended_us where no = :no;
@@ -111,3 +123,40 @@ where run_no in (select value from json_each(:runs)) order by run_no, role, step
 -- name: models @postgresql
 select run_no, role, model_id, step from tracking_run_model
 where run_no = any(:runs) order by run_no, role, step, model_id;
+
+-- name: purge_params
+delete from tracking_run_param where run_no in (select value from json_each(:runs));
+-- name: purge_params @postgresql
+delete from tracking_run_param where run_no = any(:runs);
+
+-- name: purge_tags
+delete from tracking_run_tag where run_no in (select value from json_each(:runs));
+-- name: purge_tags @postgresql
+delete from tracking_run_tag where run_no = any(:runs);
+
+-- name: purge_inputs
+delete from tracking_run_dataset where run_no in (select value from json_each(:runs));
+-- name: purge_inputs @postgresql
+delete from tracking_run_dataset where run_no = any(:runs);
+
+-- name: purge_models
+delete from tracking_run_model where run_no in (select value from json_each(:runs));
+-- name: purge_models @postgresql
+delete from tracking_run_model where run_no = any(:runs);
+
+-- name: purge_runs
+delete from tracking_run where no in (select value from json_each(:runs));
+-- name: purge_runs @postgresql
+delete from tracking_run where no = any(:runs);
+
+-- name: heads_of_experiment
+select no, id, experiment_no, name, status, started_us, ended_us, owner, state, artifact_uri
+from tracking_run where experiment_no = :experiment_no order by no limit :limit;
+
+-- name: experiments_of
+select id, experiment_no from tracking_run where id in (select value from json_each(:ids));
+-- name: experiments_of @postgresql
+select id, experiment_no from tracking_run where id = any(:ids);
+
+-- name: count_of_experiment
+select count(*) from tracking_run where experiment_no = :experiment_no;

@@ -1,4 +1,4 @@
-"""Turns the filters and orderings of a run search into SQL with bound values."""
+"""Turns the filters and orderings of a run search into SQL with bound values, and says which indexes could serve it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -6,9 +6,10 @@ from typing import Any, Literal
 import msgspec
 
 from trimtab.domains.tracking.experiments.model import View, states
-from trimtab.domains.tracking.keys import listed
+from trimtab.domains.tracking.keys import listed_as
 from trimtab.domains.tracking.sorting import Term
 from trimtab.infra.db import Tx, Where, comparison
+from trimtab.infra.db.port import Dialect
 from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.kernel.filters import (
     ORDERINGS,
@@ -45,12 +46,39 @@ _TEXT = {
 _TIMES = {"end_time": "r.ended_us", "start_time": "r.started_us"}
 _ATTRIBUTES = sorted([*_TEXT, *_TIMES, *_ALIASES])
 _DATASET = {"name": "d.name", "digest": "d.digest", "context": "i.context"}
+METRICS = "tracking_metric_latest"
 _TABLES = {"parameter": "tracking_run_param", "tag": "tracking_run_tag"}
 _MEMBERSHIP: tuple[Operator, ...] = ("IN", "NOT IN")
 _PRESENCE: tuple[Operator, ...] = ("IS NULL", "IS NOT NULL")
 _FEW = 500
+_PREFIX = 40  # of a text's characters are in its index
 
 FindKey = Callable[[str], int]
+
+
+class Lead(msgspec.Struct, frozen=True):
+    """What a search is ordered by first, where an index holds that order within an experiment.
+
+    Of ``table`` (None: the runs themselves, by their start) under ``alias``; rows without a value follow all others.
+    """
+
+    table: str | None
+    alias: str
+    ascending: bool
+    value: Term
+    required: bool = False  # a condition leaves only rows that have a value
+
+    @property
+    def is_metric(self) -> bool:
+        return self.table == METRICS
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A condition as the rows of one index: of ``table`` under the alias ``x``."""
+
+    table: str
+    condition: str
+    params: dict[str, Any]
 
 
 class Plan(msgspec.Struct):
@@ -58,34 +86,56 @@ class Plan(msgspec.Struct):
 
     where: Where
     terms: list[Term]
-    joins: list[str]
+    joins: dict[str, str]
     join_params: dict[str, Any]
+    sources: list[Source]
+    lead: Lead | None = None
 
 
 def plan(
     tx: Tx,
     *,
-    experiments: Sequence[int] | None,
     filter_text: str,
     order_by: Sequence[str],
     view: View,
     find_key: FindKey,
 ) -> Plan:
-    """Return the statement's parts; None searches all experiments. Raises BadFilter."""
-    where = Where().any_of("r.state", list(states(view)))
-    if experiments is not None and len(experiments) > _FEW:
-        many = "any(:e)" if tx.dialect == "postgresql" else "(select value from json_each(:e))"
-        where.add(
-            f"r.experiment_no {'=' if tx.dialect == 'postgresql' else 'in'} {many}", e=listed(tx, experiments)
-        )
-    elif experiments is not None:
-        where.any_of("r.experiment_no", sorted(set(experiments)))
+    """Return the statement's parts, without the experiments. Raises BadFilter."""
+    result = Plan(Where().any_of("r.state", list(states(view))), [], {}, {}, [])
+    required: set[tuple[Entity, str]] = set()
     for index, clause in enumerate(parse_filter(filter_text)):
         condition, params = _condition(clause, f"f{index}", tx, find_key)
-        where.add(condition, **params)
-    result = Plan(where, [], [], {})
-    _order(result, order_by, find_key)
+        result.where.add(condition, **params)
+        entity = _entity(clause.entity)
+        if source := _source(entity, clause, params, f"f{index}"):
+            result.sources.append(source)
+        may_be_missing = clause.operator == "IS NULL" or (entity == "metric" and clause.operator == "!=")
+        if entity in ("metric", "parameter", "tag") and not may_be_missing:
+            required.add((entity, clause.key))
+    _order(result, order_by, find_key, required)
     return result
+
+
+def within(experiments: Sequence[int], column: str, dialect: Dialect) -> tuple[str, dict[str, Any]]:
+    """Return the condition that a column is one of some experiments."""
+    if len(experiments) == 1:
+        return f"{column} = :e", {"e": experiments[0]}
+    if len(experiments) > _FEW:
+        many = "= any(:e)" if dialect == "postgresql" else "in (select value from json_each(:e))"
+        return f"{column} {many}", {"e": listed_as(dialect, experiments)}
+    names = {f"e{index}": number for index, number in enumerate(experiments)}
+    return f"{column} in ({', '.join(':' + name for name in names)})", dict(names)
+
+
+def _source(entity: Entity | None, clause: Clause, params: dict[str, Any], name: str) -> Source | None:
+    """Return the index rows that fulfil a clause, where there is an index for it."""
+    key = f"x.key_no = :{name}_key"
+    if entity == "metric" and clause.operator in ("=", "<", "<=", ">", ">="):
+        return Source(METRICS, f"{key} and x.nan = 0 and x.value {clause.operator} :{name}", params)
+    if entity in ("parameter", "tag") and clause.operator == "=":
+        prefix = f"substr(x.value, 1, {_PREFIX}) = substr(:{name}, 1, {_PREFIX})"
+        return Source(_TABLES[entity], f"{key} and {prefix} and x.value = :{name}", params)
+    return None
 
 
 def _condition(clause: Clause, name: str, tx: Tx, find_key: FindKey) -> tuple[str, dict[str, Any]]:
@@ -192,7 +242,9 @@ def _check_text(clause: Clause, *, lists: bool) -> None:
         raise clause.refuse(f"Expected a quoted string value for attributes. Got value {clause.value!r}")
 
 
-def _order(result: Plan, order_by: Sequence[str], find_key: FindKey) -> None:
+def _order(
+    result: Plan, order_by: Sequence[str], find_key: FindKey, required: set[tuple[Entity, str]]
+) -> None:
     """Add the sort terms: what was asked for, missing values last, then newest first, then by id."""
     seen: set[tuple[str, str]] = set()
     for index, text in enumerate(order_by):
@@ -210,10 +262,16 @@ def _order(result: Plan, order_by: Sequence[str], find_key: FindKey) -> None:
         else:
             result.join_params[f"o{index}_key"] = find_key(key)
             _order_by_row(result, entity, f"o{index}", ascending=ordering.ascending)
+            if index == 0:
+                value = Term("o0.value", float if entity == "metric" else str, ordering.ascending)
+                table = _TABLES.get(entity, METRICS)
+                result.lead = Lead(table, "o0", ordering.ascending, value, (entity, key) in required)
     if ("attribute", "start_time") not in seen:
         result.terms.append(Term("r.started_us", int, ascending=False))
     if ("attribute", "run_id") not in seen:
         result.terms.append(Term("r.id", str))
+    if result.terms[0].sql == "r.started_us":
+        result.lead = Lead(None, "r", result.terms[0].ascending, result.terms[0])
 
 
 def _order_by_attribute(result: Plan, key: str, *, ascending: bool) -> None:
@@ -235,16 +293,15 @@ def _order_by_attribute(result: Plan, key: str, *, ascending: bool) -> None:
 def _order_by_row(
     result: Plan, entity: Literal["metric", "parameter", "tag"], alias: str, *, ascending: bool
 ) -> None:
-    table = _TABLES.get(entity, "tracking_metric_latest")
-    result.joins.append(
+    table = _TABLES.get(entity, METRICS)
+    result.joins[alias] = (
         f"left join {table} {alias} on {alias}.run_no = r.no and {alias}.key_no = :{alias}_key"
     )
     if entity == "metric":
-        missing = f"coalesce({alias}.nan, 2)"
-        result.terms.append(Term(missing, int))
+        result.terms.append(Term(f"coalesce({alias}.nan, 2)", int))
         result.terms.append(Term(f"coalesce({alias}.value, 0.0)", float, ascending))
     else:
-        result.terms.append(Term(f"(case when {alias}.value is null then 1 else 0 end)", int))
+        result.terms.append(Term(f"(case when {alias}.value is null then 2 else 0 end)", int))
         result.terms.append(Term(f"coalesce({alias}.value, '')", str, ascending))
 
 

@@ -43,6 +43,8 @@ from trimtab.domains.tracking.runs.model import (
 )
 from trimtab.domains.tracking.runs.search import check_experiments, plan
 from trimtab.domains.tracking.sorting import cursor_of, place_of
+from trimtab.domains.tracking.trash import store as trash
+from trimtab.domains.tracking.trash.model import Row
 from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database, Tx
 from trimtab.kernel import refs
@@ -233,7 +235,12 @@ class RunService:
             head = _found(store.head(tx, run_id=run_id), run_id)
             if head.state == state:
                 return
-            store.set_state(tx, run_no=head.no, state=state, now_us=now_us())
+            now = now_us()
+            store.set_state(tx, run_no=head.no, state=state, now_us=now)
+            if state == "deleted":
+                trash.put(tx, Row(refs.run(run_id), "run", head.name, int(head.experiment_id), now, who.id))
+            else:
+                trash.take(tx, ref=refs.run(run_id))
             self.govern.audit(tx, who, action, refs.run(run_id), detail=summary(head))
 
     def log(

@@ -109,7 +109,7 @@ def search(
     tx: Tx,
     *,
     columns: Sequence[str],
-    joins: str,
+    tables: str,
     where: str,
     order: str,
     limit: int,
@@ -117,9 +117,42 @@ def search(
 ) -> list[tuple[Any, ...]]:
     """Return (number, *sort values) of the runs that conditions match."""
     query = Q.search.with_(
-        columns="".join(f", {one}" for one in columns), joins=joins, where=where, order=order
+        columns="".join(f", {one}" for one in columns), tables=tables, where=where, order=order
     )
-    return tx.all(query, limit=limit, **params)
+    used = {name: value for name, value in params.items() if f":{name}" in query.sqlite}
+    return tx.all(query, limit=limit, **used)
+
+
+def all_experiments(tx: Tx) -> list[int]:
+    """Return the number of every experiment."""
+    return [row[0] for row in tx.all(Q.experiments)]
+
+
+def count_runs(tx: Tx, here: tuple[str, dict[str, Any]], *, most: int) -> int:
+    """Return about how many runs some experiments have; of more than ``most`` only that they are not more than all."""
+    condition, numbers = here
+    row = tx.one(Q.count_some_runs.with_(here=condition), most=most, **numbers)
+    assert row is not None
+    if row[0] < most:
+        return row[0]
+    highest = tx.one(Q.highest_number)
+    return most if highest is None else max(most, highest[0])
+
+
+def count_rows(
+    tx: Tx,
+    table: str,
+    condition: str,
+    here: tuple[str, dict[str, Any]],
+    params: Mapping[str, Any],
+    *,
+    most: int,
+) -> int:
+    """Return how many rows of an index fulfil a condition, up to ``most``."""
+    query = Q.count_some_rows.with_(table=table, condition=condition, here=here[0])
+    row = tx.one(query, most=most, **here[1], **params)
+    assert row is not None
+    return row[0]
 
 
 def update(tx: Tx, *, run_no: int, name: str, status: Status, ended_us: int | None) -> None:
@@ -200,6 +233,29 @@ def put_models(
     steps = {one.model_id: one.step for one in models}
     rows = [{"run_no": run_no, "role": role, "model_id": key, "step": steps[key]} for key in sorted(steps)]
     tx.many(Q.put_model, rows)
+
+
+def heads_of_experiment(tx: Tx, *, experiment_no: int, limit: int) -> list[RunHead]:
+    """Return the oldest runs of an experiment, deleted or not."""
+    return [_head(row) for row in tx.all(Q.heads_of_experiment, experiment_no=experiment_no, limit=limit)]
+
+
+def experiments_of(tx: Tx, run_ids: Sequence[str]) -> dict[str, int]:
+    """Return the number of the experiment of each run that there is."""
+    return dict(tx.all(Q.experiments_of, ids=listed(tx, run_ids)))
+
+
+def count_of_experiment(tx: Tx, *, experiment_no: int) -> int:
+    """Return how many an experiment has, deleted or not."""
+    row = tx.one(Q.count_of_experiment, experiment_no=experiment_no)
+    return row[0] if row else 0
+
+
+def purge(tx: Tx, run_nos: Sequence[int]) -> None:
+    """Remove runs for good, with their parameters, tags and links; their metrics are purged apart."""
+    wanted = listed(tx, run_nos)
+    for query in (Q.purge_params, Q.purge_tags, Q.purge_inputs, Q.purge_models, Q.purge_runs):
+        tx.run(query, runs=wanted)
 
 
 def _head(row: tuple[Any, ...]) -> RunHead:
