@@ -16,7 +16,7 @@ class Source(Protocol):
         """Yield experiments, those in the trash only where ``deleted`` says so."""
         ...
 
-    def runs(self, experiment: Experiment, tell: Tell, *, deleted: bool) -> Iterator[Stub]:
+    def runs(self, experiment: Experiment, tell: Tell, /, *, deleted: bool) -> Iterator[Stub]:
         """Yield an experiment's runs unread, each with what tells whether it has changed."""
         ...
 
@@ -24,7 +24,7 @@ class Source(Protocol):
         """Yield runs with everything but the bytes of their files."""
         ...
 
-    def logged_models(self, experiment: Experiment, tell: Tell, *, deleted: bool) -> Iterator[Stub]:
+    def logged_models(self, experiment: Experiment, tell: Tell, /, *, deleted: bool) -> Iterator[Stub]:
         """Yield an experiment's logged models unread."""
         ...
 

@@ -1,0 +1,1 @@
+"""Registered models brought in from elsewhere, with the numbers and times of their versions."""
