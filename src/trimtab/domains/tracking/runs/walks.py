@@ -121,7 +121,8 @@ def _merged(
     walks = [_one_walk(tx, plan, lead, experiment, limit, after, phase=phase) for experiment in experiments]
     if len(walks) == 1:
         return walks[0]
-    return sorted((row for walk in walks for row in walk), key=_SortKey.of(plan.terms))[:limit]
+    rows = [row for walk in walks for row in walk]
+    return sorted(rows, key=lambda row: _SortKey(row, plan.terms))[:limit]
 
 
 def _one_walk(
@@ -208,10 +209,6 @@ class _SortKey:
     def __init__(self, row: Row, terms: Sequence[Term]) -> None:
         self.row = row
         self.terms = terms
-
-    @staticmethod
-    def of(terms: Sequence[Term]) -> Any:
-        return lambda row: _SortKey(row, terms)
 
     def __lt__(self, other: "_SortKey") -> bool:
         for term, mine, its in zip(self.terms, self.row[1:], other.row[1:], strict=True):
