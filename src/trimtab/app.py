@@ -27,6 +27,7 @@ from trimtab.domains.pipelines.execution import Place
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry import jobs as registry_jobs
 from trimtab.domains.registry.events import GateDecided
+from trimtab.domains.traces import TracesService
 from trimtab.domains.tracking import TrackingService
 from trimtab.domains.tracking.events import RunFinished
 from trimtab.infra import blobs, db, executors
@@ -62,6 +63,7 @@ MIGRATED = (
     "trimtab.domains.alerts",
     "trimtab.domains.tracking",
     "trimtab.domains.registry",
+    "trimtab.domains.traces",
     "trimtab.domains.pipelines",
     "trimtab.domains.deploy",
     "trimtab.domains.monitor",
@@ -112,6 +114,7 @@ class App:
             lineage=self.lineage,
             tracking=self.tracking,
         )
+        self.traces = TracesService(database, self.govern, self.tracking)
         registry_jobs.register(self.bus, self.registry)
         alerts_jobs.register(self.jobs, self.alerts, retention_days=settings.retention_days)
         alerts_jobs.watch(self.bus, self.alerts, RULED_EVENTS)

@@ -7,8 +7,6 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Router
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp
-
-from trimtab.app import App, inference_url
 from trimtab.domains.alerts import http as alerts_http
 from trimtab.domains.data import http as data_http
 from trimtab.domains.deploy import http as deploy_http
@@ -26,6 +24,8 @@ from trimtab.kernel.errors import Invalid
 from trimtab.loop import http as loop_http
 from trimtab.version import __version__
 from trimtab.web import trial, ui_app
+
+from trimtab.app import App, inference_url
 from trimtab.wire import mlflow
 
 MLFLOW_VERSION = "3.17.2"  # the newest release whose client is tested against this server
@@ -75,7 +75,7 @@ def asgi(app: App) -> ASGIApp:
         return response(follower, int(after) if after is not None else None)
 
     table: list[BaseRoute] = [
-        *mlflow.routes(app.tracking, app.registry, max_body_bytes=limit),
+        *mlflow.routes(app.tracking, app.registry, app.traces, max_body_bytes=limit),
         StarletteRoute("/health", health),
         StarletteRoute("/version", version),
         StarletteRoute("/metrics", metrics),

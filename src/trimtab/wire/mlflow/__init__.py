@@ -1,20 +1,39 @@
 """The MLflow API: what ``mlflow`` clients say, translated to tracking and registry."""
 
 from starlette.routing import BaseRoute
-
 from trimtab.domains.registry import RegistryService
+from trimtab.domains.traces import TracesService
 from trimtab.domains.tracking import TrackingService
-from trimtab.wire.mlflow import artifacts, experiments, logged_models, metrics, registry, runs, server
 from trimtab.wire.mlflow.binding import Table
 from trimtab.wire.mlflow.errors import render_error
 
+from trimtab.wire.mlflow import (
+    artifacts,
+    assessments,
+    datasets,
+    experiments,
+    logged_models,
+    metrics,
+    old_traces,
+    otlp,
+    registry,
+    runs,
+    server,
+    trace_figures,
+    traces,
+)
+
 __all__ = ["PREFIXES", "render_error", "routes"]
 
-PREFIXES = ("/api/2.0/", "/api/3.0/", "/ajax-api/")
+PREFIXES = ("/api/2.0/", "/api/3.0/", "/ajax-api/", "/v1/traces")
 
 
 def routes(
-    tracking: TrackingService, model_registry: RegistryService, *, max_body_bytes: int
+    tracking: TrackingService,
+    model_registry: RegistryService,
+    trace_service: TracesService,
+    *,
+    max_body_bytes: int,
 ) -> list[BaseRoute]:
     """Return the routes of the API, each also below ``/ajax-api``."""
     handlers = [
@@ -24,6 +43,14 @@ def routes(
         *logged_models.handlers(tracking),
         *artifacts.handlers(tracking),
         *registry.handlers(model_registry, tracking),
+        *traces.handlers(trace_service),
+        *trace_figures.handlers(trace_service),
+        *old_traces.handlers(trace_service),
+        *assessments.handlers(trace_service),
+        *datasets.handlers(trace_service),
         *server.handlers(),
     ]
-    return [Table(handlers, max_body_bytes=max_body_bytes)]
+    return [
+        Table(handlers, max_body_bytes=max_body_bytes),
+        *otlp.routes(trace_service, max_body_bytes=max_body_bytes),
+    ]

@@ -1,0 +1,1 @@
+"""Assessments: what people, judges and code say of a trace."""

@@ -1,0 +1,1 @@
+"""Evaluation data sets: inputs with the answers that are expected of them."""

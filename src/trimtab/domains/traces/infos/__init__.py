@@ -1,0 +1,1 @@
+"""Traces as wholes: when, how long, how it went, tags and metadata, and the search over them."""

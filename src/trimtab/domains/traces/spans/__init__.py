@@ -1,0 +1,1 @@
+"""Spans: what happened within a trace, step by step."""

@@ -1,0 +1,92 @@
+"""Reads protobuf's wire format: the fields of a message one after the other, without a schema or a library.
+
+The format is small and fixed (https://protobuf.dev/programming-guides/encoding), and OpenTelemetry's trace messages
+use a few of its types only; reading them here spares the server a dependency and the memory of its descriptors.
+"""
+
+import struct
+from collections.abc import Iterator
+
+from trimtab.kernel.errors import Invalid
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+_FIXED64 = struct.Struct("<Q")
+_FIXED32 = struct.Struct("<I")
+_DOUBLE = struct.Struct("<d")
+
+
+class BadProtobuf(Invalid):
+    """Bytes that are no protobuf message."""
+
+    code = "bad-protobuf"
+
+
+def fields(message: bytes) -> Iterator[tuple[int, int, int | bytes]]:
+    """Yield (number, wire type, value) of each field; a value is an int, or bytes. Raises BadProtobuf.
+
+    >>> list(fields(bytes.fromhex("089601")))
+    [(1, 0, 150)]
+    """
+    place, end = 0, len(message)
+    while place < end:
+        key = message[place]
+        place += 1
+        if key > 0x7F:
+            key, place = _varint(message, place - 1, end)
+        number, kind = key >> 3, key & 7
+        if number == 0:
+            raise BadProtobuf("A field has the number 0.")
+        match kind:
+            case 2:
+                size, place = _varint(message, place, end)
+                if size > end - place:
+                    raise BadProtobuf("A field is longer than its message.")
+                yield number, kind, message[place : place + size]
+                place += size
+            case 0:
+                value, place = _varint(message, place, end)
+                yield number, kind, value
+            case 1:
+                if end - place < 8:
+                    raise BadProtobuf("The message is cut off.")
+                yield number, kind, _FIXED64.unpack_from(message, place)[0]
+                place += 8
+            case 5:
+                if end - place < 4:
+                    raise BadProtobuf("The message is cut off.")
+                yield number, kind, _FIXED32.unpack_from(message, place)[0]
+                place += 4
+            case _:
+                raise BadProtobuf(f"The wire type {kind} is not used by OpenTelemetry.")
+
+
+def _varint(message: bytes, place: int, end: int) -> tuple[int, int]:
+    value = shift = 0
+    while place < end and shift < 70:
+        byte = message[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & 0xFFFFFFFFFFFFFFFF, place
+        shift += 7
+    raise BadProtobuf("A number is cut off or too long.")
+
+
+def signed(value: int) -> int:
+    """Return a varint as a signed number of 64 bits."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def double(value: int) -> float:
+    """Return eight bytes, read as a number, as the floating-point number that they are."""
+    return _DOUBLE.unpack(_FIXED64.pack(value))[0]
+
+
+def text(value: int | bytes) -> str:
+    """Return a field as text; raises BadProtobuf where it is none."""
+    if not isinstance(value, bytes):
+        raise BadProtobuf("A number stands where text should be.")
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise BadProtobuf("A text is not UTF-8.") from error
