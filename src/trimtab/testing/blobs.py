@@ -1,13 +1,22 @@
 """The contract of blob stores: subclass ``BlobsContract``, give it a ``blobs`` fixture, run it with pytest."""
 
 import io
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from blake3 import blake3
 
-from trimtab.infra.blobs import BlobId, BlobMismatch, BlobNotFound, Blobs
+from trimtab.infra.blobs import (
+    BadParts,
+    BlobId,
+    BlobMismatch,
+    BlobNotFound,
+    Blobs,
+    Part,
+    UploadNotFound,
+)
 from trimtab.kernel.errors import Invalid
 
 _SEVERAL_PIECES = bytes(range(256)) * (13 << 10)  # more than three pieces of a stream
@@ -126,3 +135,69 @@ class BlobsContract:
             made = list(pool.map(store, range(120)))
         assert len(set(made)) == 20
         assert sorted(blobs.ids()) == sorted(set(made))
+
+    def test_a_sweep_takes_what_is_old_and_not_in_use(self, blobs: Blobs) -> None:
+        used, free = blobs.put(b"used"), blobs.put(b"free")
+        kept = blobs.keeping(3600).put(b"kept for a while")
+        later = time.time_ns() // 1000 + 60_000_000
+        assert blobs.sweep({used, free}, before_us=later) == (0, 0)
+        assert blobs.sweep({used}, before_us=0) == (0, 0), "it was stored just now"
+        assert blobs.sweep({used}, before_us=later, dry_run=True) == (1, 4)
+        assert blobs.exists(free)
+        assert blobs.sweep({used}, before_us=later) == (1, 4)
+        assert sorted(blobs.ids()) == sorted([used, kept])
+        assert blobs.put(b"free") == free
+        assert read(blobs, free) == b"free"
+
+    def test_touching_says_whether_a_blob_is_there_and_keeps_it(self, blobs: Blobs) -> None:
+        blob = blobs.put(b"x")
+        keeping = blobs.keeping(3600)
+        later = time.time_ns() // 1000 + 60_000_000
+        for renew in (keeping.touch, lambda _: keeping.put(b"x"), lambda _: keeping.put(io.BytesIO(b"x"))):
+            assert renew(blob)
+            assert blobs.sweep(set(), before_us=later) == (0, 0)
+        assert not blobs.touch(name_of(b"absent"))
+
+    def test_parts_make_a_whole(self, blobs: Blobs) -> None:
+        content = bytes(range(256)) * 1000
+        upload = blobs.begin_parts()
+        pieces = [content[start : start + 100_000] for start in range(0, len(content), 100_000)]
+
+        def send(number: int) -> Part:
+            piece = pieces[number - 1]
+            sent = io.BytesIO(piece) if number % 2 else iter([piece[:7], piece[7:]])
+            return Part(number, blobs.put_part(upload, number, sent, of=3, size_bytes=len(piece)))
+
+        with ThreadPoolExecutor(3) as pool:
+            parts = list(pool.map(send, [3, 1, 2]))
+        assert send(1) in parts, "a second try is the same"
+        assert blobs.join_parts(upload, sorted(parts), of=3) == name_of(content)
+        assert read(blobs, name_of(content)) == content
+        with pytest.raises(UploadNotFound):
+            blobs.join_parts(upload, sorted(parts), of=3)
+        single = blobs.begin_parts()
+        part = Part(1, blobs.put_part(single, 1, io.BytesIO(b"one"), of=1, size_bytes=3))
+        assert blobs.join_parts(single, [part], of=1) == name_of(b"one")
+
+    def test_parts_that_make_no_whole_are_refused(self, blobs: Blobs) -> None:
+        upload = blobs.begin_parts()
+        first = Part(1, blobs.put_part(upload, 1, io.BytesIO(b"12345"), of=3, size_bytes=5))
+        second = Part(2, blobs.put_part(upload, 2, io.BytesIO(b"123"), of=3, size_bytes=3))
+        with pytest.raises(BadParts):
+            blobs.join_parts(upload, [first, second], of=3)
+        third = Part(3, blobs.put_part(upload, 3, io.BytesIO(b"1"), of=3, size_bytes=1))
+        with pytest.raises(BadParts, match="same size"):
+            blobs.join_parts(upload, [first, second, third], of=3)
+        with pytest.raises(BadParts):
+            blobs.join_parts(upload, [first, second._replace(digest="0"), third], of=3)
+        with pytest.raises(BadParts):
+            blobs.put_part(upload, 2, io.BytesIO(b"1234"), of=3, size_bytes=5)
+        with pytest.raises(BadParts):
+            blobs.join_parts(upload, [first, second, third], of=3)
+        blobs.drop_parts(upload)
+        blobs.drop_parts(upload)
+        with pytest.raises(UploadNotFound):
+            blobs.put_part(upload, 1, io.BytesIO(b"12345"), of=3, size_bytes=5)
+        with pytest.raises(UploadNotFound):
+            blobs.put_part("../x", 1, io.BytesIO(b"12345"), of=3, size_bytes=5)
+        assert list(blobs.ids()) == []

@@ -10,6 +10,7 @@ import functools
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Container, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -36,16 +37,21 @@ _ROOM_BYTES = 64 << 20
 _KEEP_SIZE = 1
 _SYNC_FILE_RANGE_WRITE = 2
 _SWEPT_AT_ONCE = 200
+_SOON_S = 60
 
 
 class LocalBlobs:
     """A folder of blobs on a local disk."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *, keep_s: int = 0) -> None:
         self._folder = str(Path(folder))
+        self._keep_s = keep_s
         self._incoming = f"{self._folder}/incoming"
         self._lock = f"{self._folder}/sweep.lock"
         Path(self._incoming).mkdir(parents=True, exist_ok=True)
+
+    def keeping(self, seconds: int) -> "LocalBlobs":
+        return LocalBlobs(self._folder, keep_s=seconds)
 
     def put(self, content: bytes | BinaryIO | Iterator[bytes], /, *, expect: BlobId | None = None) -> BlobId:
         if isinstance(content, bytes):
@@ -116,8 +122,10 @@ class LocalBlobs:
         """Give a complete file its name; return False where the blob was there already."""
         target = self._file(blob)
         with contextlib.suppress(FileNotFoundError):
-            os.utime(target)
+            self._renew(target)
             return False
+        if self._keep_s:
+            self._renew(incoming)
         try:
             os.rename(incoming, target)
         except FileNotFoundError:
@@ -146,14 +154,20 @@ class LocalBlobs:
 
     def touch(self, blob: BlobId, /) -> bool:
         file = self._file(blob)
-        if not os.path.exists(file):
+        try:
+            # A file that is far from being swept needs no lock, which costs more than all else here.
+            if os.stat(file).st_mtime >= time.time() + self._keep_s - max(_SOON_S, self._keep_s / 2):
+                return True
+            with self._locked(fcntl.LOCK_SH):
+                self._renew(file)
+        except FileNotFoundError:
             return False
-        with self._locked(fcntl.LOCK_SH):
-            try:
-                os.utime(file)
-            except FileNotFoundError:
-                return False
         return True
+
+    def _renew(self, file: str) -> None:
+        """Say until when a file is kept without a reference: its time of change is that moment."""
+        now = time.time()
+        os.utime(file, (now, now + self._keep_s))
 
     def delete(self, blob: BlobId, /) -> bool:
         try:

@@ -63,9 +63,14 @@ class Swept(NamedTuple):
 class Blobs(Protocol):
     """Immutable bytes by digest. Writing the same bytes twice is free.
 
-    Nobody counts references. A sweep removes what is named nowhere and was neither stored nor touched for a while, so
-    whoever is about to refer to a blob that it did not just store touches it first.
+    Nobody counts references. A sweep removes what is referred to nowhere and was not stored or touched in the last
+    minutes, so whoever is about to refer to a blob that it did not just store touches it first; who takes longer works
+    with ``keeping``.
     """
+
+    def keeping(self, seconds: int) -> "Blobs":
+        """Return the same store, where what is stored or touched is kept for so long without any reference."""
+        ...
 
     def put(self, content: bytes | BinaryIO | Iterator[bytes], /, *, expect: BlobId | None = None) -> BlobId:
         """Store bytes durably and return their id; a stream is stored in constant memory.
@@ -96,7 +101,7 @@ class Blobs(Protocol):
     def exists(self, blob: BlobId, /) -> bool: ...
 
     def touch(self, blob: BlobId, /) -> bool:
-        """Make a blob count as just stored, and return whether it is there."""
+        """Have a blob count as just stored, and return whether it is there."""
         ...
 
     def delete(self, blob: BlobId, /) -> bool:
