@@ -17,11 +17,8 @@ from tracking_run where no = any(:runs);
 -- name: search
 select r.no{columns} from {tables} {where} order by {order} limit :limit;
 
--- name: count_some_runs
-select count(*) from (select 1 from tracking_run r where {here} limit :most) found;
-
--- name: highest_number
-select coalesce(max(no), 0) from tracking_run;
+-- name: edge
+select {column} from {table} r {where} order by {order} limit 1 offset :offset;
 
 -- name: count_some_rows
 select count(*) from (select 1 from {table} x where {here} and {condition} limit :most) found;

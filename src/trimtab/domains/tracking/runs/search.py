@@ -51,7 +51,8 @@ _TABLES = {"parameter": "tracking_run_param", "tag": "tracking_run_tag"}
 _MEMBERSHIP: tuple[Operator, ...] = ("IN", "NOT IN")
 _PRESENCE: tuple[Operator, ...] = ("IS NULL", "IS NOT NULL")
 _FEW = 500
-_PREFIX = 40  # of a text's characters are in its index
+PREFIX = 40
+"""So many characters of a text are in its index."""
 
 FindKey = Callable[[str], int]
 
@@ -133,8 +134,10 @@ def _source(entity: Entity | None, clause: Clause, params: dict[str, Any], name:
     if entity == "metric" and clause.operator in ("=", "<", "<=", ">", ">="):
         return Source(METRICS, f"{key} and x.nan = 0 and x.value {clause.operator} :{name}", params)
     if entity in ("parameter", "tag") and clause.operator == "=":
-        prefix = f"substr(x.value, 1, {_PREFIX}) = substr(:{name}, 1, {_PREFIX})"
-        return Source(_TABLES[entity], f"{key} and {prefix} and x.value = :{name}", params)
+        same = f"substr(x.value, 1, {PREFIX}) = substr(:{name}, 1, {PREFIX})"
+        if isinstance(clause.value, str) and len(clause.value) >= PREFIX:
+            same += f" and x.value = :{name}"
+        return Source(_TABLES[entity], f"{key} and {same}", params)
     return None
 
 

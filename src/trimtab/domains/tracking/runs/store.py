@@ -16,7 +16,7 @@ from trimtab.domains.tracking.runs.model import (
     RunHead,
     Status,
 )
-from trimtab.infra.db import Tx, load
+from trimtab.infra.db import Tx, Where, load
 
 Q = load(__package__ or "")
 
@@ -128,15 +128,30 @@ def all_experiments(tx: Tx) -> list[int]:
     return [row[0] for row in tx.all(Q.experiments)]
 
 
-def count_runs(tx: Tx, here: tuple[str, dict[str, Any]], *, most: int) -> int:
-    """Return about how many runs some experiments have; of more than ``most`` only that they are not more than all."""
-    condition, numbers = here
-    row = tx.one(Q.count_some_runs.with_(here=condition), most=most, **numbers)
-    assert row is not None
-    if row[0] < most:
-        return row[0]
-    highest = tx.one(Q.highest_number)
-    return most if highest is None else max(most, highest[0])
+def edge(
+    tx: Tx,
+    table: str,
+    column: str,
+    experiment: int,
+    key_no: int | None,
+    *,
+    ascending: bool,
+    bound: Any,
+    offset: int,
+    nan: bool,
+) -> Any:
+    """Return the value so many rows after a bound along an index, in its order; None where it ends before."""
+    where = Where().add("r.experiment_no = :experiment", experiment=experiment)
+    if key_no is not None:
+        where.add("r.key_no = :key_no", key_no=key_no)
+    if nan:
+        where.add("r.nan = 0")
+    if bound is not None:
+        where.add(f"{column} {'>=' if ascending else '<='} :bound", bound=bound)
+    order = f"{column} {'asc' if ascending else 'desc'}"
+    query = Q.edge.with_(table=table, column=column, where=where.sql, order=order)
+    row = tx.one(query, offset=offset, **where.params)
+    return row[0] if row else None
 
 
 def count_rows(

@@ -1,22 +1,22 @@
 """Finds runs without looking at all of them: along an index in the order asked for, or from the few that a condition leaves.
 
 An index holds the values of a metric, a parameter or a tag within an experiment, in order. A search that is ordered by one
-walks it and stops after a page. Where a condition leaves so few runs that this would look at more rows than there are
-runs to sort, those are sorted instead. How many rows a condition leaves is counted, up to a bound.
+walks it and stops after a page. Where the first thousands of rows do not fill the page, its conditions are asked how few
+runs each leaves: those of the strictest are then sorted, unless even it leaves too many.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 from trimtab.domains.tracking.runs import store
-from trimtab.domains.tracking.runs.search import Lead, Plan, Source, within
+from trimtab.domains.tracking.runs.search import PREFIX, Lead, Plan, Source, within
 from trimtab.domains.tracking.sorting import Term, follow, order_sql
 from trimtab.infra.db import Tx, Where
 
 Row = tuple[Any, ...]
-_MOST_COUNTED = 50_000
-_MOST_WALKS = 16
-_SORTING = 2.0  # what a run costs that is found by its number and sorted, in rows of a walk
+_FIRST_STRETCH = 4000  # rows of the index that are tried before anything is counted
+_FEW = 20_000  # runs that are rather sorted than walked for
+_MOST_WALKS = 16  # experiments whose walks are merged
 _PRESENT, _NAN, _MISSING = 0, 1, 2
 
 
@@ -24,36 +24,54 @@ def find(
     tx: Tx, plan: Plan, *, experiments: Sequence[int], limit: int, after: Sequence[Any] | None
 ) -> list[Row]:
     """Return (number, *sort values) of the runs that follow a place, in order."""
-    source = _few(tx, plan, experiments, limit)
+    lead = plan.lead if len(experiments) <= _MOST_WALKS else None
+    by_number = lead is not None and (lead.table is None or lead.is_metric)
+    if lead is not None and by_number and len(experiments) == 1 and plan.sources:
+        rows = _first_stretch(tx, plan, lead, experiments[0], limit, after)
+        if rows is not None:
+            return rows
+    source = _strictest(tx, plan, experiments)
     if source is not None:
         return _from_few(tx, plan, source, experiments, limit, after)
-    if plan.lead is not None and len(experiments) <= _MOST_WALKS:
-        return _walk(tx, plan, plan.lead, experiments, limit, after)
+    if lead is not None:
+        return _walk(tx, plan, lead, experiments, limit, after)
     return _from_all(tx, plan, experiments, limit, after)
 
 
-def _few(tx: Tx, plan: Plan, experiments: Sequence[int], limit: int) -> Source | None:
-    """Return the condition to begin with, if that is cheaper than to walk."""
-    if not plan.sources:
+def _first_stretch(
+    tx: Tx, plan: Plan, lead: Lead, experiment: int, limit: int, after: Sequence[Any] | None
+) -> list[Row] | None:
+    """Return a page if the next rows of the index fill it; None where they do not."""
+    phase = None if lead.table is None else _PRESENT
+    if phase == _PRESENT and after is not None and after[0] != _PRESENT:
         return None
-    runs = store.count_runs(tx, within(experiments, "r.experiment_no", tx.dialect), most=_MOST_COUNTED)
-    counts = [
-        store.count_rows(
-            tx,
-            source.table,
-            source.condition,
-            within(experiments, "x.experiment_no", tx.dialect),
-            source.params,
-            most=_MOST_COUNTED,
-        )
-        for source in plan.sources
-    ]
-    least = min(counts)
-    share = 1.0
-    for count in counts:
-        share *= min(1.0, count / max(runs, 1))
-    walked = runs if plan.lead is None else min(runs, limit / max(share, 1e-9))
-    return plan.sources[counts.index(least)] if least * _SORTING < walked else None
+    bound = None if after is None else after[0 if phase is None else 1]
+    edge = store.edge(
+        tx,
+        lead.table or "tracking_run",
+        "r.started_us" if phase is None else "r.value",
+        experiment,
+        None if phase is None else plan.join_params["o0_key"],
+        ascending=lead.ascending,
+        bound=bound,
+        offset=_FIRST_STRETCH,
+        nan=lead.is_metric,
+    )
+    if edge is None:
+        return _walk(tx, plan, lead, [experiment], limit, after)
+    rows = _one_walk(tx, plan, lead, experiment, limit, after, phase=phase, edge=edge)
+    return rows if len(rows) >= limit else None
+
+
+def _strictest(tx: Tx, plan: Plan, experiments: Sequence[int]) -> Source | None:
+    """Return the condition that leaves the fewest runs, if these are few."""
+    here = within(experiments, "x.experiment_no", tx.dialect)
+    most, found = _FEW, None
+    for source in plan.sources:
+        count = store.count_rows(tx, source.table, source.condition, here, source.params, most=most)
+        if count < most:
+            most, found = count, source
+    return found
 
 
 def _from_few(
@@ -134,6 +152,7 @@ def _one_walk(
     after: Sequence[Any] | None,
     *,
     phase: int | None,
+    edge: Any = None,
 ) -> list[Row]:
     joins = [join for alias, join in plan.joins.items() if alias != lead.alias]
     if phase is None:
@@ -156,11 +175,16 @@ def _one_walk(
         tables = f"{lead.table} o0 cross join tracking_run r"
         condition = "r.no = o0.run_no and o0.experiment_no = :walked and o0.key_no = :o0_key"
         condition += f" and o0.nan = {phase}" if lead.is_metric else ""
-        place = None if after is None else ([*after[1:]] if lead.is_metric else [after[1][:40], *after[1:]])
+        place = (
+            None if after is None else ([*after[1:]] if lead.is_metric else [after[1][:PREFIX], *after[1:]])
+        )
+    where = _copy(plan.where, {"walked": experiment}, condition)
+    if edge is not None:
+        where.add(f"{lead.value.sql} {'<' if lead.ascending else '>'} :edge", edge=edge)
     return _search(
         tx,
         tables=f"{tables} {' '.join(joins)}",
-        where=_copy(plan.where, {"walked": experiment}, condition),
+        where=where,
         columns=columns,
         terms=terms,
         after=place,
@@ -170,7 +194,7 @@ def _one_walk(
 
 
 def _prefix(lead: Lead) -> Term:
-    return Term(f"substr({lead.alias}.value, 1, 40)", str, lead.ascending)
+    return Term(f"substr({lead.alias}.value, 1, {PREFIX})", str, lead.ascending)
 
 
 def _copy(where: Where, params: dict[str, Any], condition: str) -> Where:
