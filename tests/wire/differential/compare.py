@@ -88,7 +88,10 @@ def _fields(expected: Exchange, found: Exchange, *, messages: bool) -> Iterator[
     if expected.status != found.status:
         yield "answer", old, new
         return
-    yield from _walk(old, new, "", "")
+    if isinstance(old, dict) and isinstance(new, dict):
+        yield from _walk(old, new, "", "")
+    elif old != new:
+        yield "answer", old, new
 
 
 def _answer(exchange: Exchange) -> Any:

@@ -4,12 +4,13 @@ import msgspec
 
 from trimtab.domains.tracking import TrackingService
 from trimtab.domains.tracking.artifacts.model import path_of_uri
+from trimtab.domains.tracking.errors import ParameterChanged
 from trimtab.domains.tracking.logged_models.model import DatasetScope, LoggedModel, ModelOrdering, Status
 from trimtab.infra.http import Request
 from trimtab.kernel.errors import Invalid
 from trimtab.wire.mlflow.artifacts import FileList, list_below
 from trimtab.wire.mlflow.binding import Handler, handler
-from trimtab.wire.mlflow.errors import missing
+from trimtab.wire.mlflow.errors import BadRequest, missing
 from trimtab.wire.mlflow.messages import (
     Empty,
     Int64,
@@ -85,6 +86,7 @@ class GetModel(msgspec.Struct):
 
 
 class Finalize(msgspec.Struct):
+    model_id: str | None = None
     status: str | int | None = None
 
 
@@ -93,6 +95,7 @@ class SetTags(msgspec.Struct):
 
 
 class LogParams(msgspec.Struct):
+    model_id: str | None = None
     params: list[Tag] | None = None
 
 
@@ -132,8 +135,8 @@ def handlers(tracking: TrackingService) -> list[Handler]:
             name=body.name or None,
             model_type=body.model_type or "",
             source_run_id=body.source_run_id or None,
-            params=dict(tag_pairs(body.params, "params")),
-            tags=dict(tag_pairs(body.tags)),
+            params=_once(tag_pairs(body.params, "params"), "params"),
+            tags=_once(tag_pairs(body.tags), "tags"),
         )
         return OneModel(view(made))
 
@@ -147,7 +150,9 @@ def handlers(tracking: TrackingService) -> list[Handler]:
             filter=body.filter or "",
             datasets=[_scope(one) for one in body.datasets or ()],
             order_by=[_ordering(one) for one in body.order_by or ()],
-            limit=page_size(body.max_results or None, default=_DEFAULT_PAGE, most=_MOST_IN_A_PAGE),
+            limit=min(
+                page_size(body.max_results or None, default=_DEFAULT_PAGE, most=2**63), _MOST_IN_A_PAGE
+            ),
             cursor=body.page_token or None,
         )
         return FoundModels([view(one) for one in page.items], page.next_cursor)
@@ -159,6 +164,7 @@ def handlers(tracking: TrackingService) -> list[Handler]:
 
     @handler("PATCH", "/mlflow/logged-models/{model_id}", Finalize)
     def finalize(request: Request, body: Finalize) -> OneModel:
+        required(body.model_id, "model_id")
         if body.status is None:
             raise missing("status")
         given = int(body.status) if isinstance(body.status, str) and body.status.isdigit() else body.status
@@ -181,8 +187,12 @@ def handlers(tracking: TrackingService) -> list[Handler]:
 
     @handler("POST", "/mlflow/logged-models/{model_id}/params", LogParams)
     def log_params(request: Request, body: LogParams) -> None:
-        params = dict(tag_pairs(body.params, "params"))
-        models.log_params(request.who, request.path["model_id"], params)
+        required(body.model_id, "model_id")
+        params = _once(tag_pairs(body.params, "params"), "params")
+        try:
+            models.log_params(request.who, request.path["model_id"], params)
+        except ParameterChanged as error:
+            raise BadRequest(error.message, field="params") from error
 
     @handler("GET", "/mlflow/logged-models/{model_id}/artifacts/directories", ListArtifacts)
     def list_artifacts(request: Request, body: ListArtifacts) -> FileList:
@@ -222,6 +232,12 @@ def view(model: LoggedModel) -> ModelView:
         for one in model.metrics
     ]
     return ModelView(info, ModelData(tag_views(model.params), metrics))
+
+
+def _once(pairs: list[tuple[str, str]], field: str) -> dict[str, str]:
+    if len(unique := dict(pairs)) < len(pairs):
+        raise BadRequest(f"A key occurs twice among the {field}.", field=field)
+    return unique
 
 
 def _scope(given: DatasetFilter) -> DatasetScope:

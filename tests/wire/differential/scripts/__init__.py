@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tests.wire.differential.script import Script
-from tests.wire.differential.scripts import experiments, run_search, runs
+from tests.wire.differential.scripts import bodies, experiments, logged_models, run_search, runs
 
 SCRIPTS: dict[str, Callable[[Script], None]] = {
     "experiments": experiments.life,
@@ -15,4 +15,8 @@ SCRIPTS: dict[str, Callable[[Script], None]] = {
     "run-links": runs.links,
     "run-filters": run_search.filters,
     "run-orders": run_search.orders,
+    "logged-models": logged_models.life,
+    "logged-model-search": logged_models.search,
+    "bodies": bodies.bodies,
+    "addresses": bodies.addresses,
 }

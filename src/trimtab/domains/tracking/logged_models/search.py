@@ -23,8 +23,8 @@ from trimtab.kernel.filters import (
 _TEXT = {
     "name": "l.name",
     "model_id": "l.id",
-    "model_type": "l.model_type",
-    "source_run_id": "l.source_run_id",
+    "model_type": "coalesce(l.model_type, '')",
+    "source_run_id": "coalesce(l.source_run_id, '')",
     "status": "l.status",
     "artifact_location": "l.artifact_uri",
     "lifecycle_stage": "l.state",
@@ -36,8 +36,9 @@ _TIMES = {
     "last_updated_timestamp": "(l.updated_us / 1000)",
     "last_updated_timestamp_ms": "(l.updated_us / 1000)",
 }
-_NUMBERS = {**_TIMES, "experiment_id": "l.experiment_no"}
-_KEYS = sorted([*_TEXT, *_NUMBERS])
+_EXPERIMENT = "cast(l.experiment_no as text)"
+_STATUS_NUMBERS: dict[Any, str] = {"1": "PENDING", "2": "READY", "3": "FAILED"}  # as clients number them
+_KEYS = sorted([*_TEXT, *_TIMES, "experiment_id"])
 _TABLES = {"params": "tracking_logged_model_param", "tags": "tracking_logged_model_tag"}
 _METRIC = "from tracking_logged_model_metric m where m.model_id = l.id"
 _TEXT_OPERATORS: tuple[Operator, ...] = (*TEXTUAL, "IN", "NOT IN")
@@ -110,8 +111,12 @@ def _condition(clause: Clause, name: str, scope: str, dialect: Dialect) -> tuple
 
 
 def _attribute(clause: Clause, name: str, dialect: Dialect) -> tuple[str, dict[str, Any]]:
-    if column := _NUMBERS.get(clause.key):
+    if column := _TIMES.get(clause.key):
         return f"{column} {clause.operator} :{name}", {name: _number(clause)}
+    if clause.key == "experiment_id":
+        return _text(_EXPERIMENT, clause, name, dialect)
+    if clause.key == "status" and str(clause.value) in _STATUS_NUMBERS:
+        clause = msgspec.structs.replace(clause, value=_STATUS_NUMBERS[str(clause.value)])
     if column := _TEXT.get(clause.key):
         return _text(column, clause, name, dialect)
     raise clause.refuse(
@@ -152,17 +157,13 @@ def _order(result: Plan, order_by: Sequence[ModelOrdering]) -> None:
                 f"Invalid order by field name: {ordering.field}. Only metrics are supported.",
                 field="order_by",
             )
-        column = _TEXT.get(key) or _NUMBERS.get(key)
+        column = _TEXT.get(key) or _TIMES.get(key) or {"experiment_id": "l.experiment_no"}.get(key)
         if column is None:
             raise BadFilter(
                 f"Invalid order by field name: {key}.{did_you_mean(key, _KEYS)}", field="order_by"
             )
         columns.add(column)
-        if key in ("model_type", "source_run_id"):
-            result.terms.append(Term(f"(case when {column} is null then 1 else 0 end)", int))
-            result.terms.append(Term(f"coalesce({column}, '')", str, ordering.ascending))
-        else:
-            result.terms.append(Term(column, str if key in _TEXT else int, ordering.ascending))
+        result.terms.append(Term(column, str if key in _TEXT else int, ordering.ascending))
     if _TIMES["creation_time"] not in columns:
         result.terms.append(Term(_TIMES["creation_time"], int, ascending=False))
     if "l.id" not in columns:
