@@ -7,6 +7,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Router
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp
+
+from trimtab.app import App, inference_url
 from trimtab.domains.alerts import http as alerts_http
 from trimtab.domains.data import http as data_http
 from trimtab.domains.deploy import http as deploy_http
@@ -15,6 +17,7 @@ from trimtab.domains.lineage import http as lineage_http
 from trimtab.domains.monitor import http as monitor_http
 from trimtab.domains.pipelines import http as pipelines_http
 from trimtab.domains.registry import http as registry_http
+from trimtab.domains.traces import http as traces_http
 from trimtab.domains.tracking import http as tracking_http
 from trimtab.infra.http import Route
 from trimtab.infra.http.edge import Edge
@@ -24,8 +27,6 @@ from trimtab.kernel.errors import Invalid
 from trimtab.loop import http as loop_http
 from trimtab.version import __version__
 from trimtab.web import trial, ui_app
-
-from trimtab.app import App, inference_url
 from trimtab.wire import mlflow
 
 MLFLOW_VERSION = "3.17.2"  # the newest release whose client is tested against this server
@@ -39,6 +40,7 @@ def native_routes(app: App) -> list[Route]:
         *lineage_http.routes(app.lineage),
         *data_http.routes(app.data),
         *tracking_http.routes(app.tracking),
+        *traces_http.routes(app.traces),
         *registry_http.routes(app.registry),
         *pipelines_http.routes(app.pipelines),
         *alerts_http.routes(app.alerts),

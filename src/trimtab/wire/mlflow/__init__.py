@@ -1,12 +1,10 @@
 """The MLflow API: what ``mlflow`` clients say, translated to tracking and registry."""
 
 from starlette.routing import BaseRoute
+
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.traces import TracesService
 from trimtab.domains.tracking import TrackingService
-from trimtab.wire.mlflow.binding import Table
-from trimtab.wire.mlflow.errors import render_error
-
 from trimtab.wire.mlflow import (
     artifacts,
     assessments,
@@ -22,6 +20,8 @@ from trimtab.wire.mlflow import (
     trace_figures,
     traces,
 )
+from trimtab.wire.mlflow.binding import Table
+from trimtab.wire.mlflow.errors import render_error
 
 __all__ = ["PREFIXES", "render_error", "routes"]
 
