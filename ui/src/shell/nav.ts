@@ -22,6 +22,7 @@ export const ENTRIES: Entry[] = [
 export const ABOUT: Entry[] = [
   { label: "Lineage", href: "/lineage", icon: "lineage", key: "l" },
   { label: "Audit", href: "/audit", icon: "audit", key: "u" },
+  { label: "Trash", href: "/trash", icon: "trash", key: "t" },
   { label: "Settings", href: "/settings", icon: "settings", key: "s" },
 ];
 

@@ -1,7 +1,7 @@
 // Labelled facts in a compact grid.
 import type { ReactNode } from "react";
 
-export type Fact = [label: string, value: ReactNode] | false | null | undefined;
+export type Fact = [label: string, value: ReactNode] | false | "" | null | undefined;
 
 export function Facts({ items, columns = 1 }: { items: Fact[]; columns?: 1 | 2 }) {
   return (

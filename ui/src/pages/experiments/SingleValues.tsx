@@ -3,7 +3,7 @@ import { SERIES } from "../../design/theme.ts";
 import { exact, figure } from "../../format/number.ts";
 import "./experiments.css";
 
-export function SingleValues({ values }: { values: { run: string; value: number | null }[] }) {
+export function SingleValues({ values }: { values: { run: string; value: number | null; color?: string }[] }) {
   const only = values[0];
   if (values.length === 1 && only)
     return (
@@ -16,7 +16,7 @@ export function SingleValues({ values }: { values: { run: string; value: number 
   const span = Math.max(0, ...known) - low || 1;
   return (
     <ul className="singles">
-      {values.map(({ run, value }, i) => (
+      {values.map(({ run, value, color }, i) => (
         <li key={`${run}-${i}`} title={exact(value)}>
           <span className="truncate">{run}</span>
           <span className="singles-bar">
@@ -25,7 +25,7 @@ export function SingleValues({ values }: { values: { run: string; value: number 
                 style={{
                   left: `${((Math.min(0, value) - low) / span) * 100}%`,
                   width: `${(Math.abs(value) / span) * 100}%`,
-                  background: `var(${SERIES[i % SERIES.length]})`,
+                  background: `var(${color ?? SERIES[i % SERIES.length]})`,
                 }}
               />
             )}

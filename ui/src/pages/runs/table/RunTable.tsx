@@ -11,6 +11,7 @@ import { Empty, Failed, Skeleton } from "../../../ui/States.tsx";
 import { useUrl } from "../../../ui/useUrl.ts";
 import { RUN_CODE } from "../../experiments/code.ts";
 import { FilterBar } from "../filter/FilterBar.tsx";
+import { ManyPlots } from "../plots/ManyPlots.tsx";
 import { writtenName, writtenValue } from "../filter/grammar.ts";
 import { BulkBar } from "./BulkBar.tsx";
 import { columnOf, idsOf, packIds, unpackIds, usual, wantedOf } from "./columns.ts";
@@ -54,6 +55,7 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
 
   const catalogue = useQuery({ ...q.runColumns(experiment), staleTime: 60_000 });
   const filter = search["filter"] ?? "";
+  const plots = search["show"] === "plots";
   const parents = useQuery({ ...q.facets(experiment, "", [PARENTS], MOST_PARENTS), staleTime: 30_000 });
   const kids = useMemo(() => {
     const facet = parents.data?.facets[0];
@@ -287,6 +289,14 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
           </label>
         )}
         <span className="grow" />
+        <div className="segments" role="group" aria-label="Show as">
+          <button type="button" aria-pressed={!plots} onClick={() => setSearch({ show: undefined })}>
+            Table
+          </button>
+          <button type="button" aria-pressed={plots} onClick={() => setSearch({ show: "plots" })}>
+            Plots
+          </button>
+        </div>
         <ViewsMenu experiment={experiment} state={state} current={search["view"]} onOpen={openView} />
         <ColumnsPanel all={all} shown={shownIds} pins={pins} runsOf={runsOf} onChange={setColumns} />
       </div>
@@ -319,14 +329,16 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
           onPointerEnter={() => (busy.current = true)}
           onPointerLeave={() => (busy.current = false)}
         >
-          {fresh > 0 && (
+          {fresh > 0 && !plots && (
             <div className="fresh">
               <button type="button" onClick={() => setEpoch((before) => before + 1)}>
                 {plural(fresh, "new run")}
               </button>
             </div>
           )}
-          {error !== null && lines.held === 0 ? (
+          {plots && error === null ? (
+            <ManyPlots experiment={experiment} filter={filter} order={order} onFilter={setFilter} />
+          ) : error !== null && lines.held === 0 ? (
             <Card>
               <Failed
                 error={error}
