@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from trimtab.sdk import data, endpoints, features, models, monitors
     from trimtab.sdk.client import Client, connect
     from trimtab.sdk.pipelines import pipeline, step
+    from trimtab.sdk.reproduction import reproduce
     from trimtab.sdk.runs import run
 
 _NAMES = {
     "connect": "trimtab.sdk.client:connect",
     "Client": "trimtab.sdk.client:Client",
     "run": "trimtab.sdk.runs:run",
+    "reproduce": "trimtab.sdk.reproduction:reproduce",
     "step": "trimtab.sdk.pipelines:step",
     "pipeline": "trimtab.sdk.pipelines:pipeline",
     "data": "trimtab.sdk.data",
@@ -34,6 +36,7 @@ __all__ = [
     "models",
     "monitors",
     "pipeline",
+    "reproduce",
     "run",
     "step",
 ]

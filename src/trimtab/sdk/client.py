@@ -45,6 +45,11 @@ class Client:
         """Return another connection to the same server, for another thread or process."""
         return Client(self.url, token=self._token)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which another process finds the same server."""
+        return {"TRIMTAB_URL": self.url, **({"TRIMTAB_TOKEN": self._token} if self._token else {})}
+
     def get(self, path: str, /, **query: Any) -> Any:
         """GET a path under ``/api/v1`` and return its JSON; None values are left out of the query."""
         return self._json("GET", path, params=_present(query))

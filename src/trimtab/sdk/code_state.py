@@ -80,6 +80,7 @@ def read(folder: Path) -> tuple[CodeState, bytes] | None:
     if not commit or commit.startswith("("):
         return None
     left_out: list[LeftOut] = []
+    new = [path for path in new if "__pycache__/" not in path]
     kept_new = [path for path in new if _keeps_new(Path(root), path, left_out)]
     kept = [path for path in changed if _keeps_name(path, left_out)]
     patch, files = b"", []
@@ -172,7 +173,9 @@ def _diff(
         environment = {**os.environ, "GIT_INDEX_FILE": str(copy)}
         try:
             if index.exists():
-                shutil.copyfile(index, copy)
+                shutil.copy2(
+                    index, copy
+                )  # its time tells git which files may have changed since without a trace
             paths = ["--pathspec-from-file=-", "--pathspec-file-nul"]
             if new:
                 _git(root, "add", "--intent-to-add", *paths, env=environment, stdin=_nul(new))

@@ -15,6 +15,7 @@ from trimtab.sdk import transfer
 from trimtab.sdk.client import Client, connect
 from trimtab.sdk.pipelines import note_input, note_moving, note_output
 from trimtab.sdk.progress import bars
+from trimtab.sdk.repeating import pinned
 from trimtab.sdk.transfer import RemoteFile
 
 if TYPE_CHECKING:
@@ -281,7 +282,8 @@ def list(*, client: Client | None = None) -> "Sequence[Dataset]":  # noqa: A001 
 
 
 def show(name: str, version: int | None = None, *, client: Client | None = None) -> DataVersion:
-    """Return one version, the newest for None."""
+    """Return one version, the newest for None; in a reproduction the one that the original run read."""
+    version = version or pinned(name)
     if version is None:
         note_moving(f"data:{name}")
     address = f"/data/{name}/versions/{version or 'latest'}"

@@ -13,7 +13,7 @@ import msgspec
 
 from trimtab.sdk.code_state import holds_secret, without_password
 
-_VARIABLES = (
+VARIABLES = (
     "CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
     "PYTHONHASHSEED", "PYTHONPATH", "RANK", "LOCAL_RANK", "WORLD_SIZE", "TZ", "LANG", "LC_ALL",
     "TF_DETERMINISTIC_OPS", "TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS", "TOKENIZERS_PARALLELISM",
@@ -59,7 +59,7 @@ def read() -> Environment:
         platform=platform.platform(),
         machine=platform.machine(),
         packages=packages(),
-        variables={name: os.environ[name] for name in _VARIABLES if name in os.environ},
+        variables={name: os.environ[name] for name in VARIABLES if name in os.environ},
     )
 
 

@@ -6,7 +6,6 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,30 +14,18 @@ from trimtab.kernel.errors import Invalid, TrimtabError
 from trimtab.kernel.ids import new_id
 from trimtab.kernel.time import now_us
 from trimtab.sdk import capture as captures
-from trimtab.sdk import seeds
+from trimtab.sdk import repeating, seeds
 from trimtab.sdk.client import Client
 from trimtab.sdk.delivery import SESSION_TAG
 from trimtab.sdk.entries import Status, check_start
 from trimtab.sdk.pipelines import current
 
-REPRODUCTION_VARIABLE = "TRIMTAB_REPRODUCTION"
-REPRODUCES_TAG = "trimtab.reproduces"
-REPRODUCTION_TAG = "trimtab.reproduction"
 PARENT_TAG = "mlflow.parentRunId"
 _EVERY_S = 10.0
 _RESUME_S = 2.0
 _ID = re.compile(r"[0-9a-f]{32}")
 
 Captured = Callable[[], tuple[dict[str, str], dict[str, bytes]]]
-
-
-class Reproduction(msgspec.Struct, frozen=True):
-    """What ``trimtab runs reproduce`` tells the process that it starts."""
-
-    token: str
-    run_id: str
-    ordinal: int
-    seeds: dict[str, Any]
 
 
 class Plan(msgspec.Struct, kw_only=True):
@@ -154,17 +141,13 @@ def _capture(ordinal: int, session: str, folder: str) -> Captured:
 
 def _reproduction_tags(ordinal: int) -> dict[str, str]:
     """Return the tags of a run that a reproduction started, and set the generators as they were then."""
-    file = os.environ.get(REPRODUCTION_VARIABLE)
-    if not file:
+    repetition = repeating.wanted()
+    if repetition is None:
         return {}
-    try:
-        wanted = msgspec.json.decode(Path(file).read_bytes(), type=Reproduction)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise Invalid(f"{REPRODUCTION_VARIABLE} names no reproduction: {error}") from error
-    tags = {REPRODUCTION_TAG: wanted.token}
-    if ordinal == wanted.ordinal:
-        tags[REPRODUCES_TAG] = wanted.run_id
-        seeds.restore(wanted.seeds)
+    tags = {repeating.REPRODUCTION_TAG: repetition.token}
+    if ordinal == repetition.ordinal:
+        tags[repeating.REPRODUCES_TAG] = repetition.run_id
+        seeds.restore(repetition.seeds)
     return tags
 
 

@@ -4,13 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
-from trimtab.domains.tracking.runs import cli as runs_cli
+from trimtab.domains.tracking.runs.cli import register
+from trimtab.domains.tracking.runs.cli import run_id as _run_id
 from trimtab.sdk.client import Client, connect
 from trimtab.sdk.terminal import show_json, show_table, size, when
 
 runs = typer.Typer(no_args_is_help=True)
 experiments = typer.Typer(no_args_is_help=True)
-runs_cli.register(runs)
+register(runs)
 
 Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -198,11 +199,3 @@ def _experiment_id(client: Client, given: str) -> str:
     quote = '"' if "'" in given else "'"
     items = client.get("/experiments", filter=f"name = {quote}{given}{quote}", view="all", limit=1)["items"]
     return items[0]["id"] if items else given
-
-
-def _run_id(client: Client, given: str) -> str:
-    """Return the id of the run that begins so, where there is just one."""
-    if len(given) >= 32 or not given.isalnum():
-        return given
-    items = client.get("/runs", filter=f"run_id LIKE '{given}%'", view="all", limit=2)["items"]
-    return items[0]["id"] if len(items) == 1 else given
