@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from trimtab.version import __version__
 
 if TYPE_CHECKING:
+    from trimtab import moving
     from trimtab.sdk import data, endpoints, features, models, monitors
     from trimtab.sdk.client import Client, connect
     from trimtab.sdk.pipelines import pipeline, step
@@ -24,6 +25,7 @@ _NAMES = {
     "models": "trimtab.sdk.models",
     "endpoints": "trimtab.sdk.endpoints",
     "monitors": "trimtab.sdk.monitors",
+    "moving": "trimtab.moving",
 }
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "features",
     "models",
     "monitors",
+    "moving",
     "pipeline",
     "reproduce",
     "run",

@@ -33,13 +33,20 @@ GROUPS: dict[str, tuple[str, str]] = {
         "Alerts: list, acknowledge, resolve; rules and channels.",
     ),
     "experiments": ("trimtab.domains.tracking.cli:experiments", "Experiments: list, rm, restore."),
-    "runs": ("trimtab.domains.tracking.cli:runs", "Runs: list, show, compare, rm, restore."),
+    "runs": ("trimtab.domains.tracking.cli:runs", "Runs: list, show, compare, export, rm, restore."),
     "models": (
         "trimtab.domains.registry.cli:models",
         "Models: list, show, versions, alias, tag, download, rm.",
     ),
+    "trash": ("trimtab.loop.cli:trash", "What was deleted: list, restore, purge."),
+    "holds": ("trimtab.loop.cli:holds", "Legal holds: list, place, release."),
+    "gc": ("trimtab.loop.cli:gc", "Purge what lay in the trash long enough, and return the space."),
     "endpoints": ("trimtab.domains.deploy.cli:endpoints", "Endpoints: deploy, traffic, rollback, logs."),
     "monitors": ("trimtab.domains.monitor.cli:monitors", "Monitors: create, list, show."),
+    "import": (
+        "trimtab.moving.cli:imports",
+        "Bring runs in: from MLflow, TensorBoard, JSON.",
+    ),
     "tokens": ("trimtab.domains.govern.cli:tokens", "Service tokens: create, list, revoke."),
     "audit": ("trimtab.domains.govern.cli:audit", "The audit trail: list, verify."),
 }

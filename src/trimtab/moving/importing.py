@@ -12,6 +12,7 @@ from trimtab.sdk.client import Client
 
 _ASKED_AT_ONCE = 1000
 _MOST_PROBLEMS = 10_000
+_NOT_IN_MODELS = str.maketrans("/:", "--")  # what a prefix may hold and the name of a model may not
 
 
 def run(
@@ -156,7 +157,7 @@ class _Import:
         self._report.versions += len(model.versions)
         if self._dry_run:
             return
-        name = f"{self._prefix}{model.name}"
+        name = f"{self._prefix.translate(_NOT_IN_MODELS)}{model.name}"
         head = {
             "name": name,
             "description": model.description,

@@ -196,6 +196,19 @@ class Report(msgspec.Struct):
         return not self.problems
 
 
+class ExportReport(msgspec.Struct):
+    """What was written, and what could not be."""
+
+    format: str
+    folder: str
+    runs: int = 0
+    points: int = 0
+    files: int = 0
+    bytes: int = 0
+    written: list[str] = []
+    problems: list[Problem] = []
+
+
 Tell = Callable[[Problem], None]
 
 

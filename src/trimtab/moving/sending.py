@@ -219,7 +219,7 @@ def _parts(batch: Sequence[Loaded]) -> Iterator[list[Any]]:
         elif record.points <= 2 * _POINTS_AT_ONCE:
             together.append(_with(record, record.metrics))
         else:
-            for some in _cut(record.metrics):
+            for some in cut(record.metrics):
                 yield [_with(record, some)]
     if together:
         yield together
@@ -231,7 +231,8 @@ def _with(record: RunRecord, metrics: Sequence[Series]) -> RunRecord:
     return msgspec.structs.replace(record, metrics=ready)
 
 
-def _cut(metrics: Sequence[Series]) -> Iterator[list[Series]]:
+def cut(metrics: Sequence[Series]) -> Iterator[list[Series]]:
+    """Yield the points of metrics in portions for one request each."""
     held: list[Series] = []
     points = 0
     for one in metrics:

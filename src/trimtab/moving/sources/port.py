@@ -12,7 +12,7 @@ class Source(Protocol):
     origin: str
     """Where it is, as people may see it: without passwords."""
 
-    def experiments(self, tell: Tell, *, deleted: bool) -> Iterator[Experiment]:
+    def experiments(self, tell: Tell, /, *, deleted: bool) -> Iterator[Experiment]:
         """Yield experiments, those in the trash only where ``deleted`` says so."""
         ...
 
@@ -20,7 +20,7 @@ class Source(Protocol):
         """Yield an experiment's runs unread, each with what tells whether it has changed."""
         ...
 
-    def load(self, experiment: Experiment, stubs: Sequence[Stub], tell: Tell) -> Iterator[Loaded]:
+    def load(self, experiment: Experiment, stubs: Sequence[Stub], tell: Tell, /) -> Iterator[Loaded]:
         """Yield runs with everything but the bytes of their files."""
         ...
 
@@ -28,11 +28,11 @@ class Source(Protocol):
         """Yield an experiment's logged models unread."""
         ...
 
-    def load_models(self, stubs: Sequence[Stub], tell: Tell) -> Iterator[Loaded]:
+    def load_models(self, stubs: Sequence[Stub], tell: Tell, /) -> Iterator[Loaded]:
         """Yield logged models with everything but the bytes of their files."""
         ...
 
-    def registered_models(self, tell: Tell) -> Iterator[RegisteredModel]:
+    def registered_models(self, tell: Tell, /) -> Iterator[RegisteredModel]:
         """Yield registered models with their versions, whose sources name what the runs and logged models own."""
         ...
 

@@ -74,8 +74,8 @@ class Batch(msgspec.Struct):
 class Decoder:
     """Reads the records of one run in their order: what belongs to a tag is stated in its first record alone."""
 
-    def __init__(self) -> None:
-        self._plugins: dict[str, str] = {}
+    def __init__(self, plugins: dict[str, str] | None = None) -> None:
+        self.plugins = dict(plugins or {})
         self._plain: dict[
             bytes, str
         ] = {}  # what stands before the value of a record that is one scalar, and its tag
@@ -157,7 +157,7 @@ class Decoder:
             return
         tag = wire.text(found[0][2])
         at = wire.varint(raw, 10)[1] if raw[9] == 0x10 else 9
-        if raw[0] != 0x09 or not _ends_with(raw, at, value) or self._plugins.get(tag, "scalars") != "scalars":
+        if raw[0] != 0x09 or not _ends_with(raw, at, value) or self.plugins.get(tag, "scalars") != "scalars":
             return
         if numbers == [1, 2] and found[1][1] == wire.FIXED32:
             self._plain[raw[at:-_SCALAR_TAIL]] = tag
@@ -176,9 +176,9 @@ class Decoder:
                 plugin, content = _plugin(wire.delimited(field))
             else:
                 held[number] = field
-        if plugin and len(self._plugins) < _MOST_REMEMBERED:
-            self._plugins[tag] = plugin
-        plugin = plugin or self._plugins.get(tag, "")
+        if plugin and len(self.plugins) < _MOST_REMEMBERED:
+            self.plugins[tag] = plugin
+        plugin = plugin or self.plugins.get(tag, "")
         if plugin == "hparams":
             read_hparams(content, batch.session)
         elif 2 in held:

@@ -53,8 +53,8 @@ class ModelUse(msgspec.Struct, forbid_unknown_fields=True):
 class RunRecord(msgspec.Struct, forbid_unknown_fields=True):
     """A run with everything that was logged to it.
 
-    Without an ``artifact_uri`` its files are kept by this server. ``state`` and ``keys``, the names of its metrics,
-    are told and not taken.
+    Without an ``artifact_uri`` its files are kept by this server; with an empty name a run that is there keeps its own.
+    ``state`` and ``keys``, the names of its metrics, are told and not taken.
     """
 
     id: str
@@ -171,8 +171,8 @@ def _name(value: float) -> Value:
 
 
 def tags_of(record: RunRecord) -> dict[str, str]:
-    """Return a run's tags with its name among them, as every run has it."""
-    return {NAME_TAG: record.name, **record.tags}
+    """Return a run's tags, with its name among them where the record says one."""
+    return {NAME_TAG: record.name, **record.tags} if record.name else dict(record.tags)
 
 
 def use_of(one: DatasetInput) -> DatasetUse:

@@ -162,7 +162,7 @@ class RecordService:
                 tx,
                 run_id=record.id,
                 experiment_no=int(experiment.id),
-                name=record.name,
+                name=record.name or record.id[:8],
                 started_us=record.started_us,
                 owner=record.owner,
                 artifact_uri=uri,
@@ -173,13 +173,12 @@ class RecordService:
         elif head.experiment_id != experiment.id:
             note = f"it is here already, in the experiment {head.experiment_id}"
             return Placed(record.id, "refused", head.artifact_uri, note)
-        runs_store.update(
-            tx, run_no=head.no, name=record.name, status=record.status, ended_us=record.ended_us
-        )
+        name = record.name or head.name
+        runs_store.update(tx, run_no=head.no, name=name, status=record.status, ended_us=record.ended_us)
         note = self._put_texts(tx, head, record, numbers)
         points = columns(record.metrics)
         if points.keys:
-            metrics_store.append(tx, head.no, points, numbers)
+            metrics_store.append(tx, head.no, points, numbers, recent=self._compactor.recent)
             number, count = head.no, len(points)
             tx.after_commit(lambda: self._compactor.noticed(number, count))
         self._put_uses(tx, head, record)
@@ -194,7 +193,8 @@ class RecordService:
                 note = f"parameters have other values here and keep them: {', '.join(kept[:10])}"
         tags = tags_of(record)
         runs_store.put_tags(tx, head, tags, numbers)
-        self._lineage.describe(tx, ref, record.name)
+        if record.name:
+            self._lineage.describe(tx, ref, record.name)
         if commit := tags.get(SOURCE_TAGS["commit"]):
             self._lineage.link(tx, refs.make("commit", commit[:100]), ref, "code", record.started_us)
         return note
