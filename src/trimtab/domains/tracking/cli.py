@@ -1,11 +1,13 @@
 """Commands for experiments and runs."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from trimtab.domains.tracking.runs.cli import register
 from trimtab.domains.tracking.runs.cli import run_id as _run_id
+from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.sdk.client import Client, connect
 from trimtab.sdk.terminal import show_json, show_table, size, when
 
@@ -151,6 +153,45 @@ def compare_runs(
     show_table(
         columns, [(f"{kind} {key}", *values) for kind, key, values in rows], empty="The runs do not differ."
     )
+
+
+@runs.command("export")
+def export_runs(
+    run: Annotated[
+        list[str],
+        typer.Argument(help="Runs (the beginnings of their ids are enough), then the folder to write to."),
+    ],
+    to: Annotated[str, typer.Option("--to", help="tensorboard, mlflow or json")],
+    experiment: Annotated[
+        str | None, typer.Option("--experiment", "-e", help="All runs of this experiment: its name or id.")
+    ] = None,
+    artifacts: Annotated[bool, typer.Option(help="Take the files of the runs along.")] = True,
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Write runs to a folder: as event files of TensorBoard, as MLflow's mlruns, or as JSON."""
+    from trimtab.moving.exporting import FORMATS, export
+    from trimtab.moving.reading import Runs
+    from trimtab.moving.terminal import counting, show_export
+
+    *ids, dest = run
+    chosen = FORMATS.get(to)
+    if chosen is None:
+        raise Invalid(f"--to takes {', '.join(FORMATS)}, not {to!r}.{did_you_mean(to, FORMATS)}", field="to")
+    client = connect(url)
+    wanted = [_run_id(client, one) for one in ids] + (Runs(client).ids(experiment) if experiment else [])
+    if not wanted:
+        raise Invalid(
+            "Name the runs and then the folder: trimtab runs export RUN --to json FOLDER.", field="run"
+        )
+    with counting() as advance:
+        report = export(client, wanted, Path(dest), to=chosen, files=artifacts, advance=advance)
+    if json:
+        show_json(report)
+    else:
+        show_export(report)
+    if report.problems:
+        raise typer.Exit(1)
 
 
 @runs.command("rm")
