@@ -41,7 +41,8 @@ def test_a_run_over_http(http: TestClient) -> None:
         assert http.post(f"/api/v1/runs/{run['id']}/log", json=body).status_code == 204
     seen = http.get(f"/api/v1/runs/{run['id']}").json()
     assert (seen["params"], seen["tags"]["t"]) == ({"depth": "3"}, "y")
-    assert seen["metrics"] == {"val/loss": {"value": None, "step": 3, "at_us": 3}}
+    latest = {"value": None, "step": 3, "at_us": 3, "least": None, "greatest": 0.5, "points": 3}
+    assert seen["metrics"] == {"val/loss": latest}
     curve = http.get(f"/api/v1/runs/{run['id']}/metrics/val/loss").json()
     assert curve == {
         "key": "val/loss",

@@ -9,6 +9,7 @@ from typing import Any
 from trimtab.domains.tracking.keys import Keys
 from trimtab.domains.tracking.metrics import store
 from trimtab.domains.tracking.metrics.model import columns_of
+from trimtab.domains.tracking.metrics.recent import Recent
 from trimtab.infra.db import Database, Tx
 from trimtab.kernel.errors import Unavailable
 
@@ -122,6 +123,7 @@ class Compactor:
     def __init__(self, db: Database, *, keys: Keys) -> None:
         self._db = db
         self._keys = keys
+        self.recent = Recent()
         self._changed = threading.Condition()
         self._waiting: dict[int, list[float]] = {}
         self._stopping = False

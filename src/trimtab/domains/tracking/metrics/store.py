@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from trimtab.domains.tracking.keys import Keys, listed
 from trimtab.domains.tracking.metrics import tails
 from trimtab.domains.tracking.metrics.model import Latest, Point, PointColumns, decode, encode
+from trimtab.domains.tracking.metrics.recent import Recent
 from trimtab.infra.db import Tx, load
 
 if TYPE_CHECKING:
@@ -25,12 +26,19 @@ def hold(tx: Tx) -> None:
     tx.lock(FOLD_LOCK, shared=True)
 
 
-def append(tx: Tx, run_no: int, columns: PointColumns, numbers: Mapping[str, int]) -> None:
+def append(
+    tx: Tx, run_no: int, columns: PointColumns, numbers: Mapping[str, int], *, recent: Recent
+) -> bool:
     """Add points to a run; what is there already, to the last field, counts once. ``numbers`` are those of the keys.
 
-    The transaction has begun with `hold`.
+    The transaction has begun with `hold`. Says whether there was anything that is not known from lately.
     """
-    tx.run(Q.append, run_no=run_no, points=len(columns), columns=tails.pack(columns, numbers))
+    row = tails.pack(columns, numbers)
+    if recent.knows(run_no, row):
+        return False
+    tx.run(Q.append, run_no=run_no, points=len(columns), columns=row)
+    tx.after_commit(lambda: recent.remember(run_no, row))
+    return True
 
 
 def latest(tx: Tx, run_nos: Sequence[int], *, keys: Keys) -> dict[int, dict[str, Latest]]:
@@ -179,7 +187,7 @@ def old_points(tx: Tx, *, limit: int) -> tuple[int, list[Point]] | None:
 
 def take_over(tx: Tx, run_no: int, columns: PointColumns, numbers: Mapping[str, int]) -> None:
     """Move points of the first version's table into the tail."""
-    append(tx, run_no, columns, numbers)
+    append(tx, run_no, columns, numbers, recent=Recent())
     rows = [
         {
             "run_no": run_no,

@@ -17,11 +17,14 @@ Value = float | Literal["NaN", "Infinity", "-Infinity"]
 
 
 class MetricView(msgspec.Struct):
-    """The latest value of a metric; None where it is not finite."""
+    """The latest value of a metric and its bounds, None where they are not finite, and how many points it has."""
 
     value: float | None
     step: int
     at_us: int
+    least: float | None
+    greatest: float | None
+    points: int
 
 
 class DatasetView(msgspec.Struct):
@@ -60,12 +63,15 @@ class RunHeadView(msgspec.Struct):
 
 
 class RunsQuery(msgspec.Struct):
+    """``columns`` such as ``metrics.auc`` or ``tags.team`` leave all other metrics, parameters and tags out."""
+
     experiment_id: list[str] = []
     filter: str = ""
     order_by: list[str] = []
     view: View = "active"
     limit: int | None = None
     cursor: str | None = None
+    columns: list[str] = []
 
 
 class CreateRun(msgspec.Struct, forbid_unknown_fields=True):
@@ -148,7 +154,8 @@ def _runs(service: TrackingService) -> list[Route]:
             limit=query.limit,
             cursor=query.cursor,
         )
-        return Page([_run(run) for run in page.items], page.next_cursor)
+        wanted = frozenset(query.columns)
+        return Page([_run(run, wanted) for run in page.items], page.next_cursor)
 
     @route("POST", "/api/v1/runs", body=CreateRun, returns=RunView, status=201, tags=["runs"])
     def create_run(request: Request, body: CreateRun) -> RunView:
@@ -246,8 +253,12 @@ def _logging(service: TrackingService) -> list[Route]:
     return [log_to_run, put_tag, delete_tag, log_inputs, log_outputs]
 
 
-def _run(run: Run) -> RunView:
+def _run(run: Run, columns: frozenset[str] = frozenset()) -> RunView:
     head = run.head
+
+    def wanted(kind: str, key: str) -> bool:
+        return not columns or f"{kind}.{key}" in columns
+
     return RunView(
         id=head.id,
         name=head.name,
@@ -257,12 +268,20 @@ def _run(run: Run) -> RunView:
         started_us=head.started_us,
         ended_us=head.ended_us,
         owner=head.owner,
-        params=run.params,
+        params={key: value for key, value in run.params.items() if wanted("params", key)},
         metrics={
-            key: MetricView(finite(latest.value), latest.step, latest.at_us)
-            for key, latest in run.metrics.items()
+            key: MetricView(
+                finite(one.value),
+                one.step,
+                one.at_us,
+                finite(one.least),
+                finite(one.greatest),
+                one.points,
+            )
+            for key, one in run.metrics.items()
+            if wanted("metrics", key)
         },
-        tags=run.tags,
+        tags={key: value for key, value in run.tags.items() if wanted("tags", key)},
         source=run.source,
         datasets=[
             DatasetView(one.dataset.name, one.dataset.digest, one.dataset.source, one.context)

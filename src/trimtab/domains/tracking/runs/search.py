@@ -44,7 +44,8 @@ _TEXT = {
     "user_id": "r.owner",
 }
 _TIMES = {"end_time": "r.ended_us", "start_time": "r.started_us"}
-_ATTRIBUTES = sorted([*_TEXT, *_TIMES, *_ALIASES])
+COLUMNS = sorted([*_TEXT, *_TIMES])
+ATTRIBUTES = sorted([*COLUMNS, *_ALIASES])
 _DATASET = {"name": "d.name", "digest": "d.digest", "context": "i.context"}
 METRICS = "tracking_metric_latest"
 _TABLES = {"parameter": "tracking_run_param", "tag": "tracking_run_tag"}
@@ -220,8 +221,8 @@ def _attribute(clause: Clause, name: str, tx: Tx) -> tuple[str, dict[str, Any]]:
         _check_text(clause, lists=key == "run_id")
         return comparison(column, clause.operator, clause.value, name=name, dialect=tx.dialect)
     raise clause.refuse(
-        f"Invalid attribute key '{clause.key}' specified. Valid keys are {_ATTRIBUTES}."
-        f"{did_you_mean(clause.key, _ATTRIBUTES)}"
+        f"Invalid attribute key '{clause.key}' specified. Valid keys are {ATTRIBUTES}."
+        f"{did_you_mean(clause.key, ATTRIBUTES)}"
     )
 
 
@@ -287,8 +288,8 @@ def _order_by_attribute(result: Plan, key: str, *, ascending: bool) -> None:
         result.terms.append(Term(_TEXT[key], str, ascending))
     else:
         raise BadFilter(
-            f"Invalid attribute key '{key}' specified. Valid keys are {_ATTRIBUTES}."
-            f"{did_you_mean(key, _ATTRIBUTES)}",
+            f"Invalid attribute key '{key}' specified. Valid keys are {ATTRIBUTES}."
+            f"{did_you_mean(key, ATTRIBUTES)}",
             field="order_by",
         )
 
