@@ -172,8 +172,11 @@ def test_logged_models_and_marks(http: TestClient) -> None:
     assert out["metrics"] == [{**record["metrics"][0], "dataset_digest": ""}]
     marks = {f"run:{RUN}": "f1", "run:x": "f2"}
     assert http.post("/api/v1/import/missing", json={"marks": marks}).json()["items"] == list(marks)
-    http.post("/api/v1/import/marks", json={"origin": "test", "marks": {f"run:{RUN}": "f1"}})
-    assert http.post("/api/v1/import/missing", json={"marks": marks}).json()["items"] == ["run:x"]
+    http.post(
+        "/api/v1/import/marks", json={"origin": "test", "marks": {f"run:{RUN}": "f1", "run:gone": "f2"}}
+    )
+    asked = {**marks, "run:gone": "f2"}
+    assert http.post("/api/v1/import/missing", json={"marks": asked}).json()["items"] == ["run:x", "run:gone"]
     read = http.post("/api/v1/import/marks/read", json={"refs": list(marks)}).json()
     assert read == {"marks": {f"run:{RUN}": "f1"}}
 

@@ -12,3 +12,9 @@ update tracking_experiment set created_us = :created_us, updated_us = :updated_u
 
 -- name: set_model_times
 update tracking_logged_model set created_us = :created_us, updated_us = :updated_us where id = :id;
+
+-- name: run_exists
+select 1 from tracking_run where id = :id;
+
+-- name: model_exists
+select 1 from tracking_logged_model where id = :id;

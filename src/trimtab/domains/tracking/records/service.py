@@ -230,12 +230,16 @@ class RecordService:
             self._artifacts.put_blob(who, path, blob)
 
     def missing(self, who: Principal, fingerprints: Mapping[str, str]) -> list[str]:
-        """Return the references that were not brought in, or had another fingerprint then."""
+        """Return the references that were not brought in, had another fingerprint then, or are gone since."""
         self.govern.permit(who, "read", "runs")
         _check_marks(fingerprints)
         with self._db.read() as tx:
             known = store.marks(tx, list(fingerprints))
-        return [ref for ref, fingerprint in fingerprints.items() if known.get(ref) != fingerprint]
+            return [
+                ref
+                for ref, fingerprint in fingerprints.items()
+                if known.get(ref) != fingerprint or not store.exists(tx, ref)
+            ]
 
     def marks(self, who: Principal, wanted: Sequence[str]) -> dict[str, str]:
         """Return the fingerprint of each reference that was brought in."""

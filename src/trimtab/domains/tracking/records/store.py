@@ -23,6 +23,12 @@ def marks(tx: Tx, refs: Sequence[str]) -> dict[str, str]:
     return dict(tx.all(Q.marks, refs=listed(tx, refs)))
 
 
+def exists(tx: Tx, ref: str) -> bool:
+    """Tell whether a run or logged model is still there, in the trash or not."""
+    kind, _, name = ref.partition(":")
+    return tx.one(Q.run_exists if kind == "run" else Q.model_exists, id=name) is not None
+
+
 def set_experiment_times(tx: Tx, *, number: int, created_us: int, updated_us: int) -> None:
     tx.run(Q.set_experiment_times, no=number, created_us=created_us, updated_us=updated_us)
 
