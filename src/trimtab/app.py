@@ -96,7 +96,7 @@ class App:
             database,
             self.bus,
             self.jobs,
-            blob_store,
+            blob_store.keeping(blobs.KEEP_LONG_S),
             self.govern,
             self.lineage,
             scratch=settings.home_path / "scratch",
@@ -119,7 +119,9 @@ class App:
         alerts_jobs.register(self.jobs, self.alerts, retention_days=settings.retention_days)
         alerts_jobs.watch(self.bus, self.alerts, RULED_EVENTS)
         self._executor = executors.connect(settings.executor, preload=[STEP_PROCESS])
-        self.pipelines = PipelineService(database, self.bus, self.jobs, self.govern, self.lineage, blob_store)
+        self.pipelines = PipelineService(
+            database, self.bus, self.jobs, self.govern, self.lineage, blob_store.keeping(blobs.KEEP_LONG_S)
+        )
         pipelines_jobs.register(
             self.jobs, self.pipelines, place=self.place, retention_days=settings.retention_days
         )

@@ -95,7 +95,9 @@ def asgi(app: App) -> ASGIApp:
 
 
 def _is_public(path: str) -> bool:
-    return path in _PUBLIC or not path.startswith(("/api/", "/ajax-api/", "/v1/", "/metrics"))
+    if path in _PUBLIC or path.startswith(mlflow.PUBLIC):
+        return True
+    return not path.startswith(("/api/", "/ajax-api/", "/v1/", "/metrics", *mlflow.PREFIXES))
 
 
 def _names(text: str) -> list[str]:

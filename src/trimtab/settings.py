@@ -31,6 +31,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 2
     light_threads: int = 4
     retention_days: int = 90
+    trash_days: int = 30
 
     @property
     def home_path(self) -> Path:
@@ -64,6 +65,7 @@ EXPLANATIONS: dict[str, str] = {
     "max_body_mb": "Largest request body for JSON routes in MiB; uploads stream and have no such limit.",
     "workers": "How many worker processes profile and judge at the same time, and how many pipelines run at once.",
     "light_threads": "How many threads deliver events and do other short background work.",
+    "trash_days": "Days for which deleted things can be restored; 0 keeps them until someone purges them.",
     "retention_days": "Days for which events, finished jobs and raw prediction logs are kept.",
 }
 

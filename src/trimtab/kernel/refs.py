@@ -4,6 +4,7 @@ KINDS = (
     "alert",
     "alert-channel",
     "alert-rule",
+    "artifact",
     "blob",
     "commit",
     "data",
@@ -24,6 +25,7 @@ KINDS = (
     "trace",
     "user",
     "view",
+    "webhook",
 )
 
 

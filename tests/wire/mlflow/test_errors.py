@@ -191,8 +191,8 @@ def test_artifacts_by_hand(http: httpx2.Client, run_id: str) -> None:
         for start in range(0, len(content), 65_536):
             yield content[start : start + 65_536]
 
-    assert http.put(f"{root}/a b/ü.bin", content=pieces()).json() == {}
-    assert http.put(f"{root}/page.html", content=b"<script>").json() == {}
+    assert http.put(f"{root}/a b/ü.bin", content=pieces()).content == b""
+    assert http.put(f"{root}/page.html", content=b"<script>").status_code == 200
     answer = http.get(f"{root}/a b/ü.bin")
     assert answer.content == content
     assert answer.headers["content-disposition"].startswith("attachment")
@@ -213,10 +213,3 @@ def test_artifacts_by_hand(http: httpx2.Client, run_id: str) -> None:
     assert http.delete(f"{root}/a b").json() == {}
     missing = http.get(f"{root}/a b/ü.bin")
     assert (missing.status_code, missing.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
-    declined = http.post(
-        f"/api/2.0/mlflow-artifacts/mpu/create/0/{run_id}", json={"path": "x", "num_parts": 1}
-    )
-    assert declined.status_code == 501
-    assert declined.json()["message"].startswith(
-        "Multipart upload is not supported for the current artifact repository"
-    )

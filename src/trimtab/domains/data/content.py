@@ -28,7 +28,7 @@ class ContentService:
         self.govern.permit(who, "write", "data")
         if len(blobs) > MOST_IDS:
             raise TooLarge(f"Ask for at most {MOST_IDS} blobs at a time.")
-        return [blob for blob in dict.fromkeys(blobs) if not self._blobs.exists(blob)]
+        return [blob for blob in dict.fromkeys(blobs) if not self._blobs.touch(blob)]
 
     def put(self, who: Principal, blob: BlobId, content: Iterator[bytes]) -> BlobId:
         """Store a stream under its announced id; raises BlobMismatch where the bytes are others."""

@@ -48,7 +48,12 @@ select profile, sketches, columns, checks, problem from data_version where datas
 
 -- name: twin_profile
 select profile, sketches, columns, rows_total from data_version
-where dataset = :name and digest = :digest and profile is not null and problem is null order by version desc limit 1;
+where dataset = :name and digest = :digest and profile is not null and problem is null and removed_us is null
+order by version desc limit 1;
+
+-- name: kept_versions
+select dataset, version, manifest, profile, sketches, removed_us from data_version
+where removed_us is null or removed_us >= :removed_before_us or :held = 1;
 
 -- name: record_findings
 update data_version

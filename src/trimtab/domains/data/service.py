@@ -156,7 +156,7 @@ class DataService:
     def _check_stored(self, files: Sequence[DataFile]) -> None:
         missing: list[str] = []
         for place, file in enumerate(files):
-            if not self._blobs.exists(file.blob):
+            if not self._blobs.touch(file.blob):
                 missing.append(file.blob)
             elif (size := self._blobs.size(file.blob)) != file.size_bytes:
                 raise Invalid(
@@ -242,6 +242,21 @@ class DataService:
         self.govern.permit(who, "read", refs.data(name))
         with self._blobs.open(self.get_version(who, name, version).manifest) as stream:
             return _MANIFEST.decode(stream.read())
+
+    def blobs_in_use(self, who: Principal, *, removed_before_us: int) -> Iterator[str]:
+        """Go through every blob that a version needs which is not removed, was so lately, or is held."""
+        self.govern.permit(who, "admin", "blobs")
+        with self._db.read() as tx:
+            held = {ref for ref in self.govern.held(tx) if ref.startswith("data:")}
+            kept = store.kept_versions(tx, removed_before_us=removed_before_us, held=bool(held))
+        for name, version, manifest, profile, sketches, removed_us in kept:
+            long_gone = removed_us is not None and removed_us < removed_before_us
+            if long_gone and held.isdisjoint((refs.data(name), refs.data(name, version))):
+                continue
+            yield from (blob for blob in (manifest, profile, sketches) if blob is not None)
+            if self._blobs.exists(manifest):
+                with self._blobs.open(manifest) as stream:
+                    yield from (file.blob for file in _MANIFEST.decode(stream.read()))
 
     def open_file(
         self, who: Principal, name: str, version: int | None, path: str

@@ -120,6 +120,14 @@ def remove_versions(tx: Tx, *, name: str, now_us: int) -> int:
     return tx.run(Q.remove_versions, name=name, now_us=now_us)
 
 
+def kept_versions(
+    tx: Tx, *, removed_before_us: int, held: bool
+) -> list[tuple[str, int, str, str | None, str | None, int | None]]:
+    """Return (name, version, manifest, profile, sketches, removed_us) of versions, with all removed ones if ``held``."""
+    rows = tx.all(Q.kept_versions, removed_before_us=removed_before_us, held=int(held))
+    return [(row[0], row[1], row[2], row[3], row[4], row[5]) for row in rows]
+
+
 def insert_suite(tx: Tx, suite: Suite) -> None:
     columns = msgspec.structs.asdict(suite)
     columns["expectations"] = _dump(suite.expectations)

@@ -1,6 +1,6 @@
 """What can go wrong when permission is asked."""
 
-from trimtab.kernel.errors import Forbidden, NotFound, Unauthenticated
+from trimtab.kernel.errors import Conflict, Forbidden, NotFound, Unauthenticated
 
 
 class NotPermitted(Forbidden):
@@ -13,3 +13,13 @@ class BadToken(Unauthenticated):
 
 class TokenNotFound(NotFound):
     code = "token-not-found"
+
+
+class HoldNotFound(NotFound):
+    code = "hold-not-found"
+
+
+class Held(Conflict):
+    """A legal hold keeps this from being purged."""
+
+    code = "held"

@@ -83,6 +83,15 @@ def chain_hash(
     return hashlib.sha256(content).hexdigest()
 
 
+class Hold(msgspec.Struct, frozen=True):
+    """A legal hold: what the reference names, and all that belongs to it, is never purged."""
+
+    ref: str
+    reason: str
+    placed_us: int
+    placed_by: str
+
+
 class AuditVerdict(msgspec.Struct, frozen=True):
     """Whether the chain holds; ``first_bad_seq`` is the first record that was changed, removed or put in."""
 

@@ -34,3 +34,14 @@ from govern_audit {where} order by seq desc limit :limit;
 -- name: tokens_in_force
 select id, name, role, digest, created_us, created_by, expires_us, revoked_us
 from govern_token where revoked_us is null and (expires_us is null or expires_us > :now_us);
+
+-- name: put_hold
+insert into govern_hold (ref, reason, placed_us, placed_by) values (:ref, :reason, :placed_us, :placed_by)
+on conflict (ref) do update
+set reason = excluded.reason, placed_us = excluded.placed_us, placed_by = excluded.placed_by;
+
+-- name: delete_hold
+delete from govern_hold where ref = :ref;
+
+-- name: holds
+select ref, reason, placed_us, placed_by from govern_hold order by ref;

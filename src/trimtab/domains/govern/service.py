@@ -6,13 +6,14 @@ import threading
 from typing import Any
 
 from trimtab.domains.govern import store
-from trimtab.domains.govern.errors import BadToken, NotPermitted, TokenNotFound
+from trimtab.domains.govern.errors import BadToken, HoldNotFound, NotPermitted, TokenNotFound
 from trimtab.domains.govern.model import (
     GENESIS,
     OWNER,
     Action,
     AuditRecord,
     AuditVerdict,
+    Hold,
     Token,
     chain_hash,
     needed_role,
@@ -29,6 +30,8 @@ from trimtab.kernel.time import now_us
 from trimtab.kernel.who import ROLES, Principal, Role
 
 _CACHE_US = 5_000_000
+_MOST_REASON = 2000
+HOLDS = "govern.holds"
 
 
 class GovernService:
@@ -197,6 +200,42 @@ class GovernService:
                     )
                 expected_seq, previous = seq + 1, digest
         return AuditVerdict(ok=True, checked=expected_seq - 1, first_bad_seq=None, head=previous)
+
+    def hold(self, who: Principal, ref: str, *, reason: str) -> Hold:
+        """Keep an object and all that belongs to it from being purged, also one in the trash; raises Invalid.
+
+        The caller has seen that there is such an object. A second hold on it changes the reason.
+        """
+        self.permit(who, "admin", "holds")
+        if not reason.strip() or len(reason) > _MOST_REASON:
+            raise Invalid(f"A hold needs a reason of at most {_MOST_REASON} characters.", field="reason")
+        hold = Hold(ref=ref, reason=reason, placed_us=now_us(), placed_by=who.id)
+        with self._db.write() as tx:
+            tx.lock(HOLDS)
+            store.put_hold(tx, hold)
+            self.audit(tx, who, "govern.hold.place", ref, detail={"reason": reason})
+        return hold
+
+    def release(self, who: Principal, ref: str, *, reason: str = "") -> None:
+        """End a hold; raises HoldNotFound."""
+        self.permit(who, "admin", "holds")
+        with self._db.write() as tx:
+            tx.lock(HOLDS)
+            if not store.delete_hold(tx, ref=ref):
+                raise HoldNotFound(f"Nothing holds {ref[:200]}.")
+            self.audit(tx, who, "govern.hold.release", ref, detail={"reason": reason[:_MOST_REASON]})
+
+    def holds(self, who: Principal) -> list[Hold]:
+        """Return every hold, by reference."""
+        self.permit(who, "read", "holds")
+        with self._db.read() as tx:
+            return store.holds(tx)
+
+    def held(self, tx: Tx, *, purging: bool = False) -> dict[str, str]:
+        """Return the references that are held, with the reasons; with ``purging``, none is placed until the tx ends."""
+        if purging:
+            tx.lock(HOLDS)
+        return {hold.ref: hold.reason for hold in store.holds(tx)}
 
 
 def _credential(authorization: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from trimtab.domains.govern.model import GENESIS, AuditRecord, Token, chain_hash
+from trimtab.domains.govern.model import GENESIS, AuditRecord, Hold, Token, chain_hash
 from trimtab.infra.db import Tx, Where, load
 
 Q = load(__package__ or "")
@@ -78,3 +78,15 @@ def audit_page(tx: Tx, *, where: Where, limit: int) -> list[AuditRecord]:
         AuditRecord(*row[:5], detail=msgspec.json.decode(row[5]), previous=row[6], hash=row[7])
         for row in rows
     ]
+
+
+def put_hold(tx: Tx, hold: Hold) -> None:
+    tx.run(Q.put_hold, **msgspec.structs.asdict(hold))
+
+
+def delete_hold(tx: Tx, *, ref: str) -> bool:
+    return tx.run(Q.delete_hold, ref=ref) == 1
+
+
+def holds(tx: Tx) -> list[Hold]:
+    return [Hold(*row) for row in tx.all(Q.holds)]

@@ -1,7 +1,7 @@
 """Monitors over endpoints: their reference, their windows, and the way back from a prediction's id."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -322,6 +322,12 @@ class MonitorService:
             store.delete_before(tx, before_us=before_us)
         for part in gone:
             self._blobs.delete(part.blob)
+
+    def blobs_in_use(self, who: Principal) -> Iterator[str]:
+        """Go through the blobs of the prediction log."""
+        self._govern.permit(who, "admin", "blobs")
+        with self._db.read() as tx:
+            yield from (part.blob for part in store.parts(tx, where=Where()))
 
     def _begin_reference(self, tx: Tx, monitor: Monitor) -> None:
         payload = {"monitor": monitor.name, "reference": monitor.reference, "at_us": monitor.updated_us}

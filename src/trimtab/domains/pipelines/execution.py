@@ -258,7 +258,7 @@ class Execution:
         usable = {
             key
             for key, result in found.items()
-            if all(map(self._blobs.exists, blobs_of(result.value, self._blobs)))
+            if all(map(self._blobs.touch, blobs_of(result.value, self._blobs)))
         }
         return {name: found[key] for name, key in keys.items() if key in usable}
 

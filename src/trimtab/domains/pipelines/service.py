@@ -82,7 +82,7 @@ class PipelineService:
         self.govern.permit(who, "write", _ref(name))
         check_name(name, "pipeline")
         check_spec(spec)
-        if not self._blobs.exists(source_blob):
+        if not self._blobs.touch(source_blob):
             raise Invalid(f"There is no bundle {source_blob}: upload it first.", field="source_blob")
         with self._blobs.open(source_blob) as stream:
             check_entry(entry, unpack(stream.read(MOST_BYTES + 1)))

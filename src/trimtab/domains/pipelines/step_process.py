@@ -59,6 +59,11 @@ class Report(msgspec.Struct, frozen=True):
     error: str = ""
 
 
+def _connect(url: str) -> blobs.Blobs:
+    """Open the store. What a step stores waits for its run to be noted, however long the step still takes."""
+    return blobs.connect(url).keeping(blobs.KEEP_LONG_S)
+
+
 def prepare(payload: bytes) -> bytes:
     """Import a pipeline's module ahead of the first call; what is wrong with it is reported by that call."""
     order = msgspec.json.decode(payload, type=PlanOrder)
@@ -72,7 +77,7 @@ def make_plan(payload: bytes) -> bytes:
     try:
         pipeline = load_pipeline(order.folder, order.entry)
         graph = pipeline.build(order.params)
-        planner = _Planner(Path(order.folder), Codec(blobs.connect(order.blobs_url), scratch=Path.cwd()))
+        planner = _Planner(Path(order.folder), Codec(_connect(order.blobs_url), scratch=Path.cwd()))
         return msgspec.json.encode(Report(plan=planner.plan(graph)))
     except BaseException as error:  # noqa: BLE001 - the pipeline function is the user's
         return msgspec.json.encode(Report(error=_explain(error, order.folder)))
@@ -81,7 +86,7 @@ def make_plan(payload: bytes) -> bytes:
 def run_step(payload: bytes) -> bytes:
     """Load the arguments, call the step, store what it returns, and return a Report."""
     order = msgspec.json.decode(payload, type=StepOrder)
-    codec = Codec(blobs.connect(order.blobs_url), scratch=Path.cwd())
+    codec = Codec(_connect(order.blobs_url), scratch=Path.cwd())
     running = Current(run_id=order.run_id, pipeline=order.pipeline, step=order.step, attempt=order.attempt)
     set_current(running)
     try:

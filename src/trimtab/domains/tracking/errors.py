@@ -67,3 +67,9 @@ class BadAddress(Forbidden):
     """A signed address that has expired, or was not given by this server."""
 
     code = "bad-address"
+
+
+class NotInTrash(NotFound):
+    """What was to be restored or purged is not in the trash."""
+
+    code = "not-in-trash"

@@ -25,6 +25,12 @@ class ModelLogged(Event, frozen=True, tag="tracking.model_logged"):
     run_id: str | None
 
 
+class Purged(Event, frozen=True, tag="tracking.purged"):
+    """These were removed for good, with everything that belongs to them."""
+
+    refs: list[str]
+
+
 class RunsImported(Event, frozen=True, tag="tracking.runs_imported"):
     """Runs were brought in from elsewhere; ``origin`` says from where. They are announced together, not one by one."""
 

@@ -3,6 +3,7 @@
 from trimtab.domains.govern import GovernService
 from trimtab.domains.lineage import LineageService
 from trimtab.domains.tracking.artifacts.service import ArtifactService
+from trimtab.domains.tracking.artifacts.tables import TableService
 from trimtab.domains.tracking.artifacts.uploads import UploadService
 from trimtab.domains.tracking.catalog.service import CatalogService
 from trimtab.domains.tracking.experiments.service import ExperimentService
@@ -32,6 +33,7 @@ class TrackingService:
         self.runs = RunService(db, bus, govern, lineage, keys=keys, compactor=self.metrics.compactor)
         self.catalog = CatalogService(db, govern, keys=keys)
         self.artifacts = ArtifactService(db, blobs, govern)
+        self.tables = TableService(blobs, govern, self.artifacts)
         self.uploads = UploadService(db, blobs, govern, self.artifacts)
         self.logged_models = LoggedModelService(db, bus, govern, lineage)
         self.trash = TrashService(

@@ -71,6 +71,13 @@ class Database(Protocol):
         """Open a change; leaving the block makes it durable, an exception rolls all of it back."""
         ...
 
+    def reclaim(self, *, whole: bool = False) -> int:
+        """Give the space of deleted rows back to the file system and return how many bytes; others work on meanwhile.
+
+        ``whole`` writes the file anew where the engine needs that, which holds up other writers for as long.
+        """
+        ...
+
     def close(self) -> None:
         """Close every connection."""
         ...

@@ -52,7 +52,9 @@ class PostgresTx:
             self._connection.execute(_sql(statement))
 
     def lock(self, name: str, /, *, shared: bool = False) -> None:
-        statement = "select pg_advisory_xact_lock_shared(%s)" if shared else "select pg_advisory_xact_lock(%s)"
+        statement = (
+            "select pg_advisory_xact_lock_shared(%s)" if shared else "select pg_advisory_xact_lock(%s)"
+        )
         self._connection.execute(statement, (_lock_number(name),))
 
     def before_commit(self, call: Callable[[], None], /) -> None:
@@ -121,6 +123,9 @@ class PostgresDatabase:
                 yield connection
         except (PoolTimeout, psycopg.OperationalError) as error:
             raise Unavailable(f"PostgreSQL is not available: {type(error).__name__}.") from error
+
+    def reclaim(self, *, whole: bool = False) -> int:  # noqa: ARG002 - the port has it
+        return 0  # autovacuum does so by itself
 
     def close(self) -> None:
         self._pool.close()

@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from trimtab.kernel.errors import Unavailable
 _BUSY_TIMEOUT_S = 30.0
 _MOST_IN_A_COMMIT = 256
 _MOST_IDLE_READERS = 8
+_INCREMENTAL = 2
+_PAGES_AT_ONCE = 1000
 _OUTSIDE = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -28,6 +30,15 @@ _OUTSIDE = frozenset(
     }
 )
 """Primary result codes that blame the disk or another process, not the statement."""
+
+
+def _size(connection: sqlite3.Connection) -> int:
+    pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+    return pages * size
+
+
+def _free_pages(connection: sqlite3.Connection) -> int:
+    return connection.execute("PRAGMA freelist_count").fetchone()[0]
 
 
 class SQLiteTx:
@@ -118,6 +129,7 @@ class SQLiteDatabase:
         self._idle: list[sqlite3.Connection] = []
         try:
             self._writer = self._connect()
+            self._writer.execute("PRAGMA auto_vacuum=INCREMENTAL")  # heeded in a new file only
             self._writer.execute("PRAGMA journal_mode=WAL")
             self._writer.execute("PRAGMA synchronous=FULL")
             self._writer.execute("PRAGMA wal_autocheckpoint=4000")
@@ -224,6 +236,27 @@ class SQLiteDatabase:
                 self._writer.execute("ROLLBACK")
         finally:
             self._finish(group, failure)
+
+    def reclaim(self, *, whole: bool = False) -> int:
+        try:
+            with closing(self._connect()) as connection:
+                before = _size(connection)
+                if whole:
+                    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+                    connection.execute("VACUUM")
+                elif connection.execute("PRAGMA auto_vacuum").fetchone()[0] == _INCREMENTAL:
+                    left = _free_pages(connection)
+                    while left:
+                        connection.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
+                        now = _free_pages(connection)
+                        if now >= left:
+                            break  # others write faster than this
+                        left = now
+                connection.execute("PRAGMA busy_timeout=1000")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                return max(before - _size(connection), 0)
+        except sqlite3.Error as error:
+            raise _translated(error) from error
 
     def close(self) -> None:
         with self._turn:

@@ -26,6 +26,7 @@ class FileAnswer(Response):
     ) -> None:
         super().__init__(None, 200, headers, media_type)
         del self.headers["content-length"]
+        self.headers["content-type"] = media_type  # as it is: what character set a file has is not known
         self.headers["accept-ranges"] = "bytes"
         self.headers["etag"] = etag
         self._file = file
@@ -38,19 +39,22 @@ class FileAnswer(Response):
 
     async def _answer(self, scope: Scope, send: Send) -> None:
         headers = Headers(scope=scope)
-        start, count = 0, self._size
-        if _among(self._etag, headers.get("if-none-match", "").replace("W/", "")):
-            self.status_code, count = 304, 0
-        elif (found := self._range(headers)) is not None:
-            start, count = found
-            if count:
-                self.status_code = 206
-                self.headers["content-range"] = f"bytes {start}-{start + count - 1}/{self._size}"
-            else:
-                self.status_code = 416
-                self.headers["content-range"] = f"bytes */{self._size}"
+        start, count, said = 0, self._size, b""
+        try:
+            found = self._range(headers)
+        except ValueError as wrong:
+            self.status_code, count, said = 400, 0, str(wrong).encode()
+            self.headers["content-type"] = "text/plain; charset=utf-8"
+        else:
+            if _among(self._etag, headers.get("if-none-match", "").replace("W/", "")):
+                self.status_code, count = 304, 0
+            elif found is not None:
+                start, count = found
+                self.status_code = 206 if count else 416
+                shown = f"{start}-{start + count - 1}" if count else "*"
+                self.headers["content-range"] = f"bytes {shown}/{self._size}"
         if self.status_code != 304:
-            self.headers["content-length"] = str(count)
+            self.headers["content-length"] = str(count + len(said))
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if scope["method"] != "HEAD" and count:
             direct: Direct | None = (scope.get("extensions") or {}).get(EXTENSION)
@@ -59,7 +63,7 @@ class FileAnswer(Response):
                     return
             else:
                 await self._send_pieces(send, start, count)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send({"type": "http.response.body", "body": said, "more_body": False})
 
     async def _send_pieces(self, send: Send, start: int, count: int) -> None:
         self._file.seek(start)
@@ -68,21 +72,26 @@ class FileAnswer(Response):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
 
     def _range(self, headers: Headers) -> tuple[int, int] | None:
-        """Return (start, count) of the range that was asked for, None for the whole; a count of 0 has no bytes."""
+        """Return (start, count) of the range that was asked for, None for the whole; a count of 0 has no bytes.
+
+        Raises ValueError for what is no range.
+        """
         given = headers.get("range")
         if given is None or not _among(self._etag, headers.get("if-range", self._etag)):
             return None
+        if "," in given:
+            return None
         match = _RANGE.fullmatch(given.strip())
         if match is None:
-            return None
+            raise ValueError("Range header: range must be requested")
         first, last, suffix = match.groups()
         if suffix is not None:
             count = min(int(suffix), self._size)
             return self._size - count, count
         start = int(first)
-        end = min(int(last), self._size - 1) if last else self._size - 1
         if last and int(last) < start:
-            return None  # no range at all, which is to be ignored
+            raise ValueError("Range header: start must be less than end")
+        end = min(int(last), self._size - 1) if last else self._size - 1
         return start, max(end - start + 1, 0)
 
 

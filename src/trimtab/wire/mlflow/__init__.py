@@ -19,13 +19,22 @@ from trimtab.wire.mlflow import (
     server,
     trace_figures,
     traces,
+    transfers,
 )
 from trimtab.wire.mlflow.binding import Table
 from trimtab.wire.mlflow.errors import render_error
 
-__all__ = ["PREFIXES", "render_error", "routes"]
+__all__ = ["PREFIXES", "PUBLIC", "render_error", "routes"]
 
-PREFIXES = ("/api/2.0/", "/api/3.0/", "/ajax-api/", "/v1/traces")
+PREFIXES = (
+    "/api/2.0/",
+    "/api/3.0/",
+    "/ajax-api/",
+    "/v1/traces",
+    "/get-artifact",
+    "/model-versions/get-artifact",
+)
+PUBLIC = transfers.PUBLIC
 
 
 def routes(
@@ -42,6 +51,7 @@ def routes(
         *experiments.handlers(tracking),
         *logged_models.handlers(tracking),
         *artifacts.handlers(tracking),
+        *transfers.handlers(tracking, model_registry),
         *registry.handlers(model_registry, tracking),
         *traces.handlers(trace_service),
         *trace_figures.handlers(trace_service),

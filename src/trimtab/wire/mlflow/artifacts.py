@@ -1,18 +1,15 @@
 """The artifact proxy of the MLflow API: files go through the server in constant memory, both ways."""
 
-import mimetypes
-from urllib.parse import quote
-
 import msgspec
 from starlette.responses import Response
 
 from trimtab.domains.tracking import TrackingService
 from trimtab.domains.tracking.artifacts.model import check_path, path_of_uri
-from trimtab.infra.http import FileAnswer, Request
-from trimtab.kernel.errors import Invalid
+from trimtab.infra.http import Request
 from trimtab.wire.mlflow.binding import Handler, handler
 from trimtab.wire.mlflow.errors import Unsupported
 from trimtab.wire.mlflow.messages import Empty, required
+from trimtab.wire.mlflow.transfers import send
 
 
 class FileInfo(msgspec.Struct, omit_defaults=True):
@@ -30,12 +27,6 @@ class ListFiles(msgspec.Struct):
     path: str | None = None
 
 
-class Presign(msgspec.Struct):
-    run_id: str | None = None
-    model_id: str | None = None
-    path: str | None = None
-
-
 class ListArtifacts(msgspec.Struct):
     run_id: str | None = None
     run_uuid: str | None = None
@@ -47,9 +38,10 @@ def handlers(tracking: TrackingService) -> list[Handler]:
     artifacts = tracking.artifacts
 
     @handler("PUT", "/mlflow-artifacts/artifacts/{path:path}", raw_body=True)
-    def upload(request: Request) -> None:
+    def upload(request: Request) -> Response:
         with request.body() as content:
             artifacts.put(request.who, request.path["path"], content)
+        return Response(b"", 200)
 
     @handler("GET", "/mlflow-artifacts/artifacts/{path:path}", raw_body=True)
     def download(request: Request) -> Response:
@@ -72,65 +64,7 @@ def handlers(tracking: TrackingService) -> list[Handler]:
         uri = tracking.runs.head(request.who, run_id).artifact_uri
         return list_below(tracking, request, root_uri=uri, root=path_of_uri(uri), path=body.path)
 
-    def decline(request: Request, _: Empty) -> None:
-        tracking.artifacts.govern.permit(request.who, "read", "artifacts")
-        raise Unsupported("Multipart upload is not supported for the current artifact repository")
-
-    def decline_presigned(request: Request, _: Empty) -> None:
-        tracking.artifacts.govern.permit(request.who, "read", "artifacts")
-        raise Unsupported("Multipart download is not supported for the current artifact repository")
-
-    @handler("POST", "/mlflow/artifacts/presigned-upload-url", Presign)
-    def presign_upload(request: Request, body: Presign) -> None:
-        _refuse_to_presign(tracking, request, body, "upload")
-
-    @handler("POST", "/mlflow/artifacts/presigned-download-url", Presign)
-    def presign_download(request: Request, body: Presign) -> None:
-        _refuse_to_presign(tracking, request, body, "download")
-
-    return [
-        presign_upload,
-        presign_download,
-        upload,
-        download,
-        delete,
-        list_files,
-        list_artifacts,
-        *[
-            handler("POST", f"/mlflow-artifacts/mpu/{step}/{{path:path}}", Empty)(decline)
-            for step in ("create", "complete", "abort")
-        ],
-        handler("GET", "/mlflow-artifacts/presigned/{path:path}", Empty)(decline_presigned),
-    ]
-
-
-def _refuse_to_presign(tracking: TrackingService, request: Request, body: Presign, way: str) -> None:
-    """Raise Invalid: files here go through the server, so there is no other address to give out."""
-    check_path(required(body.path, "path"))
-    if bool(body.run_id) == bool(body.model_id):
-        raise Invalid("Exactly one of run_id and model_id must be provided.", field="run_id")
-    if body.run_id:
-        tracking.runs.head(request.who, body.run_id)
-    else:
-        tracking.logged_models.get(request.who, body.model_id or "")
-    raise Invalid(f"Presigned {way} is not supported for proxied artifact storage.")
-
-
-def send(tracking: TrackingService, request: Request, path: str) -> Response:
-    """Answer with a file, or the range of it that was asked for; raises ArtifactNotFound."""
-    artifact, file = tracking.artifacts.open_with_facts(request.who, path)
-    name = path.rpartition("/")[2]
-    headers = {
-        "content-disposition": f"attachment; filename*=UTF-8''{quote(name)}",
-        "x-content-type-options": "nosniff",
-    }
-    return FileAnswer(
-        file,
-        size_bytes=artifact.size_bytes,
-        media_type=mimetypes.guess_type(name)[0] or "application/octet-stream",
-        etag=f'"{artifact.blob}"',
-        headers=headers,
-    )
+    return [upload, download, delete, list_files, list_artifacts]
 
 
 def list_below(

@@ -6,12 +6,19 @@ from urllib.parse import quote
 import msgspec
 
 from trimtab.domains.tracking.artifacts.model import check_path, path_of_uri
+from trimtab.domains.tracking.artifacts.tables import TableRows
 from trimtab.domains.tracking.service import TrackingService
 from trimtab.infra.http import FileAnswer, Request, Route, route
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.pages import Page
 
 _SAFE = ("text/plain", "image/png", "image/jpeg", "application/json", "text/csv")
+_PAGE = "text/html"
+_BOX = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; font-src data:; frame-ancestors 'self'"
+)
+"""A logged page may show itself and run, with an origin of its own: no cookies, no requests, no reach into the frame around it."""
 
 
 class ArtifactsQuery(msgspec.Struct):
@@ -20,6 +27,10 @@ class ArtifactsQuery(msgspec.Struct):
 
 class DownloadQuery(msgspec.Struct):
     inline: bool = False
+
+
+class TableQuery(msgspec.Struct):
+    rows: int = 200
 
 
 class ArtifactView(msgspec.Struct):
@@ -75,10 +86,10 @@ def routes(service: TrackingService) -> list[Route]:
         artifact, file = artifacts.open_with_facts(request.who, path)
         name = path.rpartition("/")[2]
         guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        inline = query.inline and guessed in _SAFE
+        inline = query.inline and (guessed in _SAFE or guessed == _PAGE)
         headers = {
             "content-disposition": f"{'inline' if inline else 'attachment'}; filename*=UTF-8''{quote(name)}",
-            "content-security-policy": "sandbox; default-src 'none'",
+            "content-security-policy": _BOX if inline and guessed == _PAGE else "sandbox; default-src 'none'",
             "x-content-type-options": "nosniff",
         }
         return FileAnswer(
@@ -88,6 +99,18 @@ def routes(service: TrackingService) -> list[Route]:
             etag=f'"{artifact.blob}"',
             headers=headers,
         )
+
+    @route(
+        "GET",
+        "/api/v1/runs/{run_id}/table/{path:path}",
+        query=TableQuery,
+        returns=TableRows,
+        tags=["runs"],
+    )
+    def table(request: Request, query: TableQuery) -> TableRows:
+        """Return the first rows of a Parquet file among the run's artifacts."""
+        path = f"{root_of(request)}/{check_path(request.path['path'])}"
+        return service.tables.rows(request.who, path, most=query.rows)
 
     @route(
         "PUT",
@@ -109,4 +132,4 @@ def routes(service: TrackingService) -> list[Route]:
         """Remove a file, or a folder with all that is in it."""
         artifacts.delete(request.who, f"{root_of(request)}/{check_path(request.path['path'])}")
 
-    return [list_artifacts, download_artifact, upload_artifact, delete_artifact]
+    return [list_artifacts, download_artifact, table, upload_artifact, delete_artifact]

@@ -43,3 +43,10 @@ delete from tracking_upload where id = :id;
 
 -- name: expire_uploads
 delete from tracking_upload where created_us < :before_us;
+
+-- name: size_below
+select count(*), cast(coalesce(sum(size_bytes), 0) as bigint) from tracking_artifact
+where path >= :low and path < :high;
+
+-- name: blobs
+select blob from tracking_artifact;

@@ -1,7 +1,7 @@
 """Takes, lists, opens and removes the files of runs and logged models; bytes go to the blob store."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -9,9 +9,12 @@ from trimtab.domains.govern import GovernService
 from trimtab.domains.tracking.artifacts import store
 from trimtab.domains.tracking.artifacts.model import Artifact, Entry, check_path
 from trimtab.domains.tracking.errors import ArtifactNotFound, BadPath
+from trimtab.domains.tracking.trash import store as trash
+from trimtab.domains.tracking.trash.model import Row, experiment_of, held_among
 from trimtab.infra.blobs import Blobs
-from trimtab.infra.db import Database
+from trimtab.infra.db import Database, Tx
 from trimtab.kernel import refs
+from trimtab.kernel.ids import new_id
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 
@@ -37,11 +40,18 @@ class ArtifactService:
         """Give bytes that are in the blob store a path; raises BadPath and BlobNotFound."""
         self.govern.permit(who, "write", "artifacts")
         check_path(path)
+        self._blobs.touch(blob)
         artifact = Artifact(path, blob, self._blobs.size(blob), now_us())
         with self._db.write() as tx:
             store.check_place(tx, path=path)
+            before = store.get(tx, path=path)
+            if before is not None and before.blob != blob and self._is_held(tx, path):
+                self._into_trash(tx, who, path, [before])  # what is held is not lost by overwriting it either
             store.put(tx, artifact)
         return artifact
+
+    def _is_held(self, tx: Tx, path: str) -> bool:
+        return held_among(self.govern.held(tx)).artifact(experiment_of(path), path)
 
     def get(self, who: Principal, path: str) -> Artifact:
         """Return what is known of a file; raises BadPath and ArtifactNotFound."""
@@ -74,16 +84,24 @@ class ArtifactService:
             return store.entries(tx, folder=path)
 
     def delete(self, who: Principal, path: str) -> int:
-        """Remove a file, or a folder with all that is in it; return how many files went. Raises BadPath."""
+        """Move a file, or a folder with all that is in it, to the trash; return how many files went. Raises BadPath."""
         self.govern.permit(who, "write", "artifacts")
         check_path(path)
         with self._db.write() as tx:
-            count = store.delete(tx, path=path)
-            if count:
-                subject = refs.make("experiment", path.partition("/")[0])
-                detail = {"path": path, "files": count}
-                self.govern.audit(tx, who, "tracking.artifact.delete", subject, detail=detail)
-        return count
+            own = store.get(tx, path=path)
+            files = [own] if own is not None else store.below(tx, folder=path)
+            if files:
+                store.delete(tx, path=path)
+                ref = self._into_trash(tx, who, path, files)
+                detail = {"path": path, "files": len(files)}
+                self.govern.audit(tx, who, "tracking.artifact.delete", ref, detail=detail)
+        return len(files)
+
+    def _into_trash(self, tx: Tx, who: Principal, path: str, files: "Sequence[Artifact]") -> str:
+        ref = refs.make("artifact", new_id("ar_"))
+        trash.put(tx, Row(ref, "artifact", path, experiment_of(path), now_us(), who.id))
+        trash.put_files(tx, ref=ref, files=files)
+        return ref
 
     def size(self, who: Principal, prefix: str) -> int:
         """Return the bytes of all files in a folder; raises BadPath."""

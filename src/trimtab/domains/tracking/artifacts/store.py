@@ -84,6 +84,19 @@ def delete(tx: Tx, *, path: str) -> int:
     return tx.run(Q.delete_artifact, path=path) + tx.run(Q.delete_below, low=low, high=high)
 
 
+def size_below(tx: Tx, *, folder: str) -> tuple[int, int]:
+    """Return how many files are in a folder and the folders in it, and their bytes."""
+    low, high = _range(folder)
+    row = tx.one(Q.size_below, low=low, high=high)
+    return (row[0], row[1]) if row else (0, 0)
+
+
+def blobs(tx: Tx) -> Iterator[str]:
+    """Go through the blobs of all files."""
+    for (blob,) in tx.all(Q.blobs):
+        yield blob
+
+
 def insert_upload(tx: Tx, upload: Upload) -> None:
     columns = msgspec.structs.asdict(upload)
     columns.pop("blob")

@@ -36,3 +36,12 @@ on conflict (experiment_no, key) do update set value = excluded.value;
 
 -- name: delete_tag
 delete from tracking_experiment_tag where experiment_no = :experiment_no and key = :key;
+
+-- name: purge_tags
+delete from tracking_experiment_tag where experiment_no = :no;
+
+-- name: purge_datasets
+delete from tracking_dataset where experiment_no = :no;
+
+-- name: purge_experiment
+delete from tracking_experiment where no = :no;

@@ -18,6 +18,8 @@ from trimtab.domains.tracking.experiments.model import (
 from trimtab.domains.tracking.experiments.search import terms_of, where_of
 from trimtab.domains.tracking.runs import store as runs_store
 from trimtab.domains.tracking.sorting import continue_after, cursor_of
+from trimtab.domains.tracking.trash import store as trash
+from trimtab.domains.tracking.trash.model import Row
 from trimtab.infra.db import Database, Tx
 from trimtab.kernel import refs
 from trimtab.kernel.pages import Page, check_limit
@@ -157,7 +159,13 @@ class ExperimentService:
                 raise ExperimentNotFound(f"No Experiment with id={number} exists")
             store.set_state(tx, number=number, state=state, now_us=now)
             runs_store.set_state_of_all(tx, experiment_no=number, state=state, now_us=now)
-            self.govern.audit(tx, who, action, refs.make("experiment", experiment.id))
+            ref = refs.make("experiment", experiment.id)
+            trash.take_runs(tx, experiment_no=number)  # they go and come with it
+            if state == "deleted":
+                trash.put(tx, Row(ref, "experiment", experiment.name, number, now, who.id))
+            else:
+                trash.take(tx, ref=ref)
+            self.govern.audit(tx, who, action, ref)
 
     def set_tag(self, who: Principal, experiment_id: str, key: str, value: str) -> None:
         """Set a tag; raises ExperimentNotFound and NotActive."""

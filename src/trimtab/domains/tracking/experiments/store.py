@@ -59,6 +59,12 @@ def delete_tag(tx: Tx, *, number: int, key: str) -> bool:
     return tx.run(Q.delete_tag, experiment_no=number, key=key) == 1
 
 
+def purge(tx: Tx, *, number: int, keep: bool = False) -> None:
+    """Remove an experiment that has no runs any more for good, its name is free then; or ``keep`` it without data sets."""
+    for query in (Q.purge_datasets,) if keep else (Q.purge_tags, Q.purge_datasets, Q.purge_experiment):
+        tx.run(query, no=number)
+
+
 def _with_tags(tx: Tx, rows: list[tuple[Any, ...]]) -> list[Experiment]:
     tags: dict[int, dict[str, str]] = {row[0]: {} for row in rows}
     if rows:

@@ -61,3 +61,35 @@ where model_id in (select value from json_each(:models)) order by model_id, key,
 select model_id, key, value, kind, at_us, step, run_id, dataset_name, dataset_digest
 from tracking_logged_model_metric
 where model_id = any(:models) order by model_id, key, at_us, step, run_id;
+
+-- name: purge_params
+delete from tracking_logged_model_param where model_id in (select value from json_each(:models));
+-- name: purge_params @postgresql
+delete from tracking_logged_model_param where model_id = any(:models);
+
+-- name: purge_tags
+delete from tracking_logged_model_tag where model_id in (select value from json_each(:models));
+-- name: purge_tags @postgresql
+delete from tracking_logged_model_tag where model_id = any(:models);
+
+-- name: purge_metrics
+delete from tracking_logged_model_metric where model_id in (select value from json_each(:models));
+-- name: purge_metrics @postgresql
+delete from tracking_logged_model_metric where model_id = any(:models);
+
+-- name: purge_models
+delete from tracking_logged_model where id in (select value from json_each(:models));
+-- name: purge_models @postgresql
+delete from tracking_logged_model where id = any(:models);
+
+-- name: of_experiment
+select id, artifact_uri from tracking_logged_model where experiment_no = :experiment_no order by id limit :limit;
+
+-- name: places
+select id, experiment_no, source_run_id, artifact_uri from tracking_logged_model
+where id in (select value from json_each(:models));
+-- name: places @postgresql
+select id, experiment_no, source_run_id, artifact_uri from tracking_logged_model where id = any(:models);
+
+-- name: count_of_experiment
+select count(*) from tracking_logged_model where experiment_no = :experiment_no;

@@ -24,6 +24,8 @@ from trimtab.domains.tracking.logged_models.search import plan
 from trimtab.domains.tracking.names import check_length, random_name
 from trimtab.domains.tracking.runs.model import check_unchanged
 from trimtab.domains.tracking.sorting import continue_after, cursor_of
+from trimtab.domains.tracking.trash import store as trash
+from trimtab.domains.tracking.trash.model import Row
 from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database
 from trimtab.kernel import refs
@@ -140,18 +142,22 @@ class LoggedModelService:
     def delete(self, who: Principal, model_id: str) -> None:
         """Move a logged model to the trash; raises LoggedModelNotFound."""
         self.govern.permit(who, "write", refs.make("logged-model", model_id))
+        ref, now = refs.make("logged-model", model_id), now_us() // 1000 * 1000
         with self._db.write() as tx:
-            _found(store.get(tx, model_id=model_id), model_id)
-            store.set_state(tx, model_id=model_id, state="deleted", now_us=now_us() // 1000 * 1000)
-            self.govern.audit(tx, who, "tracking.logged_model.delete", refs.make("logged-model", model_id))
+            model = _found(store.get(tx, model_id=model_id), model_id)
+            store.set_state(tx, model_id=model_id, state="deleted", now_us=now)
+            trash.put(tx, Row(ref, "logged-model", model.name, int(model.experiment_id), now, who.id))
+            self.govern.audit(tx, who, "tracking.logged_model.delete", ref)
 
     def restore(self, who: Principal, model_id: str) -> None:
         """Take a logged model out of the trash; raises LoggedModelNotFound."""
         self.govern.permit(who, "write", refs.make("logged-model", model_id))
+        ref = refs.make("logged-model", model_id)
         with self._db.write() as tx:
             _found(store.get(tx, model_id=model_id), model_id)
             store.set_state(tx, model_id=model_id, state="active", now_us=now_us() // 1000 * 1000)
-            self.govern.audit(tx, who, "tracking.logged_model.restore", refs.make("logged-model", model_id))
+            trash.take(tx, ref=ref)
+            self.govern.audit(tx, who, "tracking.logged_model.restore", ref)
 
     def set_tags(self, who: Principal, model_id: str, tags: Mapping[str, str]) -> LoggedModel:
         """Set tags; raises LoggedModelNotFound."""

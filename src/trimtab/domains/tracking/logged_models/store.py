@@ -86,6 +86,30 @@ def append_metrics(tx: Tx, *, run_id: str, points: Sequence[Point]) -> None:
     tx.many(Q.append_metric, rows)
 
 
+def of_experiment(tx: Tx, *, experiment_no: int, limit: int) -> list[tuple[str, str]]:
+    """Return (id, place of its files) of logged models of an experiment, deleted or not."""
+    return [(row[0], row[1]) for row in tx.all(Q.of_experiment, experiment_no=experiment_no, limit=limit)]
+
+
+def places(tx: Tx, model_ids: Sequence[str]) -> dict[str, tuple[int, str | None, str]]:
+    """Return (number of the experiment, source run, place of its files) of each logged model that there is."""
+    rows = tx.all(Q.places, models=listed(tx, model_ids))
+    return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
+
+def count_of_experiment(tx: Tx, *, experiment_no: int) -> int:
+    """Return how many an experiment has, deleted or not."""
+    row = tx.one(Q.count_of_experiment, experiment_no=experiment_no)
+    return row[0] if row else 0
+
+
+def purge(tx: Tx, model_ids: Sequence[str]) -> None:
+    """Remove logged models for good."""
+    wanted = listed(tx, model_ids)
+    for query in (Q.purge_params, Q.purge_tags, Q.purge_metrics, Q.purge_models):
+        tx.run(query, models=wanted)
+
+
 def _complete(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> list[LoggedModel]:
     if not rows:
         return []

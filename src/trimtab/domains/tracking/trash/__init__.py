@@ -1,0 +1,1 @@
+"""The trash of tracking: what was deleted and can come back until it is purged."""
