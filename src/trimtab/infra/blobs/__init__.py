@@ -1,6 +1,7 @@
 """Content-addressed bytes: what is stored is named by its BLAKE3 digest and never changes."""
 
 from trimtab.infra.blobs.port import (
+    KEEP_LONG_S,
     BadParts,
     BlobCorrupt,
     BlobId,
@@ -14,6 +15,7 @@ from trimtab.infra.blobs.port import (
 )
 
 __all__ = [
+    "KEEP_LONG_S",
     "BadParts",
     "BlobCorrupt",
     "BlobId",

@@ -8,6 +8,9 @@ from typing import BinaryIO, NamedTuple, Protocol
 from trimtab.kernel.errors import Invalid, NotFound, Unavailable
 
 BlobId = str
+KEEP_LONG_S = 86_400
+"""How long what is stored waits for its reference where people and long steps have a part in that."""
+
 _ID = re.compile(r"b3:[0-9a-f]{64}")
 
 
