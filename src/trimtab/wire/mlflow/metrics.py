@@ -1,5 +1,8 @@
 """The metric histories of the MLflow API."""
 
+import math
+from collections.abc import Sequence
+
 import msgspec
 
 from trimtab.domains.tracking import TrackingService
@@ -9,7 +12,7 @@ from trimtab.infra.http import Request
 from trimtab.kernel.errors import Invalid
 from trimtab.wire.mlflow.binding import Handler, handler
 from trimtab.wire.mlflow.errors import missing
-from trimtab.wire.mlflow.messages import Int64, MetricView, metric_view, page_size, required
+from trimtab.wire.mlflow.messages import Int64, MetricView, number, page_size, required
 
 _MOST_RUNS = 100
 _MOST_IN_A_PAGE = 1_000_000
@@ -110,11 +113,14 @@ def _whole(given: str | int | None) -> int | None:
 
 
 def _views(points: PointColumns, run_id: str | None = None) -> list[MetricView]:
+    odd = not all(map(math.isfinite, points.values))
+    values: Sequence[float | str] = [number(value) for value in points.values] if odd else points.values
+    rows = zip(points.keys, values, points.at_us, points.steps, strict=True)
+    if run_id is None:
+        return [MetricView(key, value, at_us // 1000, step) for key, value, at_us, step in rows]
     return [
-        metric_view(key, value, at_us, step, run_id=run_id)
-        for key, value, at_us, step in zip(
-            points.keys, points.values, points.at_us, points.steps, strict=True
-        )
+        MetricView(key, value, at_us // 1000, step, None, None, None, run_id)
+        for key, value, at_us, step in rows
     ]
 
 

@@ -100,11 +100,10 @@ def _distinct(series: Series) -> NDArray[np.intp]:
 def of_one(
     run_no: int,
     key_no: int,
-    step: NDArray[np.int64],
-    at_us: NDArray[np.int64],
-    value: NDArray[np.float64],
+    parts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]],
 ) -> Series:
-    """Return the points of one metric."""
+    """Return the points of one metric from (steps, times, values) of at least one part of it."""
+    step, at_us, value = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     return Series(np.full(step.size, run_no), np.full(step.size, key_no), step, at_us, value)
 
 

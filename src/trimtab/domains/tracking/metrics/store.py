@@ -26,9 +26,7 @@ def hold(tx: Tx) -> None:
     tx.lock(FOLD_LOCK, shared=True)
 
 
-def append(
-    tx: Tx, run_no: int, columns: PointColumns, numbers: Mapping[str, int], *, recent: Recent
-) -> bool:
+def append(tx: Tx, run_no: int, columns: PointColumns, numbers: Mapping[str, int], *, recent: Recent) -> bool:
     """Add points to a run; what is there already, to the last field, counts once. ``numbers`` are those of the keys.
 
     The transaction has begun with `hold`. Says whether there was anything that is not known from lately.
@@ -116,7 +114,7 @@ def series(
 
     first, last = steps or (_FIRST_STEP, _LAST_STEP)
     rows = tx.all(Q.blocks, run_no=run_no, key_no=number, first_step=first, last_step=last)
-    parts = [of_one(run_no, number, *blocks.decode(row)) for (row,) in rows]
+    parts = [of_one(run_no, number, [blocks.decode(row) for (row,) in rows])] if rows else []
     if waiting := tx.all(Q.tail, run_no=run_no):
         tail = tails.unpack([(run_no, row) for _, row in waiting])
         parts.append(tail.take(tail.key == number))
