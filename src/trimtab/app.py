@@ -13,7 +13,7 @@ from trimtab.domains.data import jobs as data_jobs
 from trimtab.domains.data.events import DataValidationFinished
 from trimtab.domains.deploy import DeployService
 from trimtab.domains.deploy import jobs as deploy_jobs
-from trimtab.domains.deploy.events import RolloutEnded, VersionFailed
+from trimtab.domains.deploy.events import RolloutEnded, ServedVersionDeleted, VersionFailed
 from trimtab.domains.deploy.plane import Plane
 from trimtab.domains.deploy.targets.process import ProcessTarget
 from trimtab.domains.govern import GovernService
@@ -27,6 +27,7 @@ from trimtab.domains.pipelines.execution import Place
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry import jobs as registry_jobs
 from trimtab.domains.registry.events import GateDecided
+from trimtab.domains.registry.trust import Trust
 from trimtab.domains.traces import TracesService
 from trimtab.domains.tracking import TrackingService
 from trimtab.domains.tracking.events import RunFinished
@@ -38,7 +39,9 @@ from trimtab.infra.db.migrate import migrate
 from trimtab.infra.jobs import Job, JobContext, Jobs
 from trimtab.infra.jobs.pool import WorkerPool
 from trimtab.infra.jobs.runner import Runner, release_dead_owners
-from trimtab.kernel.errors import TrimtabError
+from trimtab.infra.outbound import Outbound
+from trimtab.infra.secrets import Secrets
+from trimtab.kernel.errors import Invalid, TrimtabError
 from trimtab.kernel.time import DAY_US, now_us
 from trimtab.loop import jobs as loop_jobs
 from trimtab.loop.canary import Canary
@@ -75,6 +78,7 @@ RULED_EVENTS = (
     PipelineRunFinished,
     GateDecided,
     VersionFailed,
+    ServedVersionDeleted,
     RolloutEnded,
 )
 """The kinds of events that alert rules may watch."""
@@ -102,20 +106,32 @@ class App:
             scratch=settings.home_path / "scratch",
         )
         data_jobs.register(self.jobs, self.data)
+        outbound = Outbound(private=may_send_to_private(settings))
+        secrets = Secrets(settings.secret_key_path)
         self.alerts = AlertService(
-            database, self.bus, self.jobs, self.govern, public_url=public_url(settings)
+            database,
+            self.bus,
+            self.jobs,
+            self.govern,
+            public_url=public_url(settings),
+            outbound=outbound,
+            secrets=secrets,
         )
         self.tracking = TrackingService(database, self.bus, blob_store, self.govern, self.lineage)
         self.registry = RegistryService(
             database,
             self.bus,
             blob_store,
+            jobs=self.jobs,
             govern=self.govern,
             lineage=self.lineage,
             tracking=self.tracking,
+            outbound=outbound,
+            secrets=secrets,
+            trust=Trust(settings.trusted_names.split(",")),
         )
         self.traces = TracesService(database, self.govern, self.tracking)
-        registry_jobs.register(self.bus, self.registry)
+        registry_jobs.register(self.bus, self.jobs, self.registry)
         alerts_jobs.register(self.jobs, self.alerts, retention_days=settings.retention_days)
         alerts_jobs.watch(self.bus, self.alerts, RULED_EVENTS)
         self._executor = executors.connect(settings.executor, preload=[STEP_PROCESS])
@@ -213,6 +229,7 @@ class App:
         before_us = now_us() - self.settings.retention_days * DAY_US
         self.bus.expire(before_us=before_us)
         self.jobs.expire(before_us=before_us)
+        self.registry.webhooks.expire(before_us=before_us)
 
     def _gate(self, episode: str, job: str) -> None:
         from trimtab.loop.gate import Gate  # it computes, in a worker process
@@ -259,6 +276,7 @@ class Background:
 
     def __init__(self, app: App, environment: Mapping[str, str]) -> None:
         release_dead_owners(app.db)
+        app.alerts.channels.seal_secrets()
         with app.db.write() as tx:
             app.jobs.schedule(tx, EXPIRE, kind=EXPIRE, cron="41 3 * * *")
             monitor_jobs.schedule(app.jobs, tx)
@@ -317,6 +335,19 @@ def inference_url(settings: Settings) -> str:
 def needs_sign_in(settings: Settings) -> bool:
     """Whether callers must show a token: always on any address that is not loopback."""
     return settings.sign_in == "always" or not is_loopback(settings.host)
+
+
+def may_send_to_private(settings: Settings) -> bool:
+    """Whether webhooks may go to this machine and to private networks; raises Invalid for an unknown setting."""
+    match settings.private_webhooks:
+        case "auto":
+            return is_loopback(settings.host)
+        case "allow" | "refuse":
+            return settings.private_webhooks == "allow"
+        case other:
+            raise Invalid(
+                f"private_webhooks is auto, allow or refuse, not {other!r}.", field="private_webhooks"
+            )
 
 
 def is_loopback(host: str) -> bool:

@@ -32,6 +32,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     light_threads: int = 4
     retention_days: int = 90
     trash_days: int = 30
+    trusted_names: str = ""  # what model files may import beside the built-in list, comma-separated
+    private_webhooks: str = "auto"  # auto: allowed while the server itself is on loopback; "allow"; "refuse"
+    secret_key_file: str = ""  # "" means secret.key in the home
 
     @property
     def home_path(self) -> Path:
@@ -44,6 +47,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def blobs_url(self) -> str:
         return self.blobs or f"file://{self.home_path / 'blobs'}"
+
+    @property
+    def secret_key_path(self) -> Path:
+        return (
+            Path(self.secret_key_file).expanduser() if self.secret_key_file else self.home_path / "secret.key"
+        )
 
     @property
     def inference_port_number(self) -> int:
@@ -65,6 +74,10 @@ EXPLANATIONS: dict[str, str] = {
     "max_body_mb": "Largest request body for JSON routes in MiB; uploads stream and have no such limit.",
     "workers": "How many worker processes profile and judge at the same time, and how many pipelines run at once.",
     "light_threads": "How many threads deliver events and do other short background work.",
+    "trusted_names": "More names that model files may import: package.module.Name or package.*, separated by commas.",
+    "private_webhooks": "Whether webhooks may go to private addresses: auto allows it while the server is on loopback;"
+    " allow; refuse.",
+    "secret_key_file": "File with the key that seals stored secrets; empty means secret.key in the home.",
     "trash_days": "Days for which deleted things can be restored; 0 keeps them until someone purges them.",
     "retention_days": "Days for which events, finished jobs and raw prediction logs are kept.",
 }

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from trimtab.domains.data import DataService
 from trimtab.domains.monitor.reference import load_table
 from trimtab.domains.registry import RegistryService
+from trimtab.domains.registry.evidence import estimates_of
 from trimtab.domains.registry.model import GateCheck, ModelVersion
 from trimtab.infra.db import Database
 from trimtab.kernel import refs
@@ -92,6 +93,9 @@ class Gate:
         truth = _truth(rows, policy.label)
         mine = self._scores(candidate, rows)
         found = classification.evaluate(truth, mine)
+        measured = estimates_of(found, rows=rows.num_rows, data=episode.evaluation)
+        if measured:
+            self._registry.record_estimates(WHO, candidate.name, candidate.version, measured)
         metrics = {name: one.estimate for name, one in found.items() if math.isfinite(one.estimate)}
         groups = _groups(rows, policy.group_by)
         if groups is not None:

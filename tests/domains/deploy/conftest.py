@@ -40,14 +40,14 @@ class Models:
     def __init__(self, app: App) -> None:
         self._app = app
 
-    def version(self, name: str = "churn", *, pickle: bool = False) -> int:
+    def version(self, name: str = "churn", *, pickle: bool = False, content: bytes = b"\x80\x04N.") -> int:
         tracking = self._app.tracking
         logged = tracking.logged_models.create(_WHO, experiment_id="0", name=name)
         prefix = f"0/models/{logged.id}/artifacts"
         mlmodel = _MLMODEL.replace(b"skops", b"cloudpickle") if pickle else _MLMODEL
         tracking.artifacts.put(_WHO, f"{prefix}/MLmodel", mlmodel)
         file = "model.cloudpickle" if pickle else "model.skops"
-        tracking.artifacts.put(_WHO, f"{prefix}/{file}", b"\x80\x04N." if pickle else _fitted())
+        tracking.artifacts.put(_WHO, f"{prefix}/{file}", content if pickle else _fitted())
         tracking.logged_models.finalize(_WHO, logged.id, "READY")
         made = self._app.registry.create_version(
             _WHO, name, source=f"models:/{logged.id}", model_id=logged.id

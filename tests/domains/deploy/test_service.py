@@ -104,6 +104,39 @@ def test_unsafe_formats_need_a_word_and_an_approver(
     assert app.deploy.deploy(owner, "churn", "models:/churn/1", allow_pickle=True).find("1").allow_pickle
 
 
+def test_what_the_scan_found_suspicious_needs_an_approver_with_a_reason(
+    app: App, models: Models, editor: Principal, owner: Principal
+) -> None:
+    models.version(pickle=True, content=b"cos\nsystem\n(S'true'\ntR.")
+    for options in ({}, {"allow_pickle": True}, {"allow_pickle": True, "reason": " "}):
+        with pytest.raises(Forbidden, match=r"os\.system"):
+            app.deploy.deploy(owner, "churn", "models:/churn/1", **options)
+    with pytest.raises(NotPermitted):
+        app.deploy.deploy(editor, "churn", "models:/churn/1", allow_pickle=True, reason="I know")
+    app.deploy.deploy(owner, "churn", "models:/churn/1", allow_pickle=True, reason="the vendor's own")
+    record = next(
+        one for one in app.govern.audit_trail(owner).items if one.action == "deploy.endpoint.deploy"
+    )
+    assert (record.detail["overridden"], record.detail["reason"]) == (["os.system"], "the vendor's own")
+
+
+def test_deleted_versions_are_let_go_and_those_that_answer_are_reported(
+    app: App, models: Models, editor: Principal
+) -> None:
+    models.version(), models.version()
+    deploy(app, editor, 1)
+    deploy(app, editor, 2, weight=None)
+    app.registry.delete_version(editor, "churn", 2)
+    app.registry.delete_version(editor, "churn", 1)
+    work_off(app)
+    assert [one.version for one in app.deploy.endpoint(editor, "churn").served] == ["1"]
+    told = [one for one in app.bus.after(0) if one.kind == "deploy.served_version_deleted"]
+    assert [(one.data["version"], one.data["weight"]) for one in told] == [("1", 100.0)]
+    app.registry.delete_model(editor, "churn")
+    work_off(app)
+    assert app.deploy.endpoint(editor, "churn").find("1").weight == 100
+
+
 def test_names_weights_and_models_are_checked(app: App, models: Models, editor: Principal) -> None:
     models.version()
     deploy(app, editor, 1)

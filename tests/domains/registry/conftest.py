@@ -1,5 +1,8 @@
 """Runs and logged models with files, from which versions are made."""
 
+import io
+import json
+import zipfile
 from collections.abc import Mapping
 
 import pytest
@@ -18,7 +21,18 @@ signature:
   outputs: '[{"type": "long", "required": true}]'
   params: null
 """
-SAFE = {"MLmodel": MLMODEL, "model.skops": b"PK\x03\x04 not really", "requirements.txt": b"scikit-learn\n"}
+
+
+def _skops() -> bytes:
+    """Return a file as skops writes it, of an object that any server trusts."""
+    node = {"__class__": "OrderedDict", "__module__": "collections", "__loader__": "DictNode", "content": {}}
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("schema.json", json.dumps(node))
+    return out.getvalue()
+
+
+SAFE = {"MLmodel": MLMODEL, "model.skops": _skops(), "requirements.txt": b"scikit-learn\n"}
 _WHO = Principal("token:t", "trainer", "editor")
 
 

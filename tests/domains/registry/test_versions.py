@@ -126,6 +126,29 @@ def test_a_source_without_files_is_kept_but_not_safe(
     assert (made.files, made.format, made.safe) == (0, "none", False)
 
 
+def test_files_in_a_store_of_the_clients_are_noted_and_not_known(
+    registry: RegistryService, tracked: Tracked, editor: Principal
+) -> None:
+    run = tracked.run(auc=0.5)
+    made = registry.create_version(editor, "m", source="s3://bucket/model", run_id=run, create_model=True)
+    assert (made.format, made.safe, made.verdict, made.files) == ("external", False, "unknown", 0)
+    assert (made.location, made.run_id, made.metrics) == ("s3://bucket/model", run, {"auc": 0.5})
+    assert registry.location(editor, "m", 1) == "s3://bucket/model"
+
+
+def test_clients_are_sent_to_the_versions_own_files_once_the_artifacts_have_changed(
+    registry: RegistryService, tracked: Tracked, editor: Principal
+) -> None:
+    run = tracked.run()
+    tracked.put(f"0/{run}/artifacts/model", SAFE)
+    made = registry.create_version(editor, "m", source=f"runs:/{run}/model", create_model=True)
+    assert registry.location(editor, "m", 1) == f"runs:/{run}/model"
+    tracked.put(f"0/{run}/artifacts/model", {"model.skops": b"changed"})
+    digest = made.digest.removeprefix("sha256:")
+    assert registry.location(editor, "m", 1) == f"mlflow-artifacts:/model-versions/{digest}"
+    assert {one.path for one in registry.files_of_digest(editor, digest)} == set(SAFE)
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -133,7 +156,10 @@ def test_a_source_without_files_is_kept_but_not_safe(
         "/etc/passwd",
         "file:///etc/passwd",
         "file:/etc/passwd",
-        "s3://bucket/model",
+        "s3://bucket",
+        "s3://bucket/a/../model",
+        "s3://bucket/a/%2e%2e/model",
+        "unknown:model",
         "http://169.254.169.254/latest",
         "../model",
         "models:/",
@@ -146,7 +172,6 @@ def test_a_source_without_files_is_kept_but_not_safe(
         "runs:/{run}/a/%2e%2e/b",
         "runs:/{run}/a/%252e%252e/b",
         "runs:/{run}/a\\..\\b",
-        "runs:/{run}/a//b",
         "runs:/{run}/a\nb",
         "runs:/0123456789abcdef0123456789abcdef/model",
         "mlflow-artifacts://elsewhere/1/{run}/artifacts/model",

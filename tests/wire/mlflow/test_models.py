@@ -125,7 +125,8 @@ def test_a_source_must_be_ours(server: str) -> None:
     for source in (
         "/etc",
         "file:///etc",
-        "s3://bucket/model",
+        "s3://bucket/../model",
+        "https://elsewhere/model",
         "mlflow-artifacts:/0/../../etc",
         "models:/nothing/1",
     ):

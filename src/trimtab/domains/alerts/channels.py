@@ -22,6 +22,8 @@ from trimtab.domains.alerts.webhook import Outcome
 from trimtab.domains.govern import GovernService
 from trimtab.infra.db import Database, Duplicate, Tx, Where
 from trimtab.infra.jobs import Jobs
+from trimtab.infra.outbound import Outbound
+from trimtab.infra.secrets import Secrets, is_sealed
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Conflict, Invalid, did_you_mean
 from trimtab.kernel.ids import new_id
@@ -42,8 +44,19 @@ class DeliveryFailed(Exception):
 class ChannelService:
     """Webhooks. Only an admin chooses an address, and nothing is ever sent to any other."""
 
-    def __init__(self, db: Database, jobs: Jobs, govern: GovernService, *, public_url: str) -> None:
+    def __init__(
+        self,
+        db: Database,
+        jobs: Jobs,
+        govern: GovernService,
+        *,
+        public_url: str,
+        outbound: Outbound,
+        secrets: Secrets,
+    ) -> None:
         """``public_url`` is where links in messages point to."""
+        self._outbound = outbound
+        self._secrets = secrets
         self._db = db
         self._jobs = jobs
         self._public_url = public_url.rstrip("/")
@@ -63,6 +76,7 @@ class ChannelService:
         self.govern.permit(who, "admin", "alert channels")
         check_name(name, "channel")
         check_url(url)
+        self._outbound.check_host(url)
         if min_severity not in SEVERITIES:
             raise Invalid(
                 f"Unknown severity {min_severity!r}.{did_you_mean(min_severity, SEVERITIES)}",
@@ -73,7 +87,7 @@ class ChannelService:
         channel = Channel(name, "webhook", url, min_severity, enabled, now_us(), who.id)
         try:
             with self._db.write() as tx:
-                store.insert_channel(tx, channel, secret=kept)
+                store.insert_channel(tx, channel, secret=self._secrets.seal(kept, purpose=_purpose(name)))
                 detail = {"url": url, "min_severity": min_severity}
                 self.govern.audit(
                     tx, who, "alerts.channel.add", refs.make("alert-channel", name), detail=detail
@@ -118,12 +132,14 @@ class ChannelService:
         )
         with self._db.write() as tx:
             channel = self.require(tx, name)
-            secret = store.channel_secret(tx, name=name) or ""
+            secret = self._secrets.open(store.channel_secret(tx, name=name) or "", purpose=_purpose(name))
             store.insert_delivery(
                 tx, delivery_id=delivery_id, channel=name, alert_id=None, kind="test", body=body, now_us=now
             )
             self.govern.audit(tx, who, "alerts.channel.test", refs.make("alert-channel", name))
-        outcome = webhook.send(channel.url, secret, message_id=delivery_id, body=body.encode())
+        outcome = webhook.send(
+            self._outbound, channel.url, secret, message_id=delivery_id, body=body.encode()
+        )
         self._record(delivery_id, outcome, last=True)
         return outcome
 
@@ -158,7 +174,10 @@ class ChannelService:
                 )
                 self._record(delivery_id, gone, last=True)
             raise Conflict(f"The channel {name!r} is gone or switched off.")
-        outcome = webhook.send(channel.url, secret, message_id=delivery_id, body=body.encode())
+        opened = self._secrets.open(secret, purpose=_purpose(name))
+        outcome = webhook.send(
+            self._outbound, channel.url, opened, message_id=delivery_id, body=body.encode()
+        )
         self._record(delivery_id, outcome, last=last)
         if outcome.status_code == 410:  # Gone: the receiver asks for silence, as Standard Webhooks has it
             self.enable(who, name, enabled=False)
@@ -168,6 +187,18 @@ class ChannelService:
             raise Conflict(f"The receiver of {name!r} answered 410; the channel is switched off.")
         if not outcome.ok:
             raise DeliveryFailed(outcome.error)
+
+    def seal_secrets(self) -> int:
+        """Seal the secrets that were stored before secrets were sealed, and return how many there were."""
+        sealed = 0
+        with self._db.write() as tx:
+            for channel in store.channels(tx):
+                secret = store.channel_secret(tx, name=channel.name)
+                if secret is not None and not is_sealed(secret):
+                    kept = self._secrets.seal(secret, purpose=_purpose(channel.name))
+                    store.set_channel_secret(tx, name=channel.name, secret=kept)
+                    sealed += 1
+        return sealed
 
     def require(self, tx: Tx, name: str) -> Channel:
         """Return a channel in the caller's transaction; raises ChannelNotFound."""
@@ -213,6 +244,10 @@ class ChannelService:
                 error=outcome.error,
                 now_us=now_us(),
             )
+
+
+def _purpose(name: str) -> str:
+    return f"alerts.channel:{name}"
 
 
 def _body(kind: str, at_us: int, data: dict[str, Any]) -> str:

@@ -58,6 +58,9 @@ select name, kind, url, min_severity, enabled, created_us, created_by from alert
 -- name: channel_secret
 select secret from alerts_channel where name = :name;
 
+-- name: set_channel_secret
+update alerts_channel set secret = :secret where name = :name;
+
 -- name: enable_channel
 update alerts_channel set enabled = :enabled where name = :name;
 

@@ -25,6 +25,8 @@ from trimtab.domains.govern import GovernService
 from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database, Tx, Where
 from trimtab.infra.jobs import Jobs
+from trimtab.infra.outbound import Outbound
+from trimtab.infra.secrets import Secrets
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.kernel.events import EventRecord
@@ -42,12 +44,24 @@ _MOST_DATA_BYTES = 64 << 10
 class AlertService:
     """The inbox. ``rules`` and ``channels`` hold the services of those nouns."""
 
-    def __init__(self, db: Database, bus: Bus, jobs: Jobs, govern: GovernService, *, public_url: str) -> None:
+    def __init__(
+        self,
+        db: Database,
+        bus: Bus,
+        jobs: Jobs,
+        govern: GovernService,
+        *,
+        public_url: str,
+        outbound: Outbound,
+        secrets: Secrets,
+    ) -> None:
         self._db = db
         self._bus = bus
         self.govern = govern
         self.rules = RuleService(db, govern)
-        self.channels = ChannelService(db, jobs, govern, public_url=public_url)
+        self.channels = ChannelService(
+            db, jobs, govern, public_url=public_url, outbound=outbound, secrets=secrets
+        )
 
     def open(
         self,

@@ -89,6 +89,10 @@ def channel_secret(tx: Tx, *, name: str) -> str | None:
     return row[0] if row else None
 
 
+def set_channel_secret(tx: Tx, *, name: str, secret: str) -> None:
+    tx.run(Q.set_channel_secret, name=name, secret=secret)
+
+
 def enable_channel(tx: Tx, *, name: str, enabled: bool) -> bool:
     return tx.run(Q.enable_channel, name=name, enabled=int(enabled)) == 1
 

@@ -9,6 +9,7 @@ import time
 
 import msgspec
 
+from trimtab.infra.outbound import Outbound
 from trimtab.kernel.errors import Invalid
 
 _MARK = "whsec_"
@@ -57,22 +58,11 @@ class Outcome(msgspec.Struct, frozen=True):
     seconds: float
 
 
-def send(url: str, secret: str, *, message_id: str, body: bytes) -> Outcome:
+def send(outbound: Outbound, url: str, secret: str, *, message_id: str, body: bytes) -> Outcome:
     """POST the message once. Redirects are not followed, so that only the configured address ever gets it."""
-    import httpx2
-
-    started = time.monotonic()
     signed = headers(secret, message_id=message_id, at_s=int(time.time()), body=body)
-    status: int | None = None
-    error: str | None = None
-    try:
-        with (
-            httpx2.Client(timeout=_TIMEOUT_S, follow_redirects=False) as client,
-            client.stream("POST", url, content=body, headers=signed) as response,
-        ):
-            status = response.status_code
-    except (httpx2.HTTPError, httpx2.InvalidURL) as failure:
-        error = f"{type(failure).__name__}: {failure}"[:500]
+    answer = outbound.post(url, body, signed, timeout_s=_TIMEOUT_S)
+    status, error = answer.status_code, answer.error
     if status is not None and not 200 <= status < 300:
         error = f"the receiver answered {status}"
-    return Outcome(ok=error is None, status_code=status, error=error, seconds=time.monotonic() - started)
+    return Outcome(ok=error is None, status_code=status, error=error, seconds=answer.seconds)

@@ -29,6 +29,15 @@ class VersionFailed(Event, frozen=True, tag="deploy.version_failed"):
     error: str
 
 
+class ServedVersionDeleted(Event, frozen=True, tag="deploy.served_version_deleted"):
+    """A version that answers requests was deleted from the registry; it goes on answering from its own copy."""
+
+    endpoint: str
+    model: str
+    version: str
+    weight: float
+
+
 class RolloutStarted(Event, frozen=True, tag="deploy.rollout_started"):
     endpoint: str
     rollout: str

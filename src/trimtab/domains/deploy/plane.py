@@ -16,7 +16,7 @@ from trimtab.domains.deploy.statistics import Traffic, last_minute
 from trimtab.domains.deploy.targets.port import ReplicaSpec, ReplicaStatus, ReplicaTarget
 from trimtab.domains.govern import GovernService
 from trimtab.domains.registry import RegistryService
-from trimtab.kernel.errors import TrimtabError, Unavailable
+from trimtab.kernel.errors import NotFound, TrimtabError, Unavailable
 from trimtab.kernel.who import system
 from trimtab.serving import routes
 from trimtab.serving.control import GatewayControl
@@ -195,7 +195,15 @@ class Plane:
         if key not in self._folders:
             folder = self._folder / "models" / endpoint.model / one.version
             folder.parent.mkdir(parents=True, exist_ok=True)
-            self._registry.materialize(_WHO, endpoint.model, int(one.version), folder)
+            try:
+                self._registry.materialize(_WHO, endpoint.model, int(one.version), folder)
+            except NotFound:
+                # Deleted from the registry while it serves: the copy that was compared when it came goes on.
+                if not folder.exists():
+                    raise
+                log.warning(
+                    "serving a deleted version", extra={"model": endpoint.model, "version": one.version}
+                )
             self._folders[key] = folder
         return self._folders[key]
 

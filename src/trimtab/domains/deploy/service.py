@@ -8,7 +8,12 @@ import msgspec
 
 from trimtab.domains.deploy import store
 from trimtab.domains.deploy.errors import EndpointNotFound, OtherModel, VersionNotServed
-from trimtab.domains.deploy.events import EndpointDeployed, TrafficChanged, VersionFailed
+from trimtab.domains.deploy.events import (
+    EndpointDeployed,
+    ServedVersionDeleted,
+    TrafficChanged,
+    VersionFailed,
+)
 from trimtab.domains.deploy.model import Action, Change, Endpoint, Served, prune, roll_back, split
 from trimtab.domains.deploy.rollouts import Rollouts
 from trimtab.domains.govern import GovernService
@@ -77,7 +82,8 @@ class DeployService:
 
         Once the version's first replica answers it takes over ``weight`` percent of the requests: 100 replaces the
         champion, which stays warm; None or 0 only warms it up. Until then nothing changes for callers. Raises
-        Invalid, ModelNotFound, OtherModel, or Forbidden for an unsafe format without ``allow_pickle``.
+        Invalid, ModelNotFound, OtherModel, or Forbidden for an unsafe format without ``allow_pickle``. Files that the scan
+        found suspicious need an approver who says why.
         """
         self._govern.permit(who, "write", f"endpoint {name}")
         if not _NAME.fullmatch(name):
@@ -85,13 +91,26 @@ class DeployService:
         if weight is not None and not 0 <= weight <= 100:
             raise Invalid("weight must be between 0 and 100.", field="weight")
         found = self._registry.resolve(who, model_uri)
+        suspicious = found.verdict == "suspicious"
+        if suspicious and not (allow_pickle and reason.strip()):
+            named = ", ".join(found.strangers[:5]) or "code that no rule allows"
+            raise Forbidden(
+                f"Loading {found.name} version {found.version} would run {named}. If that is meant, an approver deploys it"
+                " with allow_pickle and a reason.",
+                field="reason",
+            )
         if not found.safe and not allow_pickle:
             raise Forbidden(
                 f"{found.name} version {found.version} is stored as {found.format}, which runs code when it is"
                 " loaded. Log it in a safe format, or deploy it with allow_pickle if you trust its author.",
                 field="allow_pickle",
             )
-        if not found.safe:
+        if found.format == "external":
+            raise Invalid(
+                f"The files of {found.name} version {found.version} are not kept by this server.",
+                field="model",
+            )
+        if suspicious or not found.safe:
             self._govern.permit(who, "approve", f"a model in the format {found.format}")
         version = str(found.version)
         now = now_us()
@@ -111,7 +130,14 @@ class DeployService:
             self._put(tx, endpoint, served, [])
             ref, model = refs.make("endpoint", name), refs.model(found.name, version)
             self._lineage.link(tx, model, ref, "served")
-            detail = {"model": found.name, "version": version, "weight": weight, "reason": reason}
+            detail: dict[str, Any] = {
+                "model": found.name,
+                "version": version,
+                "weight": weight,
+                "reason": reason,
+            }
+            if suspicious:
+                detail["overridden"] = found.strangers[:20] or ["suspicious"]
             self._govern.audit(tx, who, "deploy.endpoint.deploy", ref, detail=detail)
             self._activate(tx, endpoint.name, version, who=who, reason=reason)
         return self.endpoint(who, name)
@@ -233,6 +259,30 @@ class DeployService:
         with self._db.write() as tx:
             if store.rename_model(tx, old_name=old_name, new_name=new_name):
                 self._moved(tx)
+
+    def model_deleted(self, who: Principal, model: str, version: str | None = None) -> None:
+        """Let go of what was deleted from the registry and gets no requests; what answers goes on and is reported."""
+        self._govern.permit(who, "write", refs.model(model))
+        with self._db.read() as tx:
+            names = [each.name for each in store.endpoints(tx) if each.model == model]
+        for name in names:
+            with self._db.write() as tx:
+                tx.lock(f"deploy.endpoint:{name}")
+                endpoint = store.endpoint(tx, name=name)
+                if endpoint is None or endpoint.model != model:
+                    continue
+                gone = [one for one in endpoint.served if version is None or one.version == version]
+                idle = [one.version for one in gone if one.weight == 0 and one.version != endpoint.champion]
+                if idle:
+                    kept = [one for one in endpoint.served if one.version not in idle]
+                    self._put(tx, endpoint, kept, idle)
+                ref = refs.make("endpoint", name)
+                for one in gone:
+                    if one.version not in idle:
+                        event = ServedVersionDeleted(
+                            endpoint=name, model=model, version=one.version, weight=one.weight
+                        )
+                        self._bus.emit(tx, event, subject=ref, actor=who.id)
 
     def shift(
         self,

@@ -5,9 +5,10 @@ from typing import Any
 import msgspec
 
 from trimtab.domains.registry import store
+from trimtab.domains.registry.environments import Environments
 from trimtab.domains.registry.events import AliasMoved
 from trimtab.domains.registry.model import AliasMove, ModelVersion, check_alias
-from trimtab.domains.registry.versions import Versions
+from trimtab.domains.registry.webhooks.model import WebhookEvent
 from trimtab.infra.db import Tx, Where
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid
@@ -19,7 +20,7 @@ _MOST_REASON = 2000
 _MOST_EVIDENCE_BYTES = 100_000
 
 
-class Aliases(Versions):
+class Aliases(Environments):
     """Aliases by model."""
 
     def set_alias(
@@ -27,7 +28,8 @@ class Aliases(Versions):
     ) -> ModelVersion:
         """Point an alias to a version and record why; ``evidence`` is JSON, such as the id of a gate or rollout.
 
-        Where it points there already, nothing changes. Raises ModelVersionNotFound and Invalid.
+        Where it points there already, nothing changes. An environment's rules hold for the alias of its name. Raises
+        ModelVersionNotFound, Invalid, NotPermitted and EnvironmentRule.
         """
         self.govern.permit(who, "write", refs.model(name, version))
         check_alias(alias)
@@ -36,8 +38,11 @@ class Aliases(Versions):
             self._lock(tx, name)
             target = self._version(tx, name, version)
             previous = store.alias(tx, name=name, alias=alias)
+            announced = {"name": name, "alias": alias, "version": str(version)}
+            self.webhooks.announce(tx, WebhookEvent(self._kind(tx, name, "alias"), "created"), announced)
             if previous == version:
                 return target
+            self._check_environment(tx, who, name, alias, target)
             store.set_alias(tx, name=name, alias=alias, version=version)
             self._moved(tx, who, name, alias, version, previous=previous, reason=reason, evidence=evidence)
             return self._version(tx, name, version)
@@ -50,8 +55,11 @@ class Aliases(Versions):
             self._lock(tx, name)
             self._model(tx, name)
             previous = store.alias(tx, name=name, alias=alias)
+            announced = {"name": name, "alias": alias}
+            self.webhooks.announce(tx, WebhookEvent(self._kind(tx, name, "alias"), "deleted"), announced)
             if previous is None:
                 return
+            self._check_environment(tx, who, name, alias, None)
             store.delete_alias(tx, name=name, alias=alias)
             self._moved(tx, who, name, alias, None, previous=previous, reason=reason, evidence=None)
 

@@ -9,6 +9,7 @@ from trimtab.domains.registry import store
 from trimtab.domains.registry.errors import ModelExists, ModelNotFound
 from trimtab.domains.registry.events import ModelCreated, ModelDeleted, ModelRenamed
 from trimtab.domains.registry.model import (
+    PROMPT_MARKS,
     RegisteredModel,
     check_description,
     check_name,
@@ -17,10 +18,17 @@ from trimtab.domains.registry.model import (
 )
 from trimtab.domains.registry.search import MODELS, add_cursor, add_filter, cursor_after, order_sql, ordering
 from trimtab.domains.registry.sources import Sources
+from trimtab.domains.registry.trash.service import keep
+from trimtab.domains.registry.trust import Trust
+from trimtab.domains.registry.webhooks.model import WebhookEvent
+from trimtab.domains.registry.webhooks.service import WebhookService
 from trimtab.domains.tracking import TrackingService
 from trimtab.infra.blobs import Blobs
 from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database, Tx, Where
+from trimtab.infra.jobs import Jobs
+from trimtab.infra.outbound import Outbound
+from trimtab.infra.secrets import Secrets
 from trimtab.kernel import refs
 from trimtab.kernel.errors import did_you_mean
 from trimtab.kernel.pages import Page, check_limit
@@ -37,11 +45,19 @@ class Catalog:
         bus: Bus,
         blobs: Blobs,
         *,
+        jobs: Jobs,
         govern: GovernService,
         lineage: LineageService,
         tracking: TrackingService,
+        outbound: Outbound,
+        secrets: Secrets,
+        trust: Trust,
     ) -> None:
+        """``trust`` says which names a model's files may import; ``outbound`` and ``secrets`` serve the webhooks."""
         self._db = db
+        self._jobs = jobs
+        self._trust = trust
+        self.webhooks = WebhookService(db, jobs, govern, outbound=outbound, secrets=secrets)
         self._bus = bus
         self._blobs = blobs
         self._lineage = lineage
@@ -75,6 +91,9 @@ class Catalog:
         store.set_model_tags(tx, name=name, tags=tags)
         self.govern.audit(tx, who, "registry.model.create", refs.model(name))
         self._bus.emit(tx, ModelCreated(name=name), subject=refs.model(name), actor=who.id)
+        shown = {key: value for key, value in tags.items() if not is_prompt(tags) or key not in PROMPT_MARKS}
+        event = WebhookEvent("prompt" if is_prompt(tags) else "registered_model", "created")
+        self.webhooks.announce(tx, event, {"name": name, "tags": shown, "description": description})
 
     def get_model(self, who: Principal, name: str) -> RegisteredModel:
         """Return a model with its aliases and tags; raises ModelNotFound."""
@@ -161,7 +180,7 @@ class Catalog:
             return self._model(tx, new_name)
 
     def delete_model(self, who: Principal, name: str) -> None:
-        """Delete a model with its versions, aliases and tags; raises ModelNotFound.
+        """Move a model with its versions, aliases and tags to the trash; raises ModelNotFound.
 
         The history of its aliases stays, and its version numbers are not given again under the same name.
         """
@@ -170,6 +189,7 @@ class Catalog:
         with self._db.write() as tx:
             self._lock(tx, name)
             model = self._model(tx, name)
+            keep(tx, who, name, version=None, now_us=now)
             for alias, version in model.aliases.items():
                 store.delete_alias(tx, name=name, alias=alias)
                 store.insert_alias_move(
@@ -185,6 +205,7 @@ class Catalog:
                 )
             versions = store.delete_versions(tx, name=name)
             store.delete_model_tags(tx, name=name)
+            store.put_environments(tx, [], name=name)
             store.bury_model(tx, name=name, now_us=now)
             self.govern.audit(
                 tx,
@@ -200,15 +221,34 @@ class Catalog:
         self.govern.permit(who, "write", refs.model(name))
         tags = check_tags({key: value})
         with self._db.write() as tx:
-            self._model(tx, name)
+            model = self._model(tx, name)
             store.set_model_tags(tx, name=name, tags=tags)
+            self._tagged(tx, who, refs.model(name), key, before=model.tags.get(key), after=value)
+            if is_prompt(model.tags):
+                self.webhooks.announce(
+                    tx, WebhookEvent("prompt_tag", "set"), {"name": name, "key": key, "value": value}
+                )
 
     def delete_model_tag(self, who: Principal, name: str, *, key: str) -> None:
         """Remove a tag of a model where it is set; raises ModelNotFound."""
         self.govern.permit(who, "write", refs.model(name))
         with self._db.write() as tx:
-            self._model(tx, name)
-            store.delete_model_tag(tx, name=name, key=key)
+            model = self._model(tx, name)
+            if store.delete_model_tag(tx, name=name, key=key):
+                self._tagged(tx, who, refs.model(name), key, before=model.tags.get(key), after=None)
+            if is_prompt(model.tags):
+                self.webhooks.announce(tx, WebhookEvent("prompt_tag", "deleted"), {"name": name, "key": key})
+
+    def _tagged(
+        self, tx: Tx, who: Principal, ref: str, key: str, *, before: str | None, after: str | None
+    ) -> None:
+        """Record a change of a tag, with the beginnings of its values."""
+        if before == after:
+            return
+        detail = {"key": key, "from": _beginning(before), "to": _beginning(after)}
+        self.govern.audit(
+            tx, who, "registry.tag.set" if after is not None else "registry.tag.delete", ref, detail=detail
+        )
 
     def _lock(self, tx: Tx, name: str) -> None:
         tx.lock(f"registry.model:{name}")
@@ -222,3 +262,7 @@ class Catalog:
     def _no_model(self, tx: Tx, name: str) -> NoReturn:
         hint = did_you_mean(name, store.model_names(tx))
         raise ModelNotFound(f"Registered Model with name={name[:300]} not found.{hint}", field="name")
+
+
+def _beginning(value: str | None) -> str | None:
+    return value if value is None or len(value) <= 200 else f"{value[:200]}..."

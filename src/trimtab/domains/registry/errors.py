@@ -23,6 +23,10 @@ class ModelFileNotFound(NotFound):
     code = "model-file-not-found"
 
 
+class ScanNotFound(NotFound):
+    code = "model-scan-not-found"
+
+
 class BadModelUri(Invalid):
     """A text that should name a model version and does not."""
 
@@ -39,3 +43,19 @@ class ModelCorrupt(Unavailable):
     """Stored files are missing or no longer those that were registered."""
 
     code = "model-corrupt"
+
+
+class WebhookNotFound(NotFound):
+    code = "webhook-not-found"
+
+
+class EnvironmentRule(Conflict):
+    """A version does not meet what its environment asks for; the message says what is missing."""
+
+    code = "environment-rule"
+
+
+class NotInTrash(NotFound):
+    """What was to be restored or purged is not in the trash."""
+
+    code = "not-in-trash"

@@ -57,3 +57,11 @@ class GateDecided(Event, frozen=True, tag="registry.gate_decided"):
     verdict: Literal["passed", "failed"]
     champion: int | None
     failed_checks: list[str]
+
+
+class ModelRestored(Event, frozen=True, tag="registry.model_restored"):
+    """A model with its versions, or one version, came back from the trash."""
+
+    name: str
+    version: int | None
+    versions: int

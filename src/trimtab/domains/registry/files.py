@@ -17,6 +17,7 @@ from trimtab.kernel import refs
 from trimtab.kernel.errors import Conflict, did_you_mean
 from trimtab.kernel.who import Principal
 
+OWN_FILES = "model-versions"  # the folder among the artifacts under which versions have their own addresses
 _PIECE = 1 << 20
 
 
@@ -42,10 +43,47 @@ class Files(Versions):
                     f"{name} version {version} has no file {path[:300]!r}.{did_you_mean(path, known)}",
                     field="path",
                 )
+        return file, self.open_blob(who, file)
+
+    def open_blob(self, who: Principal, file: File) -> BinaryIO:
+        """Open the bytes of a version's file for reading; raises ModelCorrupt where they are gone."""
+        self.govern.permit(who, "read", "models")
         try:
-            return file, self._blobs.open(file.blob)
+            return self._blobs.open(file.blob)
         except BlobNotFound as error:
-            raise ModelCorrupt(f"The bytes of {path} of {name} version {version} are gone.") from error
+            raise ModelCorrupt(f"The bytes of {file.path} are gone.") from error
+
+    def location(self, who: Principal, name: str, version: int) -> str:
+        """Return where clients of MLflow find a version's files; raises ModelVersionNotFound.
+
+        That is where they were registered from as long as tracking has exactly these files there, and the version's own
+        address, which no one can write to, as soon as it has not.
+        """
+        self.govern.permit(who, "read", refs.model(name, version))
+        with self._db.read() as tx:
+            found = self._version(tx, name, version)
+            files = store.files(tx, name=name, version=version)
+        if found.location is None or self._sources.unchanged(who, found, files):
+            return found.source if found.source.startswith("runs:") else found.location or found.source
+        return f"mlflow-artifacts:/{OWN_FILES}/{found.digest.partition(':')[2]}"
+
+    def files_of_digest(self, who: Principal, digest: str) -> list[File]:
+        """Return the files of the versions with a digest (64 hex digits) by path; raises ModelFileNotFound."""
+        self.govern.permit(who, "read", "models")
+        with self._db.read() as tx:
+            found = store.version_of_digest(tx, digest=f"sha256:{digest}")
+            files = store.files(tx, name=found[0], version=found[1]) if found else []
+        if not files:
+            raise ModelFileNotFound(f"No version has the digest {digest[:64]}.")
+        return files
+
+    def local_file(self, who: Principal, file: File) -> Path | None:
+        """Return a read-only local copy of a file's bytes where the blob store has one; raises ModelCorrupt."""
+        self.govern.permit(who, "read", "models")
+        try:
+            return self._blobs.path(file.blob)
+        except BlobNotFound as error:
+            raise ModelCorrupt(f"The bytes of {file.path} are gone.") from error
 
     def materialize(self, who: Principal, name: str, version: int, folder: Path) -> Path:
         """Write a version's files (its MLmodel folder) to a folder that appears complete or not at all; return it.

@@ -1,7 +1,7 @@
 """Reads an MLmodel file and judges whether loading the model would run code that its files bring along.
 
-The judgement is a first sieve over names, magic numbers and declared loaders; it never opens a pickle. A format that
-is not known to be plain data counts as unsafe.
+The judgement is a first sieve over names, magic numbers and declared loaders; the scan looks into the files. A format
+that is not known to be plain data counts as unsafe.
 """
 
 import re
@@ -54,6 +54,7 @@ def facts_of(mlmodel: bytes | None, heads: Mapping[str, bytes]) -> Facts:
     declared = _mapping(flavors.get(main)) if main else {}
     generic = _mapping(flavors.get("python_function"))
     kind = _format(main, declared, generic, heads)
+    loader = generic.get("loader_module")
     reasons = _reasons(kind, declared, generic, heads)
     return Facts(
         format=kind,
@@ -62,6 +63,8 @@ def facts_of(mlmodel: bytes | None, heads: Mapping[str, bytes]) -> Facts:
         flavors=sorted(flavors),
         unsafe_because=reasons,
         signature=_signature(content.get("signature")),
+        loaded=[*_paths(declared), *_paths(generic)],
+        foreign_loader=loader is not None and not _is_mlflow(loader),
     )
 
 
@@ -156,7 +159,7 @@ def _reasons(
     if kind not in _SAFE:
         reasons.append(f"the format {kind} is not known to be plain data")
     loader = generic.get("loader_module")
-    if loader is not None and not (isinstance(loader, str) and loader.startswith("mlflow.")):
+    if loader is not None and not _is_mlflow(loader):
         reasons.append(f"it is loaded by the module {str(loader)[:100]}")
     if declared.get("code") or generic.get("code"):
         reasons.append("it brings its own code")
@@ -168,6 +171,10 @@ def _reasons(
         if len(reasons) >= 10:
             break
     return reasons
+
+
+def _is_mlflow(loader: Any) -> bool:
+    return isinstance(loader, str) and loader.startswith("mlflow.")
 
 
 def _is_pickle(head: bytes) -> bool:

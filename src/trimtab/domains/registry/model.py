@@ -9,14 +9,21 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from trimtab.kernel.errors import Invalid, did_you_mean
+from trimtab.kernel.who import Role
 
 Stage = Literal["None", "Staging", "Production", "Archived"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 ACTIVE_STAGES: tuple[Stage, ...] = ("Staging", "Production")
 Verdict = Literal["passed", "failed"]
+SafetyVerdict = Literal["safe", "allowed", "suspicious", "unknown"]
 
 LATEST = "latest"  # an alias that always means the newest version and cannot be set
 PROMPT_TAG = "mlflow.prompt.is_prompt"  # MLflow keeps its prompts in the registry, marked by this tag
+
+PROMPT_TEXT_TAG = "mlflow.prompt.text"
+PROMPT_MARKS = frozenset(
+    {PROMPT_TAG, "_mlflow_prompt_type"}
+)  # tags that only say that it is a prompt, and which kind
 
 MOST_NAME = 256
 MOST_DESCRIPTION = 50_000
@@ -53,7 +60,8 @@ class Facts(msgspec.Struct, frozen=True):
     """What the files say of a model when it is registered.
 
     ``signature`` holds ``inputs``, ``outputs`` and ``params`` as MLflow writes them. ``safe`` means that loading runs
-    no code that the files bring along; ``unsafe_because`` names what speaks against it.
+    no code that the files bring along; ``unsafe_because`` names what speaks against it. ``loaded`` are the paths that
+    the loader opens; ``foreign_loader`` says that code which is not MLflow's would load the model.
     """
 
     format: str
@@ -62,6 +70,8 @@ class Facts(msgspec.Struct, frozen=True):
     flavors: list[str] = []
     unsafe_because: list[str] = []
     signature: dict[str, Any] | None = None
+    loaded: list[str] = []
+    foreign_loader: bool = False
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
@@ -69,6 +79,7 @@ class ModelVersion(msgspec.Struct, frozen=True):
 
     ``digest`` is the SHA-256 over all paths and blobs; ``location`` is where the files lie for MLflow's clients, None
     for a version without files of its own (a prompt). Metrics are those of the run; NaN and infinities are None.
+    ``verdict`` is what the scan of its files found; ``strangers`` names what they would import that is not allowed.
     """
 
     name: str
@@ -94,6 +105,8 @@ class ModelVersion(msgspec.Struct, frozen=True):
     signature: dict[str, Any] | None
     metrics: dict[str, float | None]
     data: list[str]
+    verdict: SafetyVerdict = "unknown"
+    strangers: list[str] = []
     aliases: list[str] = []
     tags: dict[str, str] = {}
     status: Literal["READY"] = "READY"
@@ -124,6 +137,48 @@ class GateCheck(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+class MetricEstimate(msgspec.Struct, frozen=True):
+    """A metric of a version as it was estimated from rows: the value with its interval at ``level``, and how.
+
+    ``method`` says how the interval was made (``bootstrap``, ``delong``, ``wilson`` ...); ``rows`` and ``data`` on what.
+    """
+
+    key: str
+    estimate: float
+    low: float | None = None
+    high: float | None = None
+    level: float = 0.95
+    method: str = ""
+    rows: int | None = None
+    data: str = ""
+    at_us: int = 0
+    actor: str = ""
+
+
+class ModelEnvironment(msgspec.Struct, frozen=True):
+    """A place such as ``production`` that holds one version: an alias that only some may move, and only by its rules.
+
+    ``role`` is the lowest that may move it. ``after`` names the environment in which a version must have been before.
+    ``needs_gate`` asks for a passed gate. ``verdicts`` are the verdicts of the scan that are let in, all when empty.
+    """
+
+    name: str
+    role: Role = "editor"
+    after: str | None = None
+    needs_gate: bool = False
+    verdicts: list[SafetyVerdict] = []
+
+
+class EnvironmentState(msgspec.Struct, frozen=True):
+    """An environment and what is in it: since when, put there by whom and why."""
+
+    environment: ModelEnvironment
+    version: int | None = None
+    since_us: int | None = None
+    by: str | None = None
+    reason: str = ""
+
+
 class Gate(msgspec.Struct, frozen=True):
     """The verdict on a version before it may serve; ``champion`` is the version that it was compared with."""
 
@@ -149,13 +204,19 @@ def check_name(name: str) -> str:
     return name
 
 
-def check_alias(alias: str) -> str:
-    """Return an alias that may be set; raises Invalid for ``latest`` and ``v3``, which already mean something."""
+def check_alias_letters(alias: str) -> str:
+    """Return a text that could be an alias; raises Invalid."""
     if not _ALIAS.fullmatch(alias):
         raise Invalid(
             f"Invalid alias {alias[:100]!r}: letters, digits, '_' and '-', at most 255 characters.",
             field="alias",
         )
+    return alias
+
+
+def check_alias(alias: str) -> str:
+    """Return an alias that may be set; raises Invalid for ``latest`` and ``v3``, which already mean something."""
+    check_alias_letters(alias)
     if alias.lower() == LATEST or _NUMBERED_ALIAS.fullmatch(alias):
         raise Invalid(f"The alias {alias!r} is reserved.", field="alias")
     return alias

@@ -53,6 +53,15 @@ update registry_alias_move set model = :new_name where model = :name;
 -- name: rename_gates
 update registry_gate set model = :new_name where model = :name;
 
+-- name: rename_scans
+update registry_scan set model = :new_name where model = :name;
+
+-- name: rename_estimates
+update registry_estimate set model = :new_name where model = :name;
+
+-- name: rename_environments
+update registry_environment set model = :new_name where model = :name;
+
 -- name: delete_model_tags
 delete from registry_model_tag where model = :name;
 
@@ -71,6 +80,15 @@ select v.model, v.version, v.created_us, v.created_by, v.updated_us, v.stage, v.
   v.run_link, v.model_id, v.description, v.format, v.safe, v.digest, v.size_bytes, v.files, v.facts, v.metrics, v.data
 from registry_version v {where} {order} limit :limit;
 
+-- name: stage_ends
+select m.name,
+  (select max(v.version) from registry_version v where v.model = m.name and v.stage = s.stage),
+  (select min(v.version) from registry_version v where v.model = m.name and v.stage = s.stage)
+from registry_model m
+cross join (
+  select 'None' as stage union all select 'Staging' union all select 'Production' union all select 'Archived'
+) s {where};
+
 -- name: version_numbers
 select version from registry_version where model = :model order by version;
 
@@ -82,6 +100,9 @@ insert into registry_version (model, version, created_us, created_by, updated_us
   run_link, model_id, description, format, safe, digest, size_bytes, files, facts, metrics, data)
 values (:model, :version, :created_us, :created_by, :updated_us, :stage, :source, :location, :run_id,
   :run_link, :model_id, :description, :format, :safe, :digest, :size_bytes, :files, :facts, :metrics, :data);
+
+-- name: version_of_digest
+select model, version from registry_version where digest = :digest order by model, version limit 1;
 
 -- name: describe_version
 update registry_version set description = :description, updated_us = :now_us
@@ -127,8 +148,8 @@ where model = :model and version = :version and path = :path;
 -- name: delete_files
 delete from registry_version_file {where};
 
--- name: blobs_in_use
-select distinct blob from registry_version_file {where};
+-- name: every_blob
+select distinct blob from registry_version_file;
 
 -- name: aliases
 select model, alias, version from registry_alias {where} order by model, alias;
@@ -158,3 +179,57 @@ from registry_gate {where} order by id desc limit :limit;
 
 -- name: delete_gates
 delete from registry_gate {where};
+
+-- name: delete_scans
+delete from registry_scan {where};
+
+-- name: delete_estimates
+delete from registry_estimate {where};
+
+-- name: put_scan
+insert into registry_scan (model, version, at_us, verdict, findings)
+values (:model, :version, :at_us, :verdict, :findings)
+on conflict (model, version) do update
+set at_us = excluded.at_us, verdict = excluded.verdict, findings = excluded.findings;
+
+-- name: scan
+select findings from registry_scan where model = :model and version = :version;
+
+-- name: facts
+select facts from registry_version where model = :model and version = :version;
+
+-- name: set_facts
+update registry_version set facts = :facts where model = :model and version = :version;
+
+-- name: put_estimate
+insert into registry_estimate (model, version, key, data, estimate, low, high, level, method, row_count, at_us, actor)
+values (:model, :version, :key, :data, :estimate, :low, :high, :level, :method, :row_count, :at_us, :actor)
+on conflict (model, version, key, data) do update
+set estimate = excluded.estimate, low = excluded.low, high = excluded.high, level = excluded.level,
+  method = excluded.method, row_count = excluded.row_count, at_us = excluded.at_us, actor = excluded.actor;
+
+-- name: estimates
+select version, key, data, estimate, low, high, level, method, row_count, at_us, actor
+from registry_estimate {where} order by version, key, data;
+
+-- name: environments
+select name, move, after, needs_gate, verdicts from registry_environment where model = :model order by place;
+
+-- name: environment
+select name, move, after, needs_gate, verdicts from registry_environment where model = :model and name = :name;
+
+-- name: clear_environments
+delete from registry_environment where model = :model;
+
+-- name: insert_environment
+insert into registry_environment (model, name, place, move, after, needs_gate, verdicts)
+values (:model, :name, :place, :move, :after, :needs_gate, :verdicts);
+
+-- name: last_moves
+select alias, at_us, actor, reason, version from registry_alias_move m
+where m.model = :model and m.seq = (
+  select max(n.seq) from registry_alias_move n where n.model = m.model and n.alias = m.alias
+);
+
+-- name: newest_verdict
+select verdict from registry_gate where model = :model and version = :version order by id desc limit 1;

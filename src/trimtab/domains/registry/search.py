@@ -50,7 +50,7 @@ MODELS = Searchable(
     " and t.key = 'mlflow.prompt.is_prompt' and t.value = 'true'",
 )
 VERSIONS = Searchable(
-    text={"name": "v.model", "run_id": "v.run_id", "source_path": "v.source", "source": "v.source"},
+    text={"name": "v.model", "run_id": "v.run_id", "source_path": "v.source"},
     numbers={"version_number": "v.version"},
     listed=frozenset({"name", "run_id"}),
     orders={
@@ -92,9 +92,11 @@ def add_filter(where: Where, text: str, on: Searchable, *, dialect: Dialect) -> 
             if clause.key != PROMPT_TAG or prompts:
                 condition = comparison("t.value", clause.operator, clause.value, name=name, dialect=dialect)
                 tags.setdefault(clause.key, []).append(condition)
-        elif clause.entity in (None, "attribute", "attributes"):
+        elif clause.entity == "attribute" or (clause.entity is None and text[clause.position] not in '`"'):
             condition, params = _attribute(clause, on, name=name, dialect=dialect)
             where.add(condition, **params)
+        elif clause.entity is None:
+            raise clause.refuse(f"Invalid attribute key: {clause.key!r} stands in quotes")
         else:
             raise clause.refuse(f"Invalid entity type {clause.entity!r}: attribute or tags")
     for number, (key, conditions) in enumerate(tags.items()):
@@ -125,7 +127,16 @@ def _attribute(clause: Clause, on: Searchable, *, name: str, dialect: Dialect) -
             raise clause.refuse(f"The attribute {clause.key!r} does not support {clause.operator}")
     else:
         _text_only(clause)
-    return comparison(on.text[clause.key], clause.operator, clause.value, name=name, dialect=dialect)
+    column = on.text[clause.key]
+    if column == "v.run_id" and (
+        clause.operator not in ("=", "IN") or "" in (clause.value, *_listed(clause))
+    ):
+        column = "coalesce(v.run_id, '')"  # a version without a run counts as one with an empty id
+    return comparison(column, clause.operator, clause.value, name=name, dialect=dialect)
+
+
+def _listed(clause: Clause) -> tuple[str, ...]:
+    return clause.value if isinstance(clause.value, tuple) else ()
 
 
 def _text_only(clause: Clause) -> None:

@@ -1,14 +1,20 @@
 """The registry as one face: models, versions, files, aliases and gates, each written in the module of its noun."""
 
+from collections.abc import Iterator
+from functools import cached_property
+
 from trimtab.domains.registry import store
 from trimtab.domains.registry.aliases import Aliases
+from trimtab.domains.registry.comparison import Comparisons
+from trimtab.domains.registry.evidence import Evidence
 from trimtab.domains.registry.files import Files
 from trimtab.domains.registry.gates import Gates
+from trimtab.domains.registry.trash.service import RegistryTrash
 from trimtab.kernel import refs
 from trimtab.kernel.who import Principal
 
 
-class RegistryService(Aliases, Gates, Files):
+class RegistryService(Aliases, Gates, Files, Evidence, Comparisons):
     """Which models there are, what they are made of, which version is meant, and on what evidence."""
 
     def refresh_run(self, who: Principal, run_id: str) -> None:
@@ -25,8 +31,14 @@ class RegistryService(Aliases, Gates, Files):
                 for ref in data:
                     self._lineage.link(tx, ref, refs.model(name, version), "input")
 
-    def blobs_in_use(self, who: Principal, blobs: list[str]) -> set[str]:
-        """Return which of these blobs belong to a version, so that nothing else may delete them."""
-        self.govern.permit(who, "read", "models")
+    def blobs_in_use(self, who: Principal) -> Iterator[str]:
+        """Go through the blobs of every version, and of those in the trash."""
+        self.govern.permit(who, "admin", "blobs")
         with self._db.read() as tx:
-            return store.blobs_in_use(tx, blobs)
+            yield from store.every_blob(tx)
+        yield from self.trash.blobs_in_use(who)
+
+    @cached_property
+    def trash(self) -> RegistryTrash:
+        """What was deleted."""
+        return RegistryTrash(self._db, self._bus, self.govern)

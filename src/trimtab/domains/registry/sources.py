@@ -1,19 +1,23 @@
 """Finds what a new version is made of: the files behind a source, the run they came from, and what they say."""
 
 from contextlib import suppress
+from typing import BinaryIO
 
 import msgspec
 
 from trimtab.domains.registry.errors import BadSource, ModelCorrupt
 from trimtab.domains.registry.formats import HEAD_BYTES, MLMODEL, MOST_MLMODEL_BYTES, facts_of
 from trimtab.domains.registry.model import Facts, File, ModelVersion
-from trimtab.domains.registry.uris import ArtifactSource, LoggedModelSource, RunSource
+from trimtab.domains.registry.scan import AT_ONCE, FileScan, scan
+from trimtab.domains.registry.trust import Trust
+from trimtab.domains.registry.uris import ArtifactSource, ExternalSource, LoggedModelSource, RunSource
 from trimtab.domains.tracking import TrackingService
 from trimtab.domains.tracking.errors import LoggedModelNotFound, RunNotFound
 from trimtab.domains.tracking.metrics.model import finite
 from trimtab.domains.tracking.runs.model import RunHead
 from trimtab.infra.blobs import Blobs
 from trimtab.infra.blobs.port import BlobNotFound
+from trimtab.infra.db import Tx
 from trimtab.kernel import refs
 from trimtab.kernel.who import Principal
 
@@ -45,13 +49,15 @@ class Sources:
         self,
         who: Principal,
         source: str,
-        parsed: RunSource | LoggedModelSource | ArtifactSource,
+        parsed: RunSource | LoggedModelSource | ArtifactSource | ExternalSource,
         *,
         run_id: str | None,
         model_id: str | None,
     ) -> Origin:
         """Return what a source holds; raises BadSource where it is not there or belongs to someone else."""
         match parsed:
+            case ExternalSource():
+                return self._elsewhere(who, parsed, run_id=run_id, model_id=model_id)
             case LoggedModelSource():
                 place = self._logged_model(who, source, parsed.model_id)
             case RunSource():
@@ -77,6 +83,31 @@ class Sources:
             metrics=self.metrics(who, origin_run) if origin_run else {},
         )
 
+    def _elsewhere(
+        self, who: Principal, parsed: ExternalSource, *, run_id: str | None, model_id: str | None
+    ) -> Origin:
+        """Return the origin of files that clients keep in a store of their own: nothing is known of what they hold."""
+        if model_id and not run_id:
+            _, run_id, _ = self._logged_model(who, parsed.uri, model_id)
+        return Origin(
+            source=parsed.uri,
+            location=parsed.uri,
+            run_id=run_id,
+            model_id=model_id,
+            files=[],
+            facts=Facts(
+                format="external", safe=False, unsafe_because=["its files are not kept by this server"]
+            ),
+            metrics=self.metrics(who, run_id) if run_id else {},
+        )
+
+    def unchanged(self, who: Principal, version: ModelVersion, files: list[File]) -> bool:
+        """Whether tracking still has exactly the version's files where the version came from."""
+        if version.location is None or not version.location.startswith(_SCHEME):
+            return True
+        now = self._files(who, version.location.removeprefix(_SCHEME).strip("/"))
+        return {(one.path, one.blob) for one in now} == {(one.path, one.blob) for one in files}
+
     def of_version(
         self, other: ModelVersion, files: list[File], *, run_id: str | None, model_id: str | None
     ) -> Origin:
@@ -93,14 +124,9 @@ class Sources:
             run_id=other.run_id,
             model_id=other.model_id,
             files=files,
-            facts=Facts(
-                format=other.format,
-                safe=other.safe,
-                flavor=other.flavor,
-                flavors=other.flavors,
-                unsafe_because=other.unsafe_because,
-                signature=other.signature,
-            ),
+            facts=self.facts(files)
+            if files
+            else Facts(format=other.format, safe=other.safe, unsafe_because=other.unsafe_because),
             metrics=other.metrics,
             copied_from=refs.model(other.name, other.version),
         )
@@ -119,6 +145,41 @@ class Sources:
             metrics={},
         )
 
+    def scan(
+        self, origin: Origin, *, trust: Trust, now_us: int, limits: tuple[int, int] = AT_ONCE
+    ) -> FileScan:
+        """Look into the files and return what would run when they are loaded; raises ModelCorrupt."""
+        return scan(
+            origin.files,
+            origin.facts,
+            open_file=self._open,
+            trust=trust,
+            loaded=origin.facts.loaded,
+            limits=limits,
+            now_us=now_us,
+        )
+
+    def rescan(
+        self, version: ModelVersion, files: list[File], *, trust: Trust, now_us: int, limits: tuple[int, int]
+    ) -> FileScan:
+        """Look into the files of a version that is registered already; raises ModelCorrupt."""
+        facts = self.facts(files) if files else Facts(format=version.format, safe=version.safe)
+        return scan(
+            files,
+            facts,
+            open_file=self._open,
+            trust=trust,
+            loaded=facts.loaded,
+            limits=limits,
+            now_us=now_us,
+        )
+
+    def _open(self, file: File) -> BinaryIO:
+        try:
+            return self._blobs.open(file.blob)
+        except BlobNotFound as error:
+            raise ModelCorrupt(f"The bytes of {file.path} are gone.") from error
+
     def facts(self, files: list[File]) -> Facts:
         """Return what the files say of the model; raises ModelCorrupt where their bytes are gone."""
         heads = {file.path: self._read(file, HEAD_BYTES) for file in files}
@@ -134,13 +195,27 @@ class Sources:
             return {}
         return {key: finite(latest.value) for key, latest in run.metrics.items()}
 
-    def note_version(self, who: Principal, version: ModelVersion) -> None:
-        """Have the logged model of a version say that it is registered; idempotent."""
-        if version.model_id is not None:
+    def params(self, who: Principal, version: ModelVersion) -> dict[str, str]:
+        """Return the parameters of a version's run and of its logged model, which take precedence."""
+        found: dict[str, str] = {}
+        if version.run_id:
+            with suppress(RunNotFound):
+                found |= self._tracking.runs.get(who, version.run_id).params
+        if version.model_id:
             with suppress(LoggedModelNotFound):
-                self._tracking.logged_models.note_version(
-                    who, version.model_id, name=version.name, version=str(version.version)
-                )
+                found |= self._tracking.logged_models.get(who, version.model_id, allow_deleted=True).params
+        return found
+
+    def text(self, file: File, most: int) -> str:
+        """Return the beginning of a file as text; raises ModelCorrupt."""
+        return self._read(file, most).decode("utf-8", "replace")
+
+    def note_version(self, tx: Tx, version: ModelVersion) -> None:
+        """Have the logged model of a version say that it is registered, in the caller's transaction; idempotent."""
+        if version.model_id is not None:
+            self._tracking.logged_models.note_version(
+                tx, version.model_id, name=version.name, version=version.version
+            )
 
     def _logged_model(self, who: Principal, source: str, model_id: str) -> tuple[str, str | None, str | None]:
         try:
@@ -187,11 +262,8 @@ class Sources:
         return [File(one.path.removeprefix(f"{prefix}/"), one.blob, one.size_bytes) for one in found]
 
     def _read(self, file: File, most: int) -> bytes:
-        try:
-            with self._blobs.open(file.blob) as stream:
-                return stream.read(most)
-        except BlobNotFound as error:
-            raise ModelCorrupt(f"The bytes of {file.path} are gone.") from error
+        with self._open(file) as stream:
+            return stream.read(most)
 
 
 def _prefix(uri: str, source: str) -> str:

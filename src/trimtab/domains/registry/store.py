@@ -1,7 +1,7 @@
 """The tables of models, versions, their files and tags, aliases with their history, and gates."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -11,15 +11,19 @@ from trimtab.domains.registry.model import (
     File,
     Gate,
     GateCheck,
+    MetricEstimate,
+    ModelEnvironment,
     ModelVersion,
     RegisteredModel,
 )
+from trimtab.domains.registry.scan import FileScan
 from trimtab.infra.db import Tx, Where, load
 
 Q = load(__package__ or "")
 
 _MOST_NAMES = 2000  # how many names are considered for "did you mean"
 _ALL = 2**31 - 1
+_FACTS = ("flavor", "flavors", "unsafe_because", "signature", "verdict", "strangers")
 
 
 def _json(value: Any) -> str:
@@ -112,6 +116,9 @@ def rename(tx: Tx, *, name: str, new_name: str, now_us: int) -> None:
         Q.rename_aliases,
         Q.rename_alias_moves,
         Q.rename_gates,
+        Q.rename_scans,
+        Q.rename_estimates,
+        Q.rename_environments,
     ):
         tx.run(query, name=name, new_name=new_name)
 
@@ -134,7 +141,7 @@ def delete_model_tag(tx: Tx, *, name: str, key: str) -> bool:
 
 def insert_version(tx: Tx, version: ModelVersion, files: Iterable[File]) -> None:
     columns = msgspec.structs.asdict(version)
-    facts = {key: columns.pop(key) for key in ("flavor", "flavors", "unsafe_because", "signature")}
+    facts = {key: columns.pop(key) for key in _FACTS}
     tags = columns.pop("tags")
     columns.pop("aliases")
     columns.pop("status")
@@ -190,16 +197,27 @@ def version(tx: Tx, *, name: str, version: int) -> ModelVersion | None:
 
 
 def latest_by_stage(tx: Tx, names: Sequence[str], *, stages: Sequence[str] = ()) -> list[ModelVersion]:
-    """Return the highest version in each stage of each model, oldest first."""
-    found: list[ModelVersion] = []
-    for where in _in_parts("model", list(names)):
-        where.add(
-            "v.version = (select max(w.version) from registry_version w where w.model = v.model and w.stage = v.stage)"
-        )
+    """Return the highest version in each stage of each model, the stage that a model's versions reached first first."""
+    ends: list[tuple[str, int, int]] = []
+    for where in _in_parts("m.name", list(names)):
+        where.add("m.deleted_us is null")
         if stages:
-            where.any_of("stage", list(stages))
-        found += versions(tx, where, order="order by v.model, v.version")
-    return found
+            where.any_of("s.stage", list(stages))
+        rows = tx.all(Q.stage_ends.with_(where=where.sql), **where.params)
+        ends += [(name, highest, lowest) for name, highest, lowest in rows if highest is not None]
+    place = {(name, highest): (name, lowest) for name, highest, lowest in ends}
+    found: list[ModelVersion] = []
+    for part in range(0, len(ends), 200):
+        where = Where()
+        pairs = [
+            (f"n{at}", f"v{at}", name, high) for at, (name, high, _) in enumerate(ends[part : part + 200])
+        ]
+        condition = " or ".join(
+            f"(v.model = :{name} and v.version = :{number})" for name, number, _, _ in pairs
+        )
+        values = {key: value for one in pairs for key, value in ((one[0], one[2]), (one[1], one[3]))}
+        found += versions(tx, where.add(condition, **values))
+    return sorted(found, key=lambda version: place[version.name, version.version])
 
 
 def version_numbers(tx: Tx, *, name: str) -> list[int]:
@@ -208,6 +226,11 @@ def version_numbers(tx: Tx, *, name: str) -> list[int]:
 
 def versions_of_run(tx: Tx, *, run_id: str) -> list[tuple[str, int]]:
     return [(name, number) for name, number in tx.all(Q.versions_of_run, run_id=run_id)]
+
+
+def version_of_digest(tx: Tx, *, digest: str) -> tuple[str, int] | None:
+    row = tx.one(Q.version_of_digest, digest=digest)
+    return (row[0], row[1]) if row else None
 
 
 def describe_version(tx: Tx, *, name: str, version: int, description: str, now_us: int) -> bool:
@@ -242,9 +265,9 @@ def delete_version_tag(tx: Tx, *, name: str, version: int, key: str) -> bool:
 
 
 def delete_versions(tx: Tx, *, name: str, version: int | None = None) -> int:
-    """Remove one version or all of a model, with tags, files and gates; the history of aliases stays."""
+    """Remove one version or all of a model, with all that belongs to it; the history of aliases stays."""
     where = Where().equals(model=name, version=version)
-    for query in (Q.delete_version_tags, Q.delete_files, Q.delete_gates):
+    for query in (Q.delete_version_tags, Q.delete_files, Q.delete_gates, Q.delete_scans, Q.delete_estimates):
         tx.run(query.with_(where=where.sql), **where.params)
     return tx.run(Q.delete_versions.with_(where=where.sql), **where.params)
 
@@ -258,11 +281,10 @@ def file(tx: Tx, *, name: str, version: int, path: str) -> File | None:
     return File(*row) if row else None
 
 
-def blobs_in_use(tx: Tx, blobs: Sequence[str]) -> set[str]:
-    used: set[str] = set()
-    for where in _in_parts("blob", list(blobs)):
-        used.update(blob for (blob,) in tx.all(Q.blobs_in_use.with_(where=where.sql), **where.params))
-    return used
+def every_blob(tx: Tx) -> Iterator[str]:
+    """Go through the blobs of all versions, each once."""
+    for (blob,) in tx.all(Q.every_blob):
+        yield blob
 
 
 # Aliases
@@ -331,6 +353,91 @@ def gates(tx: Tx, where: Where, *, limit: int) -> list[Gate]:
         )
         for row in rows
     ]
+
+
+def has_passed_gate(tx: Tx, *, name: str, version: int) -> bool:
+    """Whether the newest verdict on a version is that it passed."""
+    row = tx.one(Q.newest_verdict, model=name, version=version)
+    return row is not None and row[0] == "passed"
+
+
+# Scans, estimates, environments
+
+
+def put_scan(tx: Tx, *, name: str, version: int, scan: FileScan) -> None:
+    tx.run(
+        Q.put_scan, model=name, version=version, at_us=scan.at_us, verdict=scan.verdict, findings=_json(scan)
+    )
+
+
+def set_verdict(tx: Tx, *, name: str, version: int, scan: FileScan) -> None:
+    """Bring the verdict that a version shows up to date."""
+    row = tx.one(Q.facts, model=name, version=version)
+    if row is not None:
+        facts = {**msgspec.json.decode(row[0]), "verdict": scan.verdict, "strangers": scan.strangers}
+        tx.run(Q.set_facts, model=name, version=version, facts=_json(facts))
+
+
+def scan(tx: Tx, *, name: str, version: int) -> FileScan | None:
+    row = tx.one(Q.scan, model=name, version=version)
+    return msgspec.json.decode(row[0], type=FileScan) if row else None
+
+
+def put_estimates(tx: Tx, estimates: Iterable[MetricEstimate], *, name: str, version: int) -> None:
+    for one in estimates:
+        columns = msgspec.structs.asdict(one)
+        tx.run(Q.put_estimate, model=name, version=version, row_count=columns.pop("rows"), **columns)
+
+
+def estimates(tx: Tx, where: Where) -> dict[int, list[MetricEstimate]]:
+    """Return estimates by version."""
+    found: dict[int, list[MetricEstimate]] = defaultdict(list)
+    for row in tx.all(Q.estimates.with_(where=where.sql), **where.params):
+        version, key, data, estimate, low, high, level, method, rows, at_us, actor = row
+        found[version].append(
+            MetricEstimate(key, estimate, low, high, level, method, rows, data, at_us, actor)
+        )
+    return found
+
+
+def environments(tx: Tx, *, name: str) -> list[ModelEnvironment]:
+    return [_environment(row) for row in tx.all(Q.environments, model=name)]
+
+
+def environment(tx: Tx, *, name: str, environment: str) -> ModelEnvironment | None:
+    row = tx.one(Q.environment, model=name, name=environment)
+    return _environment(row) if row else None
+
+
+def _environment(row: tuple[Any, ...]) -> ModelEnvironment:
+    name, role, after, needs_gate, verdicts = row
+    return ModelEnvironment(name, role, after, bool(needs_gate), msgspec.json.decode(verdicts))
+
+
+def put_environments(tx: Tx, environments: Iterable[ModelEnvironment], *, name: str) -> None:
+    tx.run(Q.clear_environments, model=name)
+    for place, one in enumerate(environments):
+        tx.run(
+            Q.insert_environment,
+            model=name,
+            name=one.name,
+            place=place,
+            move=one.role,
+            after=one.after,
+            needs_gate=int(one.needs_gate),
+            verdicts=_json(one.verdicts),
+        )
+
+
+def last_moves(tx: Tx, *, name: str) -> dict[str, tuple[int, str, str, int | None]]:
+    """Return (when, who, why, to which version) of the newest move of each alias."""
+    return {row[0]: row[1:] for row in tx.all(Q.last_moves, model=name)}
+
+
+def was_aliased(tx: Tx, *, name: str, alias: str, version: int) -> bool:
+    """Whether an alias ever pointed to a version."""
+    where = Where().equals(model=name, alias=alias, version=version)
+    return bool(tx.all(Q.alias_moves.with_(where=where.sql), limit=1, **where.params))
 
 
 def _in_parts(column: str, values: list[str]) -> list[Where]:

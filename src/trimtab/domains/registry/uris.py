@@ -2,7 +2,7 @@
 
 import re
 from typing import Literal
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 import msgspec
 
@@ -13,6 +13,9 @@ MOST_SOURCE = 2000
 _RUN_ID = re.compile(r"[A-Za-z0-9][\w-]{0,255}")
 _MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
 _EXPERIMENT_ID = re.compile(r"[A-Za-z0-9][\w-]{0,63}")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_HERE = frozenset({"file", "models", "runs", "mlflow-artifacts"})
+_HOSTS = frozenset({"http", "https", "ftp", "sftp", "hdfs", "viewfs", "r2", "b2", "abfss"})
 
 
 class ModelUri(msgspec.Struct, frozen=True):
@@ -50,7 +53,13 @@ class ArtifactSource(msgspec.Struct, frozen=True):
         return f"{root}/{self.path}" if self.path else root
 
 
-Source = RunSource | LoggedModelSource | ArtifactSource | ModelUri
+class ExternalSource(msgspec.Struct, frozen=True):
+    """A place in a store that only clients reach, such as ``s3://bucket/model``."""
+
+    uri: str
+
+
+Source = RunSource | LoggedModelSource | ArtifactSource | ExternalSource | ModelUri
 
 
 def parse_model_uri(uri: str) -> ModelUri:
@@ -81,10 +90,10 @@ def parse_model_uri(uri: str) -> ModelUri:
 
 
 def parse_source(source: str) -> Source:
-    """Read where a version's files are: a logged model, a run's artifacts, or another registered version.
+    """Read where a version's files are: a logged model, a run's artifacts, another version, or a store of the clients'.
 
-    Paths of the server, other hosts and other stores are refused, as is every path that could lead elsewhere.
-    Raises BadSource.
+    Paths of the server and addresses of other hosts are refused, as is every path that could lead elsewhere. Raises
+    BadSource.
     """
     if len(source) > MOST_SOURCE or any(ord(letter) < 32 for letter in source):
         raise BadSource("The source is too long or holds control characters.", field="source")
@@ -96,16 +105,36 @@ def parse_source(source: str) -> Source:
             case "runs":
                 run_id, _, path = rest[1:].partition("/")
                 if _RUN_ID.fullmatch(run_id):
-                    return RunSource(run_id, _checked(source, path))
+                    return RunSource(run_id, _checked(source, re.sub("/+", "/", path)))
             case "mlflow-artifacts":
                 return _artifact_source(source, rest[1:])
             case _:
                 pass
+    if _SCHEME.fullmatch(scheme) and scheme.lower() not in _HERE | _HOSTS:
+        return _external(source)
     raise BadSource(
         f"A model version cannot come from {source[:200]!r}: give models:/m-<id>, runs:/<run_id>/<path>"
         " or mlflow-artifacts:/<experiment>/<run>/artifacts/<path>.",
         field="source",
     )
+
+
+def _external(source: str) -> ExternalSource:
+    """Return a place elsewhere; raises BadSource unless its path is absolute and plain."""
+    decoded = source
+    while (once_more := unquote_plus(decoded)) != decoded:
+        decoded = once_more
+    try:
+        path = re.sub("/+", "/", urlsplit(decoded).path.rstrip("/"))
+    except ValueError as error:
+        raise BadSource(f"{source[:200]!r} is no URI.", field="source") from error
+    parts = decoded.split("/")
+    if not path.startswith("/") or "\x00" in decoded or ".." in parts or "." in path.split("/"):
+        raise BadSource(
+            f"Invalid model version source: {source[:200]!r}. Give an absolute path without relative parts.",
+            field="source",
+        )
+    return ExternalSource(source)
 
 
 def _models_source(source: str, rest: str) -> Source:

@@ -1,16 +1,18 @@
 """The versions of a model: registered from logged files, described, tagged, staged, resolved from URIs, deleted."""
 
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from typing import Any, Literal, NoReturn
 
 from trimtab.domains.registry import store
 from trimtab.domains.registry.catalog import Catalog
-from trimtab.domains.registry.errors import AliasNotFound, ModelVersionNotFound
+from trimtab.domains.registry.errors import AliasNotFound, BadSource, ModelVersionNotFound
 from trimtab.domains.registry.events import ModelVersionCreated, ModelVersionDeleted, StageChanged
 from trimtab.domains.registry.model import (
     ACTIVE_STAGES,
     LATEST,
     MOST_VERSION,
+    PROMPT_MARKS,
+    PROMPT_TEXT_TAG,
     ModelVersion,
     check_description,
     check_name,
@@ -28,7 +30,9 @@ from trimtab.domains.registry.search import (
     ordering,
 )
 from trimtab.domains.registry.sources import Origin
+from trimtab.domains.registry.trash.service import keep
 from trimtab.domains.registry.uris import ModelUri, parse_model_uri, parse_source
+from trimtab.domains.registry.webhooks.model import WebhookEvent
 from trimtab.infra.db import Tx, Where
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid, did_you_mean
@@ -36,6 +40,7 @@ from trimtab.kernel.pages import Page, check_limit
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 
+SCAN = "registry.scan"
 _MOST_LINK = 2000
 
 
@@ -71,7 +76,10 @@ class Versions(Catalog):
             origin = self._sources.of_prompt(source)
         else:
             origin = self._find(who, source, run_id=run_id, model_id=model_id)
+        for file in origin.files:
+            self._blobs.touch(file.blob)
         now = now_us()
+        found = self._sources.scan(origin, trust=self._trust, now_us=now)
         with self._db.write() as tx:
             self._lock(tx, name)
             if create_model and store.model(tx, name=name) is None:
@@ -103,9 +111,15 @@ class Versions(Catalog):
                 signature=origin.facts.signature,
                 metrics=origin.metrics,
                 data=self._data_of(tx, origin.run_id),
+                verdict=found.verdict,
+                strangers=found.strangers,
                 tags=kept,
             )
             store.insert_version(tx, version, origin.files)
+            store.put_scan(tx, name=name, version=number, scan=found)
+            if found.unfinished:
+                payload = {"name": name, "version": number}
+                self._jobs.enqueue(tx, SCAN, payload, queue="heavy", dedupe_key=f"{name}/{number}")
             self._link(tx, version, copied_from=origin.copied_from)
             ref = refs.model(name, number)
             self.govern.audit(
@@ -129,14 +143,33 @@ class Versions(Catalog):
                 subject=ref,
                 actor=who.id,
             )
-        self._sources.note_version(who, version)
+            self._sources.note_version(tx, version)
+            self._announce_created(tx, version)
         return version
+
+    def _announce_created(self, tx: Tx, version: ModelVersion) -> None:
+        tags = dict(version.tags)
+        data: dict[str, Any] = {"name": version.name, "version": str(version.version)}
+        if is_prompt(version.tags):
+            data["template"] = tags.pop(PROMPT_TEXT_TAG, None)
+            tags = {key: value for key, value in tags.items() if key not in PROMPT_MARKS}
+        else:
+            data |= {"source": version.source, "run_id": version.run_id}
+        data |= {"tags": tags, "description": version.description or None}
+        entity = "prompt_version" if is_prompt(version.tags) else "model_version"
+        self.webhooks.announce(tx, WebhookEvent(entity, "created"), data)
 
     def _find(self, who: Principal, source: str, *, run_id: str | None, model_id: str | None) -> Origin:
         parsed = parse_source(source)
         if not isinstance(parsed, ModelUri):
             return self._sources.find(who, source, parsed, run_id=run_id, model_id=model_id)
         with self._db.read() as tx:
+            if is_prompt(self._model(tx, parsed.name).tags):
+                raise BadSource(
+                    f"Invalid model version source: {source[:200]!r}. Prompt versions cannot be used as model version"
+                    " sources.",
+                    field="source",
+                )
             other = self._resolve(tx, parsed)
             files = store.files(tx, name=other.name, version=other.version)
         return self._sources.of_version(other, files, run_id=run_id, model_id=model_id)
@@ -241,15 +274,29 @@ class Versions(Catalog):
         self.govern.permit(who, "write", refs.model(name, version))
         tags = check_tags({key: value})
         with self._db.write() as tx:
-            self._version(tx, name, version)
+            before = self._version(tx, name, version).tags.get(key)
             store.set_version_tags(tx, name=name, version=version, tags=tags)
+            self._tagged(tx, who, refs.model(name, version), key, before=before, after=value)
+            event = WebhookEvent(f"{self._kind(tx, name, 'version')}_tag", "set")
+            data = {"name": name, "version": str(version), "key": key, "value": value}
+            self.webhooks.announce(tx, event, data)
 
     def delete_version_tag(self, who: Principal, name: str, version: int, *, key: str) -> None:
         """Remove a tag of a version where it is set; raises ModelVersionNotFound."""
         self.govern.permit(who, "write", refs.model(name, version))
         with self._db.write() as tx:
-            self._version(tx, name, version)
-            store.delete_version_tag(tx, name=name, version=version, key=key)
+            before = self._version(tx, name, version).tags.get(key)
+            if store.delete_version_tag(tx, name=name, version=version, key=key):
+                self._tagged(tx, who, refs.model(name, version), key, before=before, after=None)
+            event = WebhookEvent(f"{self._kind(tx, name, 'version')}_tag", "deleted")
+            self.webhooks.announce(tx, event, {"name": name, "version": str(version), "key": key})
+
+    def _kind(self, tx: Tx, name: str, noun: Literal["version", "alias"]) -> str:
+        """Return what webhooks call a version or alias: those of prompts are told apart."""
+        prompt = is_prompt(self._model(tx, name).tags)
+        if noun == "alias":
+            return "prompt_alias" if prompt else "model_version_alias"
+        return "prompt_version" if prompt else "model_version"
 
     def move_to_stage(
         self, who: Principal, name: str, version: int, *, stage: str, archive_others: bool = False
@@ -295,7 +342,7 @@ class Versions(Catalog):
             return self._version(tx, name, version)
 
     def delete_version(self, who: Principal, name: str, version: int) -> None:
-        """Delete a version and the aliases that point to it; its number is not used again.
+        """Move a version and the aliases that point to it to the trash; its number is not used again.
 
         Raises ModelVersionNotFound.
         """
@@ -305,6 +352,7 @@ class Versions(Catalog):
         with self._db.write() as tx:
             self._lock(tx, name)
             gone = self._version(tx, name, version)
+            keep(tx, who, name, version=version, now_us=now)
             for alias in gone.aliases:
                 store.delete_alias(tx, name=name, alias=alias)
                 store.insert_alias_move(

@@ -20,6 +20,8 @@ from trimtab.wire.mlflow import (
     trace_figures,
     traces,
     transfers,
+    version_files,
+    webhooks,
 )
 from trimtab.wire.mlflow.binding import Table
 from trimtab.wire.mlflow.errors import render_error
@@ -50,9 +52,13 @@ def routes(
         *metrics.handlers(tracking),
         *experiments.handlers(tracking),
         *logged_models.handlers(tracking),
-        *artifacts.handlers(tracking),
-        *transfers.handlers(tracking, model_registry),
-        *registry.handlers(model_registry, tracking),
+        *version_files.before(
+            [*artifacts.handlers(tracking), *transfers.handlers(tracking, model_registry)],
+            model_registry,
+            tracking,
+        ),
+        *registry.handlers(model_registry),
+        *webhooks.handlers(model_registry.webhooks),
         *traces.handlers(trace_service),
         *trace_figures.handlers(trace_service),
         *old_traces.handlers(trace_service),

@@ -1,5 +1,6 @@
 """What a logged model is, and the rules of its names."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -86,17 +87,18 @@ def check_texts(pairs: dict[str, str], what: Literal["params", "tags"]) -> dict[
     return pairs
 
 
-def with_version(known: str | None, name: str, version: str) -> str:
-    """Return the tag that lists a model's registered versions with one more, each of them once."""
-    versions = [*_versions(known or "[]"), {"name": name, "version": version}]
-    return msgspec.json.encode(_each_once(versions)).decode()
+def with_version(known: str | None, name: str, version: int) -> str:
+    """Return the tag that lists a model's registered versions with one more, each of them once, as MLflow writes it."""
+    return json.dumps(_each_once([*_versions(known or "[]"), {"name": name, "version": version}]))
 
 
 def without_doubles(tags: Mapping[str, str]) -> dict[str, str]:
     """Return tags with each registered version listed once: clients and servers both write that list."""
     cleaned = dict(tags)
     if VERSIONS_TAG in cleaned and (versions := _versions(cleaned[VERSIONS_TAG])):
-        cleaned[VERSIONS_TAG] = msgspec.json.encode(_each_once(versions)).decode()
+        once = _each_once(versions)
+        if len(once) < len(versions):
+            cleaned[VERSIONS_TAG] = json.dumps(once)
     return cleaned
 
 
@@ -112,5 +114,5 @@ def _each_once(versions: list[Any]) -> list[Any]:
     for one in versions:
         if not isinstance(one, dict) or "name" not in one or "version" not in one:
             return versions
-        kept.setdefault((str(one["name"]), str(one["version"])), {**one, "version": str(one["version"])})
+        kept.setdefault((str(one["name"]), str(one["version"])), one)
     return list(kept.values())

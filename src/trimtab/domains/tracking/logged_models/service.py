@@ -6,7 +6,7 @@ from trimtab.domains.govern import GovernService
 from trimtab.domains.lineage import LineageService
 from trimtab.domains.tracking.errors import LoggedModelNotFound, TagNotFound
 from trimtab.domains.tracking.events import ModelLogged
-from trimtab.domains.tracking.experiments.model import DEFAULT_ID, parse_id
+from trimtab.domains.tracking.experiments.model import DEFAULT_ID, below, parse_id
 from trimtab.domains.tracking.experiments.service import active as active_experiment
 from trimtab.domains.tracking.logged_models import store
 from trimtab.domains.tracking.logged_models.model import (
@@ -27,7 +27,7 @@ from trimtab.domains.tracking.sorting import continue_after, cursor_of
 from trimtab.domains.tracking.trash import store as trash
 from trimtab.domains.tracking.trash.model import Row
 from trimtab.infra.bus import Bus
-from trimtab.infra.db import Database
+from trimtab.infra.db import Database, Tx
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.ids import hex32
@@ -77,7 +77,7 @@ class LoggedModelService:
                 name=chosen,
                 model_type=model_type,
                 source_run_id=source_run_id,
-                artifact_uri=f"{experiment.artifact_location.rstrip('/')}/models/{model_id}/artifacts",
+                artifact_uri=below(experiment.artifact_location, f"models/{model_id}/artifacts"),
                 now_us=now_us() // 1000 * 1000,
             )
             store.add_params(tx, model_id=model_id, params=new_params)
@@ -185,13 +185,16 @@ class LoggedModelService:
             stored = store.add_params(tx, model_id=model_id, params=new_params)
             check_unchanged(stored, new_params, model_id)
 
-    def note_version(self, who: Principal, model_id: str, *, name: str, version: str) -> None:
-        """Note in a tag that a registered version holds the model; raises LoggedModelNotFound."""
-        self.govern.permit(who, "write", refs.make("logged-model", model_id))
-        with self._db.write() as tx:
-            tx.lock(f"tracking.logged_model:{model_id}")
-            known = _found(store.get(tx, model_id=model_id), model_id).tags.get(VERSIONS_TAG)
-            store.put_tags(tx, model_id=model_id, tags={VERSIONS_TAG: with_version(known, name, version)})
+    def note_version(self, tx: Tx, model_id: str, *, name: str, version: int) -> None:
+        """Note in a tag that a registered version holds the model, in the caller's transaction; idempotent.
+
+        A model that is gone is passed over.
+        """
+        tx.lock(f"tracking.logged_model:{model_id}")
+        model = store.get(tx, model_id=model_id)
+        if model is not None:
+            tag = with_version(model.tags.get(VERSIONS_TAG), name, version)
+            store.put_tags(tx, model_id=model_id, tags={VERSIONS_TAG: tag})
 
 
 def check_status(status: str) -> Status:
