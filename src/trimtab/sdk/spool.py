@@ -85,9 +85,7 @@ class Spool:
         self.dropped = 0
         self.folder: Path | None = None
         self._most = most_bytes() if most is None else most
-        self._segment_bytes = min(
-            _SEGMENT_BYTES, self._most // 8
-        )  # what is sent is removed by whole segments
+        self._segment_bytes = min(_SEGMENT_BYTES, self._most // 8)  # only whole segments are removed
         self._written = self._released = 0
         self._lock = threading.RLock()
         self._writing = False
@@ -96,6 +94,7 @@ class Spool:
         self._memory_bytes = 0
         self._failed_at: float | None = None
         self._segment = 0
+        self._synced = 1  # the first segment that may not be on the disk
         self._room = -1  # how much the segment may still take
         self._files = 0
         self._descriptor = self._guard = -1
@@ -178,9 +177,16 @@ class Spool:
         return taken
 
     def sync(self) -> None:
-        """Have the disk store what was written; only a loss of power needs it."""
-        with contextlib.suppress(OSError):
-            os.fdatasync(self._descriptor)
+        """Have the disk store what was written; only a loss of power needs it. Not for the thread that trains."""
+        if self.folder is None:
+            return
+        last = self._segment
+        for number in range(self._synced, last + 1):
+            with contextlib.suppress(OSError):  # it was sent and removed meanwhile
+                file = os.open(segment_file(self.folder, number), os.O_RDONLY | os.O_CLOEXEC)
+                os.fdatasync(file)
+                os.close(file)
+        self._synced = last
 
     def close(self, *, remove: bool) -> None:
         """Let go of the folder; remove it where everything in it was sent."""
