@@ -86,10 +86,10 @@ def _rises(*columns: NDArray[np.int64]) -> bool:
 
 
 def _distinct(series: Series) -> NDArray[np.intp]:
-    """Return the first row of each run of equal ones; -0.0 is 0.0, and every NaN is the same."""
+    """Return the first row of each run of equal ones; every NaN is the same."""
     if not len(series):
         return np.zeros(0, np.intp)
-    bits = np.where(np.isnan(series.value), np.nan, series.value + 0.0).view(np.int64)
+    bits = np.where(np.isnan(series.value), np.nan, series.value).view(np.int64)
     new = np.ones(len(series), bool)
     new[1:] = False
     for column in (series.run, series.key, series.step, series.at_us, bits):

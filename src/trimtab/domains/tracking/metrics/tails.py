@@ -58,5 +58,5 @@ def unpack(rows: Sequence[tuple[int, bytes]]) -> "Series":
         key=np.frombuffer(keys, "<u4").astype(np.int64),
         step=np.frombuffer(steps, "<i8"),
         at_us=np.frombuffer(at_us, "<i8"),
-        value=np.frombuffer(values, "<f8"),
+        value=np.frombuffer(values, "<f8") + 0.0,  # -0.0 is 0.0
     )

@@ -1,0 +1,202 @@
+"""Where the points of curves lie: the tail, the blocks, and what is kept beside them."""
+
+import math
+import random
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trimtab.app import App
+from trimtab.domains.tracking.metrics import blocks, compaction, folding, store, tails
+from trimtab.domains.tracking.metrics.model import Point, PointColumns, columns_of
+from trimtab.infra.db.queries import statement
+from trimtab.kernel.who import Principal
+
+whole = st.integers(-(2**63), 2**63 - 1)
+times = st.integers(0, 2**63 - 1)
+values = st.floats(width=64)
+points = st.lists(st.tuples(st.sampled_from("abc"), whole, times, values), min_size=1, max_size=40)
+
+
+@given(st.lists(st.tuples(whole, times, values), min_size=1, max_size=60))
+def test_a_block_gives_back_what_it_took(rows: list[tuple[int, int, float]]) -> None:
+    step, at_us = (np.asarray([row[place] for row in rows], np.int64) for place in (0, 1))
+    value = np.asarray([row[2] for row in rows])
+    for times_us in (at_us, at_us // 1000 * 1000):
+        steps, seen_us, seen = blocks.decode(blocks.encode(step, times_us, value))
+        assert steps.tolist() == step.tolist()
+        assert seen_us.tolist() == times_us.tolist()
+        assert seen.tobytes() == value.tobytes()
+
+
+@given(points)
+def test_a_row_of_the_tail_gives_back_what_it_took(rows: list[tuple[str, int, int, float]]) -> None:
+    columns = PointColumns(
+        *(list(column) for column in zip(*((k, v, t, s) for k, s, t, v in rows), strict=True))
+    )
+    series = tails.unpack([(7, tails.pack(columns, {"a": 1, "b": 2, "c": 3}))])
+    assert set(series.run.tolist()) == {7}
+    assert ["-abc"[key] for key in series.key.tolist()] == list(columns.keys)
+    assert (series.step.tolist(), series.at_us.tolist()) == (columns.steps, columns.at_us)
+    assert series.value.tobytes() == (np.asarray(columns.values) + 0.0).tobytes()
+
+
+@settings(max_examples=60)
+@given(points, st.integers(0, 40))
+def test_latest_and_bounds_are_those_of_all_points(rows: list[tuple[str, int, int, float]], cut: int) -> None:
+    known: dict[tuple[int, int], folding.Latest] = {}
+    for part in (rows[:cut], rows[cut:]):
+        if part:
+            columns = columns_of([Point(key, value, at_us, step) for key, step, at_us, value in part])
+            packed = tails.pack(columns, {"a": 1, "b": 2, "c": 3})
+            known.update(folding.merged(known, tails.unpack([(1, packed)])))
+    for number, key in enumerate("abc", 1):
+        mine = [(step, at_us, value) for one, step, at_us, value in rows if one == key]
+        if not mine:
+            assert (1, number) not in known
+            continue
+        ranks = [(step, at_us, 0.0 if math.isnan(value) else value) for step, at_us, value in mine]
+        seen = known[1, number]
+        assert (seen.step, seen.at_us, 0.0 if math.isnan(seen.value) else seen.value) == max(ranks)
+        numbers = [value for _, _, value in mine if not math.isnan(value)]
+        assert (seen.least, seen.greatest) == ((min(numbers), max(numbers)) if numbers else (None, None))
+
+
+def history(app: App, who: Principal, run_id: str, key: str, limit: int = 1000) -> list[tuple[int, int, str]]:
+    found: list[tuple[int, int, str]] = []
+    cursor = None
+    while True:
+        page = app.tracking.metrics.history(who, run_id, key, limit=limit, cursor=cursor)
+        found += [(one.at_us, one.step, repr(one.value)) for one in page.columns.points()]
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+def compact(app: App, run_id: str) -> None:
+    with app.db.read() as tx:
+        row = tx.one(statement("number", "select no from tracking_run where id = :id"), id=run_id)
+    assert row is not None
+    compaction.compact(app.db, row[0])
+
+
+def rows_in(app: App, table: str) -> int:
+    with app.db.read() as tx:
+        row = tx.one(statement("count", f"select count(*) from tracking_metric_{table}"))
+    assert row is not None
+    return row[0]
+
+
+def test_compaction_changes_nothing_but_the_place(
+    app: App, editor: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "MOST_POINTS", 16)
+    source = random.Random(3)
+    run = app.tracking.runs.create(editor)
+    odd = [math.nan, math.inf, -math.inf, -0.0, 0.0]
+    logged = [
+        Point(
+            source.choice("ab"),
+            source.choice([*odd, source.random()]),
+            source.randrange(40) * 1000,
+            source.randrange(20),
+        )
+        for _ in range(300)
+    ]
+    for start in range(0, 300, 25):
+        app.tracking.runs.log(editor, run.id, points=logged[start : start + 25])
+        if start in (100, 200):
+            compact(app, run.id)
+    expected = {key: history(app, editor, run.id, key) for key in "ab"}
+    latest = app.tracking.runs.get(editor, run.id).metrics
+    compact(app, run.id)
+    assert rows_in(app, "tail") == 0
+    assert {key: history(app, editor, run.id, key) for key in "ab"} == expected
+    assert {key: history(app, editor, run.id, key, limit=7) for key in "ab"} == expected
+    after = app.tracking.runs.get(editor, run.id).metrics
+    for key in "ab":
+        assert repr(after[key].value) == repr(latest[key].value)
+        assert (after[key].least, after[key].greatest) == (-math.inf, math.inf)
+        assert after[key].points == len(expected[key]) < 300
+
+
+def test_what_is_sent_again_counts_once(app: App, editor: Principal) -> None:
+    run = app.tracking.runs.create(editor)
+    batch = [Point("m", step / 7, step * 1000, step) for step in range(20)]
+    for _ in range(3):
+        app.tracking.runs.log(editor, run.id, points=batch)
+    assert app.tracking.runs.get(editor, run.id).metrics["m"].points == 20
+    compact(app, run.id)
+    app.tracking.runs.log(editor, run.id, points=batch[5:])  # another request with the same points
+    assert len(history(app, editor, run.id, "m")) == 20
+    compact(app, run.id)
+    assert app.tracking.runs.get(editor, run.id).metrics["m"].points == 20
+
+
+def test_a_search_sees_what_was_logged_just_before(app: App, editor: Principal) -> None:
+    run = app.tracking.runs.create(editor)
+    for value in (0.1, 0.9, 0.4):
+        app.tracking.runs.log(editor, run.id, points=[Point("auc", value, 1, int(value * 10))])
+        found = app.tracking.runs.search(editor, filter=f"metrics.auc >= {value}").items
+        assert [one.id for one in found] == [run.id]
+    seen = app.tracking.runs.search(editor, filter="metrics.auc > 0.5").items[0].metrics["auc"]
+    assert (seen.value, seen.least, seen.greatest, seen.points) == (0.9, 0.1, 0.9, 3)
+
+
+def test_logging_goes_on_while_it_is_compacted(app: App, editor: Principal) -> None:
+    run = app.tracking.runs.create(editor)
+    done = threading.Event()
+
+    def keep_compacting() -> None:
+        while not done.is_set():
+            compact(app, run.id)
+
+    thread = threading.Thread(target=keep_compacting)
+    thread.start()
+    for step in range(60):
+        app.tracking.runs.log(
+            editor, run.id, points=[Point("m", float(step), step, step), Point("n", 0.5, step)]
+        )
+    done.set()
+    thread.join()
+    assert [step for _, step, _ in history(app, editor, run.id, "m")] == list(range(60))
+    assert len(history(app, editor, run.id, "n")) == 60
+    compact(app, run.id)
+    assert app.tracking.runs.get(editor, run.id).metrics["m"].points == 60
+
+
+def test_points_of_the_first_version_are_taken_over(app: App, editor: Principal) -> None:
+    run = app.tracking.runs.create(editor)
+    insert = statement(
+        "old",
+        "insert into tracking_metric_point (run_no, key_no, at_us, step, value, kind)"
+        " select r.no, k.no, :at_us, :step, :value, :kind from tracking_run r, tracking_key k"
+        " where r.id = :id and k.name = 'mlflow.runName'",
+    )
+    with app.db.write() as tx:
+        for step, (value, kind) in enumerate([(0.5, 0), (0.0, 1), (1.7976931348623157e308, 2)]):
+            tx.run(insert, id=run.id, at_us=step * 1000, step=step, value=value, kind=kind)
+    app.tracking.start()
+    app.tracking.stop()
+    assert rows_in(app, "point") == 0
+    assert history(app, editor, run.id, "mlflow.runName") == [
+        (0, 0, "0.5"),
+        (1000, 1, "nan"),
+        (2000, 2, "inf"),
+    ]
+
+
+def test_purged_runs_leave_no_points(app: App, editor: Principal) -> None:
+    run, other = (app.tracking.runs.create(editor) for _ in range(2))
+    for one in (run, other):
+        app.tracking.runs.log(editor, one.id, points=[Point("m", 1.0, 1, step) for step in range(3)])
+    compact(app, other.id)
+    with app.db.write() as tx:
+        numbers = tx.all(statement("numbers", "select no from tracking_run"))
+        store.purge(tx, [number for (number,) in numbers])
+    assert [rows_in(app, table) for table in ("tail", "block", "latest")] == [0, 0, 0]
+    app.tracking.runs.log(editor, run.id, points=[Point("m", 2.0, 1, 9)])
+    assert app.tracking.runs.search(editor, filter="metrics.m = 2").items[0].id == run.id
