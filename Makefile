@@ -8,7 +8,7 @@ PYTEST := $(BIN)/pytest
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fmt lint types check contracts e2e bench conformance docs ui lock new-domain clean
+.PHONY: help setup demo test fmt lint types check contracts e2e bench conformance autolog docs ui lock new-domain clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,17 @@ conformance: .venv/.dev ## Compare the MLflow API with MLflow's own server: make
 	@test -n "$(MLFLOW)" || { echo "Set MLFLOW to an interpreter with mlflow installed; see tests/wire/differential/README.md."; exit 2; }
 	@$(BIN)/python -m tests.wire.differential live --mlflow $(MLFLOW) $(ARGS)
 
+.venv-autolog/.done: requirements/dev.lock requirements/build.lock requirements/autolog.lock
+	@echo "Making .venv-autolog: several gigabytes"
+	@$(PYTHON) -m venv .venv-autolog
+	@.venv-autolog/bin/python -m pip install --quiet -r requirements/build.lock
+	@.venv-autolog/bin/python -m pip install --quiet --no-build-isolation -r requirements/dev.lock -r requirements/autolog.lock
+	@.venv-autolog/bin/python -m pip install --quiet --no-build-isolation --no-deps -e .
+	@touch $@
+
+autolog: .venv-autolog/.done ## Test autologging by the large libraries, in an environment of their own
+	@.venv-autolog/bin/python -m pytest tests/wire/autolog tests/wire/mlflow/test_autolog.py
+
 docs: .venv/.dev ## Generate the reference
 	@$(BIN)/python tools/reference.py
 
@@ -73,9 +84,12 @@ lock: .venv/.runtime ## Resolve the pinned requirements anew
 	@cd requirements && ../$(UV) pip compile -q --universal --python-version 3.11 --no-annotate --no-header build.in -o build.lock
 	@$(UV) pip compile -q --universal --python-version 3.11 --no-annotate --no-header --extra postgres --extra demo pyproject.toml -o requirements/runtime.lock
 	@$(UV) pip compile -q --universal --python-version 3.11 --no-annotate --no-header --extra postgres --extra demo --extra xgboost --extra lightgbm --group dev pyproject.toml -c requirements/runtime.lock -c requirements/build.lock -o requirements/dev.lock
+	@rm -f requirements/autolog.lock
+	@$(UV) pip compile -q --python-version 3.11 --no-annotate --no-header $(addprefix --find-links ,$(PIP_FIND_LINKS)) requirements/autolog.in -c requirements/dev.lock -o requirements/autolog.lock
+	@sed -i '/^nvidia-/d; /^cuda-/d; /^triton=/d; /^--find-links/d; s/+cpu//' requirements/autolog.lock # for processors alone
 
 new-domain: ## Lay out a domain: make new-domain NAME=noun
 	@$(PYTHON) tools/new_domain.py $(NAME)
 
 clean: ## Remove what was built
-	rm -rf .venv ui/node_modules src/trimtab/web/static .make
+	rm -rf .venv .venv-autolog ui/node_modules src/trimtab/web/static .make
