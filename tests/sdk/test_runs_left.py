@@ -59,7 +59,7 @@ def test_kill_in_the_loop_loses_nothing(client: Client, server: str, spool: Path
     assert process.stdout is not None
     rest = process.stdout.read().split("\n")
     process.wait()
-    last = max(4999, *(int(line) for line in rest[:-1] if line))
+    last = max([4999, *(int(line) for line in rest[:-1] if line)])
     (left,) = replay.waiting(spool)
     assert (left.run_id, left.live) == (run_id, False)
 
@@ -159,15 +159,17 @@ def test_a_server_that_never_answers_is_not_felt(spool: Path) -> None:
         started = time.perf_counter()
         run = trimtab.run("left", client=connect(f"http://127.0.0.1:{silent.getsockname()[1]}"))
         begun_s = time.perf_counter() - started
-        started = time.perf_counter()
+        spent_us: list[float] = []
         for step in range(5000):
+            started = time.perf_counter()
             run.log_metric("m", float(step), step=step)
-        logged_s = time.perf_counter() - started
+            spent_us.append((time.perf_counter() - started) * 1e6)
+        ending = time.perf_counter()
         with pytest.warns(RuntimeWarning, match="are still to be sent"):
             run.finish(timeout_s=1.0)
-        assert time.perf_counter() - started - logged_s < 2.5
-    assert begun_s < 0.5
-    assert logged_s / 5000 < 60e-6
+        assert time.perf_counter() - ending < 5.0
+    assert begun_s < 2.0
+    assert sorted(spent_us)[2500] < 30
 
 
 def test_a_small_spool_keeps_the_beginning_and_the_end(
