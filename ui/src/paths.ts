@@ -10,6 +10,7 @@ export const paths = {
   pipeline: (name: string) => v("/pipelines", { pipeline: name }),
   experiment: (id: string) => `/experiments/${seg(id)}`,
   run: (id: string) => `/runs/${seg(id)}`,
+  trace: (id: string) => `/traces/${seg(id)}`,
   compare: (ids: string[]) => v("/compare", { runs: ids.join(",") }),
   model: (name: string) => `/models/${seg(name)}`,
   modelVersion: (name: string, version: string | number) => `/models/${seg(name)}/${seg(version)}`,
@@ -34,6 +35,8 @@ export function hrefOf(ref: string): string | null {
   switch (kind) {
     case "run":
       return paths.run(rest);
+    case "trace":
+      return paths.trace(rest);
     case "experiment":
       return paths.experiment(rest);
     case "model":

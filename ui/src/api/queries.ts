@@ -57,6 +57,9 @@ export const q = {
   trash: () => pages<T.TrashItem>("trash", "/trash"),
   artifacts: (run: string, path: string) => one<T.Page<T.Artifact>>("runs", `/runs/${seg(run)}/artifacts`, { path }),
 
+  traces: (params: Params) => pages<T.Trace>("traces", "/traces", params),
+  trace: (id: string) => one<T.TraceDetail>("traces", `/traces/${seg(id)}`),
+
   models: () => pages<T.Model>("models", "/models"),
   model: (name: string) => one<T.Model>("models", `/models/${seg(name)}`),
   modelVersions: (name: string) => one<T.Page<T.ModelVersion>>("models", `/models/${seg(name)}/versions`, { limit: 200 }),

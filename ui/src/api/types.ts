@@ -3,6 +3,7 @@
 export type * from "./types/common.ts";
 export type * from "./types/loop.ts";
 export type * from "./types/tracking.ts";
+export type * from "./types/traces.ts";
 export type * from "./types/registry.ts";
 export type * from "./types/data.ts";
 export type * from "./types/pipelines.ts";

@@ -14,6 +14,7 @@ export const ENTRIES: Entry[] = [
   { label: "Data", href: "/data", icon: "data", key: "d" },
   { label: "Pipelines", href: "/pipelines", icon: "pipelines", key: "p" },
   { label: "Experiments", href: "/experiments", icon: "experiments", key: "x", also: ["/runs", "/compare"] },
+  { label: "Traces", href: "/traces", icon: "traces", key: "t" },
   { label: "Models", href: "/models", icon: "models", key: "m" },
   { label: "Endpoints", href: "/endpoints", icon: "endpoints", key: "e", also: ["/predictions"] },
   { label: "Monitors", href: "/monitors", icon: "monitors", key: "n" },
