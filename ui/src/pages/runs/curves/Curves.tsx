@@ -1,11 +1,13 @@
 // All curves of one or more runs: a chart for each metric, in sections by the part of the name before the stroke, with the
 // settings above that all of them share. Running runs are asked for again, ever more slowly.
+import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
+import { q } from "../../../api/queries.ts";
 import type { Run } from "../../../api/types.ts";
-import { plural } from "../../../format/number.ts";
+import { exact, figure as shownFigure, plural } from "../../../format/number.ts";
 import { Card } from "../../../ui/Card.tsx";
 import { Icon } from "../../../ui/Icon.tsx";
-import { Empty } from "../../../ui/States.tsx";
+import { Empty, Skeleton } from "../../../ui/States.tsx";
 import { CurveFigure, seriesOf } from "./CurveFigure.tsx";
 import "./curves.css";
 import { useCurveSettings } from "./settings.ts";
@@ -16,6 +18,24 @@ const AXES = [
   ["time", "Time"],
 ] as const;
 const FIRST = 24;
+const FEW = 6;
+const MOST_ASKED = 1000;
+
+/** The metrics that were logged once a run at most, which are figures and not curves. */
+function useOnce(runs: Run[], metrics: string[]): Set<string> | null {
+  const asked = useMemo(
+    () => runs.slice(0, Math.max(1, Math.floor(MOST_ASKED / Math.max(1, metrics.length)))).map((run) => run.id),
+    [runs, metrics],
+  );
+  const few = metrics.length <= MOST_ASKED;
+  const query = useQuery({ ...q.curves(asked, metrics, 2), enabled: few && metrics.length > 0, staleTime: 20_000 });
+  return useMemo(() => {
+    if (!few || query.error) return new Set();
+    if (!query.data) return null;
+    const long = new Set(query.data.curves.filter((curve) => curve.total > 1).map((curve) => curve.key));
+    return new Set(metrics.filter((metric) => !long.has(metric)));
+  }, [query.data, query.error, metrics, few]);
+}
 
 interface Props {
   runs: Run[];
@@ -46,6 +66,7 @@ export function Curves({ runs, keep, empty }: Props) {
     );
     return [...keys].sort();
   }, [runs]);
+  const once = useOnce(runs, metrics);
   const live = shown.some((run) => run.status === "RUNNING") ? 4000 : false;
   const big = search["metric"];
   let matches: (metric: string) => boolean;
@@ -66,7 +87,13 @@ export function Curves({ runs, keep, empty }: Props) {
       </Card>
     );
   const sections = new Map<string, string[]>();
-  for (const metric of metrics.filter(matches)) sections.set(sectionOf(metric), [...(sections.get(sectionOf(metric)) ?? []), metric]);
+  const figures = metrics.filter((metric) => once?.has(metric) && matches(metric));
+  const [single] = runs;
+  const charts = metrics.filter((each) => matches(each) && !(runs.length === 1 && once?.has(each)));
+  for (const metric of charts) {
+    const section = charts.length > FEW ? sectionOf(metric) : "";
+    sections.set(section, [...(sections.get(section) ?? []), metric]);
+  }
   const figure = (metric: string) => (
     <CurveFigure
       key={metric}
@@ -183,10 +210,22 @@ export function Curves({ runs, keep, empty }: Props) {
           })}
         </ul>
       )}
+      {!big && runs.length === 1 && single && figures.length > 0 && (
+        <ul className="value-tiles" aria-label="Metrics that were logged once">
+          {figures.map((metric) => (
+            <li key={metric} title={exact(single.metrics[metric]?.value)}>
+              <span className="truncate dim">{metric}</span>
+              <b>{shownFigure(single.metrics[metric]?.value, 4)}</b>
+            </li>
+          ))}
+        </ul>
+      )}
       {big && metrics.includes(big) ? (
         figure(big)
+      ) : once === null ? (
+        <Skeleton height={240} />
       ) : sections.size === 0 ? (
-        <p className="dim">No metric is called so.</p>
+        figures.length === 0 && <p className="dim">No metric is called so.</p>
       ) : (
         [...sections].map(([section, list]) => (
           <section key={section} className="stack stack-s">

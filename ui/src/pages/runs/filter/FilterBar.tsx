@@ -44,7 +44,7 @@ export function FilterBar({ experiment, filter, catalogue, error, onFilter }: Pr
     focused &&
     place.expects === "value" &&
     (place.entity === "params" || place.entity === "tags" || (place.entity === "attributes" && FACETED.has(place.key)));
-  const by = place.entity === "attributes" ? place.key : `${place.entity}.${place.key}`;
+  const by = place.entity === "attributes" ? (place.key === "user_id" ? "owner" : place.key) : `${place.entity}.${place.key}`;
   const values = useQuery({ ...q.facets(experiment, "", [by], 50), enabled: asksValues, placeholderData: undefined });
   const groups = focused && !closed ? suggest(place, catalogue, asksValues ? values.data?.facets[0] : undefined) : [];
   const items = groups.flatMap((group) => group.items);

@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { q } from "../../../api/queries.ts";
-import type { Facet, RunColumns } from "../../../api/types.ts";
+import type { Facet, Facets, RunColumns } from "../../../api/types.ts";
 import { count } from "../../../format/number.ts";
 import { Icon } from "../../../ui/Icon.tsx";
 import { Skeleton } from "../../../ui/States.tsx";
@@ -20,8 +20,16 @@ const WORDS: Record<string, string> = {
 /** "params.model" as entity and key; a bare word is an attribute. */
 export const nameOf = (by: string): [entity: string, key: string] => {
   const stop = by.indexOf(".");
-  return stop < 0 ? ["attributes", by] : [by.slice(0, stop), by.slice(stop + 1)];
+  return stop < 0 ? ["attributes", by === "owner" ? "user_id" : by] : [by.slice(0, stop), by.slice(stop + 1)];
 };
+
+/** A facet with the runs that have no value, which the server leaves out. */
+export function complete(answer: Facets, i: number): Facet | undefined {
+  const facet = answer.facets[i];
+  if (!facet || facet.values.some((each) => each.value === null)) return facet;
+  const without = answer.total - facet.others - facet.values.reduce((sum, each) => sum + each.runs, 0);
+  return without > 0 ? { ...facet, values: [...facet.values, { value: null, runs: without }] } : facet;
+}
 
 interface Props {
   experiment: string;
@@ -88,10 +96,10 @@ function One({
   );
   const rest = own ? without(filter, entity, key, ["=", "IS NULL"]) : filter;
   const query = useQuery(q.facets(experiment, [rest, base].filter(Boolean).join(" AND "), [by]));
-  const facet = query.data?.facets[0];
+  const facet = query.data && complete(query.data, 0);
   const chosen = own ? own.value : undefined;
   // Where nobody asked for it, a parameter that differs in almost every run is no facet.
-  if (auto && by !== "status" && !own && (!facet || facet.others > (query.data?.total ?? 0) / 3)) return null;
+  if (auto && by !== "status" && !own && (!facet || facet.values.length < 2 || facet.others > (query.data?.total ?? 0) / 3)) return null;
   const pick = (value: string | null): void => {
     if (own && chosen === value) onFilter(rest);
     else if (value === null) onFilter(withClause(rest, entity, key, "IS NULL", null));
@@ -124,7 +132,7 @@ export function FacetPanel({ bys, catalogue, onBys, ...rest }: Props) {
   const more = [
     ...(catalogue?.params ?? []).map((each) => `params.${each.name}`),
     ...(catalogue?.tags ?? []).filter((each) => !each.name.startsWith("mlflow.")).map((each) => `tags.${each.name}`),
-    "user_id",
+    "owner",
   ].filter((by) => !bys.includes(by));
   return (
     <aside className="facets" aria-label="Facets">

@@ -16,7 +16,7 @@ import { writtenName, writtenValue } from "../filter/grammar.ts";
 import { BulkBar } from "./BulkBar.tsx";
 import { columnOf, idsOf, packIds, unpackIds, usual, wantedOf } from "./columns.ts";
 import { ColumnsPanel } from "./ColumnsPanel.tsx";
-import { FacetPanel, nameOf } from "./FacetPanel.tsx";
+import { complete, FacetPanel, nameOf } from "./FacetPanel.tsx";
 import type { HeadActs } from "./GridHead.tsx";
 import type { GroupHead, Line } from "./lines.ts";
 import { RunGrid } from "./RunGrid.tsx";
@@ -25,8 +25,8 @@ import { ViewsMenu } from "./ViewsMenu.tsx";
 
 const TOP_LEVEL = "tags.`mlflow.parentRunId` IS NULL";
 const PARENTS = "tags.mlflow.parentRunId";
-const MOST_PARENTS = 1000;
-const MOST_GROUPS = 500;
+const MOST_PARENTS = 200;
+const MOST_GROUPS = 200;
 const URL_SELECTION = 40;
 
 const remembered = (key: string): string | null => {
@@ -66,7 +66,7 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
   }, [parents.data]);
   const hasNested = kids.byId.size > 0;
   const groupBy = search["group"] ?? "";
-  const nested = !groupBy && hasNested && (search["nested"] ? search["nested"] === "1" : filter === "");
+  const nested = !groupBy && hasNested && (search["nested"] ? search["nested"] === "1" : filter === "" && !search["sort"]);
   const full = [filter, nested ? TOP_LEVEL : ""].filter(Boolean).join(" AND ");
 
   const sortId = search["sort"]?.replace(/^-/, "") ?? "";
@@ -81,7 +81,7 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
     enabled: groupBy !== "",
     placeholderData: undefined,
   });
-  const groupFacet = groupBy ? groupQuery.data?.facets[0] : undefined;
+  const groupFacet = useMemo(() => (groupBy && groupQuery.data ? complete(groupQuery.data, 0) : undefined), [groupBy, groupQuery.data]);
 
   const all = useMemo(() => idsOf(catalogue.data), [catalogue.data]);
   const chosen = useMemo(() => unpackIds(search["cols"]), [search["cols"]]);
@@ -252,6 +252,7 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
   const groupables = [
     ...(catalogue.data?.params ?? []).map((each) => `params.${each.name}`),
     "status",
+    "owner",
     ...(catalogue.data?.tags ?? []).filter((each) => !each.name.startsWith("mlflow.")).map((each) => `tags.${each.name}`),
   ];
 

@@ -27,7 +27,7 @@ export class Branch {
   private get rows(): number {
     const { known, ended, fresh } = this.window;
     if (ended) return known;
-    return Math.max(this.total ?? 0, known + (fresh ? 3 : this.total === null ? 1 : 0));
+    return Math.max(this.total ?? 0, known + (fresh ? (this.depth === 0 && this.total === null ? 24 : 1) : this.total === null ? 1 : 0));
   }
 
   get count(): number {
