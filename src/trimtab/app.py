@@ -27,6 +27,7 @@ from trimtab.domains.pipelines.execution import Place
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry import jobs as registry_jobs
 from trimtab.domains.registry.events import GateDecided
+from trimtab.domains.registry.imports.service import ImportService
 from trimtab.domains.registry.trust import Trust
 from trimtab.domains.traces import TracesService
 from trimtab.domains.tracking import TrackingService
@@ -43,13 +44,16 @@ from trimtab.infra.outbound import Outbound
 from trimtab.infra.secrets import Secrets
 from trimtab.kernel.errors import Invalid, TrimtabError
 from trimtab.kernel.time import DAY_US, now_us
+from trimtab.loop import gc
 from trimtab.loop import jobs as loop_jobs
 from trimtab.loop.canary import Canary
+from trimtab.loop.gc import Collector
 from trimtab.loop.overview import OverviewService
 from trimtab.loop.release import Release
 from trimtab.loop.retrain import Retrain
 from trimtab.loop.search import SearchService
 from trimtab.loop.service import LoopService
+from trimtab.loop.trash import TrashStory
 from trimtab.settings import Settings
 
 STEP_PROCESS = "trimtab.domains.pipelines.step_process"
@@ -131,6 +135,7 @@ class App:
             trust=Trust(settings.trusted_names.split(",")),
         )
         self.traces = TracesService(database, self.govern, self.tracking)
+        self.registry_imports = ImportService(database, self.govern, self.registry)
         registry_jobs.register(self.bus, self.jobs, self.registry)
         alerts_jobs.register(self.jobs, self.alerts, retention_days=settings.retention_days)
         alerts_jobs.watch(self.bus, self.alerts, RULED_EVENTS)
@@ -207,6 +212,26 @@ class App:
             deploy=self.deploy,
             monitors=self.monitors,
         )
+        self.trash = TrashStory(
+            govern=self.govern,
+            data=self.data,
+            tracking=self.tracking,
+            registry=self.registry,
+            trash_days=settings.trash_days,
+        )
+        self.collector = Collector(
+            database,
+            self.jobs,
+            blob_store,
+            govern=self.govern,
+            data=self.data,
+            tracking=self.tracking,
+            registry=self.registry,
+            pipelines=self.pipelines,
+            monitors=self.monitors,
+            trash_days=settings.trash_days,
+        )
+        self.jobs.handler(gc.GC, self.collector.run)
         self.plane: Plane | None = None
         self._background: Background | None = None
 
@@ -282,6 +307,7 @@ class Background:
             monitor_jobs.schedule(app.jobs, tx)
             alerts_jobs.schedule(app.jobs, tx)
             pipelines_jobs.schedule(app.jobs, tx)
+            gc.schedule(app.jobs, tx)
         self._app = app
         self._stopping = threading.Event()
         self._runner = Runner(app.db, app.jobs, queue="light", threads=app.settings.light_threads)

@@ -17,6 +17,7 @@ from trimtab.domains.lineage import http as lineage_http
 from trimtab.domains.monitor import http as monitor_http
 from trimtab.domains.pipelines import http as pipelines_http
 from trimtab.domains.registry import http as registry_http
+from trimtab.domains.registry.imports import http as registry_imports_http
 from trimtab.domains.traces import http as traces_http
 from trimtab.domains.tracking import http as tracking_http
 from trimtab.infra.http import Route
@@ -25,6 +26,7 @@ from trimtab.infra.http.events import Follower, response
 from trimtab.infra.http.openapi import document
 from trimtab.kernel.errors import Invalid
 from trimtab.loop import http as loop_http
+from trimtab.loop import trash_http
 from trimtab.version import __version__
 from trimtab.web import trial, ui_app
 from trimtab.wire import mlflow
@@ -42,10 +44,12 @@ def native_routes(app: App) -> list[Route]:
         *tracking_http.routes(app.tracking),
         *traces_http.routes(app.traces),
         *registry_http.routes(app.registry),
+        *registry_imports_http.routes(app.registry_imports),
         *pipelines_http.routes(app.pipelines),
         *alerts_http.routes(app.alerts),
         *monitor_http.routes(app.monitors),
         *loop_http.routes(app.loop, app.retrain, app.release, app.overview, app.search),
+        *trash_http.routes(app.trash, app.govern, app.collector),
         *deploy_http.routes(app.deploy, lambda: app.plane, inference_url=inference_url(app.settings)),
         *trial.routes(app.deploy, inference_url=inference_url(app.settings)),
     ]

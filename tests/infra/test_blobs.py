@@ -1,8 +1,10 @@
 """What is special to blobs in a folder: where files lie, what a crash leaves, and that nothing is half there."""
 
 import io
+import resource
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +54,32 @@ def test_a_full_or_forbidden_disk_is_unavailable(store: LocalBlobs, tmp_path: Pa
     for put in (lambda: store.put(io.BytesIO(b"x")), lambda: store.put_many([(name_of(b"x"), b"x")])):
         with pytest.raises(Unavailable, match="cannot write"):
             put()
+
+
+def test_a_file_that_does_not_fit_is_refused_and_leaves_nothing(store: LocalBlobs, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    upload = store.begin_parts()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        with pytest.raises(Unavailable, match="cannot write"):
+            store.put(io.BytesIO(bytes(3 << 20)))
+        with pytest.raises(Unavailable, match="cannot write"):
+            store.put_part(upload, 2, io.BytesIO(bytes(2 << 20)), of=3, size_bytes=2 << 20)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    store.drop_parts(upload)
+    assert incoming(tmp_path) == []
+    assert list(store.ids()) == []
+
+
+def test_what_broken_uploads_left_is_swept(store: LocalBlobs, tmp_path: Path) -> None:
+    upload = store.begin_parts()
+    store.put_part(upload, 1, io.BytesIO(b"12345"), of=2, size_bytes=5)
+    (tmp_path / "blobs" / "incoming" / "tmp_killed").write_bytes(b"123")
+    assert store.sweep(set(), before_us=0) == (0, 0)
+    found = store.sweep(set(), before_us=time.time_ns() // 1000 + 1_000_000)
+    assert found.size_bytes >= 8
+    assert [path for path in incoming(tmp_path) if path.is_file()] == []
 
 
 CHILD = """

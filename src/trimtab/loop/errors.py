@@ -21,3 +21,7 @@ class BadCandidate(Invalid):
     """The candidate or its evaluation data cannot be gated."""
 
     code = "bad-candidate"
+
+
+class CollectionNotFound(NotFound):
+    code = "collection-not-found"

@@ -120,3 +120,38 @@ class Step(msgspec.Struct, frozen=True):
     cause_id: str | None
     actor: str
     data: dict[str, Any]
+
+
+class Collected(msgspec.Struct):
+    """What a collection removed for good, or would: things, files by name, and the bytes that are free on the disk now."""
+
+    experiments: int = 0
+    runs: int = 0
+    logged_models: int = 0
+    artifacts: int = 0
+    models: int = 0
+    model_versions: int = 0
+    files: int = 0
+    file_bytes: int = 0
+    """The size of those files, of which other files may have the same bytes."""
+    held: int = 0
+    """What would have gone but for a legal hold."""
+    blobs: int = 0
+    blob_bytes: int = 0
+    """Bytes on the disk that nothing needs any more."""
+    database_bytes: int = 0
+
+
+class Collection(msgspec.Struct, frozen=True):
+    """A collection of garbage. The state is queued, running, done or failed."""
+
+    id: str
+    dry_run: bool
+    older_than_us: int
+    compact: bool
+    state: str
+    created_us: int
+    ended_us: int | None
+    actor: str
+    error: str | None
+    report: Collected

@@ -40,3 +40,14 @@ on conflict (id) do nothing;
 -- name: steps
 select id, at_us, event_us, kind, state, title, detail, subject, episode_id, cause_id, actor, data, seq
 from loop_step {where} order by seq desc limit :limit;
+
+-- name: insert_gc
+insert into loop_gc (id, dry_run, older_than_us, compact, state, created_us, ended_us, actor, error, report)
+values (:id, :dry_run, :older_than_us, :compact, :state, :created_us, :ended_us, :actor, :error, :report);
+
+-- name: update_gc
+update loop_gc set state = :state, ended_us = :ended_us, error = :error, report = :report where id = :id;
+
+-- name: gcs
+select id, dry_run, older_than_us, compact, state, created_us, ended_us, actor, error, report
+from loop_gc {where} order by id desc limit :limit;

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from trimtab.infra.db import Tx, Where, load
-from trimtab.loop.model import Episode, LoopPolicy, Step
+from trimtab.loop.model import Collected, Collection, Episode, LoopPolicy, Step
 
 Q = load(__package__ or "")
 
@@ -54,4 +54,28 @@ def steps(tx: Tx, *, where: Where, limit: int) -> list[tuple[int, Step]]:
         columns = dict(zip(Step.__struct_fields__, row[:-1], strict=True))
         columns["data"] = msgspec.json.decode(columns["data"])
         found.append((row[-1], Step(**columns)))
+    return found
+
+
+def insert_gc(tx: Tx, one: Collection) -> None:
+    columns = msgspec.structs.asdict(one)
+    columns |= {"dry_run": int(one.dry_run), "compact": int(one.compact)}
+    columns["report"] = msgspec.json.encode(one.report).decode()
+    tx.run(Q.insert_gc, **columns)
+
+
+def update_gc(
+    tx: Tx, *, gc_id: str, state: str, ended_us: int | None, error: str | None, report: Collected
+) -> None:
+    text = msgspec.json.encode(report).decode()
+    tx.run(Q.update_gc, id=gc_id, state=state, ended_us=ended_us, error=error, report=text)
+
+
+def gcs(tx: Tx, *, where: Where, limit: int) -> list[Collection]:
+    found: list[Collection] = []
+    for row in tx.all(Q.gcs.with_(where=where.sql), limit=limit, **where.params):
+        columns = dict(zip(Collection.__struct_fields__, row, strict=True))
+        columns |= {"dry_run": bool(columns["dry_run"]), "compact": bool(columns["compact"])}
+        columns["report"] = msgspec.json.decode(columns["report"], type=Collected)
+        found.append(Collection(**columns))
     return found
