@@ -104,6 +104,15 @@ def test_a_run_comes_in_whole_and_goes_out_the_same(http: TestClient) -> None:
     assert actions.count("tracking.run.import") == 2
 
 
+def test_runs_that_were_made_here_stay_as_they_are(http: TestClient) -> None:
+    made = experiment(http)
+    own = http.post("/api/v1/runs", json={"experiment_id": made["id"], "name": "own"}).json()
+    before = http.get(f"/api/v1/runs/{own['id']}/record").json()
+    (placed,) = put(http, run(made["id"], id=own["id"]))
+    assert (placed["outcome"], "made here" in placed["note"]) == ("refused", True)
+    assert http.get(f"/api/v1/runs/{own['id']}/record").json() == before
+
+
 def test_what_stands_in_the_way_is_said(http: TestClient) -> None:
     made, other = experiment(http), experiment(http, "other")
     put(http, run(made["id"]))

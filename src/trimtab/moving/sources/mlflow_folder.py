@@ -308,7 +308,7 @@ def _texts(folder: Path, tell: Tell, *, any_key: bool = False) -> dict[str, str]
         try:
             if file.stat().st_size > 4 * MOST_TEXT:
                 raise Unreadable("it is longer than a megabyte")
-            value = file.read_bytes().decode().replace("\r\n", "\n")
+            value = file.read_bytes().decode()
             if len(value) > MOST_TEXT or "\x00" in value:
                 raise Unreadable("it is longer than a megabyte, or no text")
         except (OSError, ValueError) as error:

@@ -39,6 +39,7 @@ class TensorboardImport:
         self._experiment_id: str | None = None
         self._ids: dict[str, str] = {}
         self._keys: dict[str, dict[str, str]] = {}
+        self._sessions: dict[str, Session] = {}  # how runs ended, as the hparams plugin says
         self._new: set[str] = set()
         self._changed: dict[str, float] = {}  # when a run that is not finished last had something new
         self.report = Report(self._origin)
@@ -87,7 +88,7 @@ class TensorboardImport:
             say(f"{run.name}: {self.report.points - before} points")
         elif now - self._changed.get(run.name, now) >= finished_after_s:
             del self._changed[run.name]
-            self._send(run, [], Session(), status="FINISHED")
+            self._send(run, [], self._sessions.get(run.name, Session()), status="FINISHED")
             say(f"{run.name}: finished")
 
     def _look(self, run: EventRun) -> None:
@@ -108,12 +109,16 @@ class TensorboardImport:
         for batch, progress in run.read(self._tell):
             anything = True
             self._note(batch, run)
+            if batch.session.status:
+                self._sessions[run.name] = Session(
+                    status=batch.session.status, ended_us=batch.session.ended_us
+                )
             self._send(run, self._series(run, batch), batch.session, status="RUNNING")
             self._upload(run, batch.media)
             run.progress = progress
             self._mark(run, progress)
         if ended and anything:
-            self._send(run, [], Session(), status="FINISHED")
+            self._send(run, [], self._sessions.get(run.name, Session()), status="FINISHED")
         if ended:
             outcome = "created" if run.name in self._new else "updated"
             self.report.runs[outcome if anything else "unchanged"] += 1
@@ -131,7 +136,7 @@ class TensorboardImport:
                                             "created": made["created"]})  # fmt: skip
         run_id = self._ids[run.name] = run.id(self._experiment)
         marks = self._client.post("/import/marks/read", {"refs": [f"run:{run_id}"]})["marks"]
-        if marks:
+        if marks.get(f"run:{run_id}"):
             run.resume(marks[f"run:{run_id}"])
             if self._client.get(f"/runs/{run_id}")["status"] == "RUNNING":
                 self._changed[run.name] = time.monotonic()

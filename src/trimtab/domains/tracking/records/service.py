@@ -51,6 +51,7 @@ from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 
 _MOST_ORIGIN = 2000
+_BEGUN = ""  # the mark of a run that was made by an import and is not complete yet
 
 
 class RecordService:
@@ -121,8 +122,8 @@ class RecordService:
     def put_runs(self, who: Principal, records: Sequence[RunRecord], *, origin: str) -> list[Placed]:
         """Bring runs in with all that was logged to them, all in one transaction; raises Invalid.
 
-        A run that is there is brought up to date: its end and status, new parameters, tags, points. It is refused where
-        it is in the trash or in another experiment. Nothing is announced run by run: what once happened is no news.
+        A run that was brought in before is brought up to date: its end and status, new parameters, tags, points. It is
+        refused where it was made here, is in the trash or in another experiment. Nothing is announced run by run: what once happened is no news.
         """
         self.govern.permit(who, "write", "runs")
         check_origin(origin)
@@ -141,9 +142,12 @@ class RecordService:
         with self._db.write() as tx:
             metrics_store.hold(tx)
             numbers = self._keys.intern(tx, names)
-            placed = [self._put_run(tx, record, numbers) for record in records]
+            known = store.marks(tx, [refs.run(record.id) for record in records])
+            placed = [self._put_run(tx, record, numbers, known) for record in records]
             created = [one.id for one in placed if one.outcome == "created"]
             updated = [one.id for one in placed if one.outcome == "updated"]
+            begun = dict.fromkeys(map(refs.run, created), _BEGUN)
+            store.mark(tx, begun, origin=origin, now_us=now_us())
             if created or updated:
                 subject = refs.make("experiment", records[0].experiment_id)
                 detail = {"origin": origin, "created": created, "updated": updated}
@@ -152,7 +156,9 @@ class RecordService:
                 self._bus.emit(tx, event, subject=subject, actor=who.id)
         return placed
 
-    def _put_run(self, tx: Tx, record: RunRecord, numbers: Mapping[str, int]) -> Placed:
+    def _put_run(
+        self, tx: Tx, record: RunRecord, numbers: Mapping[str, int], marks: Mapping[str, str]
+    ) -> Placed:
         experiment = active_experiment(tx, parse_id(record.experiment_id))
         head = runs_store.head(tx, run_id=record.id)
         known = head is not None
@@ -167,6 +173,8 @@ class RecordService:
                 owner=record.owner,
                 artifact_uri=uri,
             )
+        elif refs.run(record.id) not in marks:
+            return Placed(record.id, "refused", head.artifact_uri, "it was made here, and stays as it is")
         elif head.state != "active":
             note = "it is in the trash here: restore it, or leave it there"
             return Placed(record.id, "refused", head.artifact_uri, note)
