@@ -122,6 +122,20 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted("the key of a tag may hold a slash", r"/tags/a/b", "^status$"),
     Accepted("the name of a media type minds no case", r"\(in large letters\)", "^(status|error_code)$"),
     Accepted("an address with a doubled slash is another address", r"mlflow//runs/get", "^status$"),
+    Accepted(
+        "large files go up and come down in parts, also to and from the local store",
+        "server-info",
+        r"^multipart_(up|down)loads_enabled$",
+        lambda old, new: (old, new) == (False, True),
+    ),
+    Accepted(
+        "the tag that names the versions of a logged model names each once, and its number as a number",
+        "GET .*/logged-models/m-",
+        r"^model\.info\.tags\[\d+\]\.value$",
+        lambda old, new: (
+            str(old).startswith('[{"name"') and '"version": "' in old and '"version": "' not in new
+        ),
+    ),
     Accepted("there is no gateway for language models", "server-info", r"^features_enabled\.gateway$"),
     Accepted("a space within a name is a slip", r"metrics\. m >", "^(status|error_code)$", _is_refused),
     Accepted(
@@ -132,4 +146,22 @@ ACCEPTED: tuple[Accepted, ...] = (
     ),
     Accepted("a name is not empty", r'"order_by":\["metrics\."', "^(status|error_code)$", _is_refused),
     Accepted("the name of an entity may stand in quotes", r'\\"metrics\\"\.m', "^(status|error_code)$"),
+    Accepted(
+        "a version without a description has an empty one",
+        r"model-versions/",
+        r"^model_version\.description$",
+        lambda old, new: (old, new) == ("(absent)", ""),
+    ),
+    Accepted(
+        "a copy of a version of a run is found where the run's files are, by their address instead of the run's",
+        r"get-download-uri.*version=6",
+        "^artifact_uri$",
+    ),
+    Accepted("a space within a name is a slip", r"filter=tags\. ", "^(status|error_code)$", _is_refused),
+    Accepted("a page has at least one result", r"max_results=(0|-1)$", "^(status|error_code)$", _is_refused),
+    Accepted(
+        "the numbers of versions are never given again, not even where a model of the name is gone",
+        r'(model-versions/create \{"name":"S\w+B","source":"s3://x/y"\}|registered-models/search\?filter=name LIKE .S\w+%.$)',
+        r"version$",
+    ),
 )

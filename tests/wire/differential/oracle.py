@@ -1,5 +1,6 @@
 """Runs MLflow's own server, of any interpreter that has it installed, on a fresh home."""
 
+import base64
 import os
 import subprocess
 import time
@@ -31,6 +32,10 @@ def serving(interpreter: str, home: Path) -> Iterator[str]:
         "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}",
+        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",  # as ours allows while it listens on this machine only
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": base64.urlsafe_b64encode(bytes(32)).decode(),
     }
     command = [
         interpreter,

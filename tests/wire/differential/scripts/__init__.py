@@ -3,7 +3,14 @@
 from collections.abc import Callable
 
 from tests.wire.differential.script import Script
-from tests.wire.differential.scripts import bodies, experiments, logged_models, run_search, runs
+from tests.wire.differential.scripts import (
+    bodies,
+    experiments,
+    logged_models,
+    registry,
+    run_search,
+    runs,
+)
 
 SCRIPTS: dict[str, Callable[[Script], None]] = {
     "experiments": experiments.life,
@@ -17,6 +24,9 @@ SCRIPTS: dict[str, Callable[[Script], None]] = {
     "run-orders": run_search.orders,
     "logged-models": logged_models.life,
     "logged-model-search": logged_models.search,
+    "registry": registry.lives,
+    "registry-searches": registry.searches,
+    "webhooks": registry.webhooks,
     "bodies": bodies.bodies,
     "addresses": bodies.addresses,
 }
