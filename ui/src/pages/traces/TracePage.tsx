@@ -62,13 +62,19 @@ function Body({ trace: { info, spans } }: { trace: TraceDetail }) {
               chosen ? (
                 <div className="trace-split">
                   <Card flush title="Waterfall" note={duration(info.duration_us)}>
-                    <Waterfall spans={spans} chosen={chosen.id} choose={(id) => setSearch({ span: id === spans[0]?.id ? undefined : id })} />
+                    <Waterfall
+                      spans={spans}
+                      chosen={chosen.id}
+                      choose={(id) => setSearch({ span: id === spans[0]?.id ? undefined : id })}
+                    />
                   </Card>
                   <SpanDetail span={chosen} />
                 </div>
               ) : (
                 <Card>
-                  <Empty title="No span has arrived">The client has told of this trace; its spans are on their way, or went elsewhere.</Empty>
+                  <Empty title="No span has arrived">
+                    The client has told of this trace; its spans are on their way, or went elsewhere.
+                  </Empty>
                 </Card>
               ),
           },
@@ -115,13 +121,14 @@ export function TracePage() {
       state={state && <Badge {...state}>{state.text}</Badge>}
       meta={
         info && (
-          <>
+          <span>
             <code>{info.id}</code> <Copy text={info.id} label="Copy the trace's id" /> started <Time us={info.started_us} />, took{" "}
             {duration(info.duration_us)}, {plural(info.spans, "span")}
             {info.tokens !== null && <>, {plural(info.tokens, "token")}</>}
             {info.cost !== null && <>, {number(info.cost)} US dollars</>}
-            {info.session && <>, session {info.session}</>}, in <A href={paths.experiment(info.experiment_id)}>experiment {info.experiment_id}</A>
-          </>
+            {info.session && <>, session {info.session}</>}, in{" "}
+            <A href={paths.experiment(info.experiment_id)}>experiment {info.experiment_id}</A>
+          </span>
         )
       }
     >

@@ -106,7 +106,7 @@ function List({ experiments }: { experiments: Experiment[] }) {
     <>
       <div className="toolbar">
         <select
-          className="select"
+          className="select trace-pick"
           aria-label="Experiment"
           value={chosen}
           onChange={(event) => setSearch({ experiment: event.target.value || undefined })}
@@ -120,40 +120,42 @@ function List({ experiments }: { experiments: Experiment[] }) {
         </select>
         <Search key={filter} value={filter} set={(text) => setSearch({ filter: text || undefined })} error={query.error?.message ?? null} />
       </div>
-      <QueryView
-        query={query}
-        skeleton={
-          <Card>
-            <Skeleton rows={12} />
-          </Card>
-        }
-        empty={() =>
-          rows.length ? null : (
+      {!(filter && query.error && !query.data) && (
+        <QueryView
+          query={query}
+          skeleton={
             <Card>
-              {filter ? (
-                <Empty title="No trace matches">Loosen the filter, or look at another experiment.</Empty>
-              ) : (
-                <Empty title="No trace yet" code={CODE}>
-                  A trace shows what an application did for one request, step by step. MLflow&apos;s client and every OpenTelemetry exporter send
-                  them here.
-                </Empty>
-              )}
+              <Skeleton rows={12} />
             </Card>
-          )
-        }
-      >
-        {() => (
-          <Grid
-            label="Traces"
-            rows={rows}
-            columns={columns(names)}
-            rowKey={(row) => row.id}
-            href={(row) => paths.trace(row.id)}
-            more={{ has: query.hasNextPage, busy: query.isFetchingNextPage, load: () => void query.fetchNextPage() }}
-            foot={`${count(rows.length)} traces loaded`}
-          />
-        )}
-      </QueryView>
+          }
+          empty={() =>
+            rows.length ? null : (
+              <Card>
+                {filter ? (
+                  <Empty title="No trace matches">Loosen the filter, or look at another experiment.</Empty>
+                ) : (
+                  <Empty title="No trace yet" code={CODE}>
+                    A trace shows what an application did for one request, step by step. MLflow&apos;s client and every OpenTelemetry
+                    exporter send them here.
+                  </Empty>
+                )}
+              </Card>
+            )
+          }
+        >
+          {() => (
+            <Grid
+              label="Traces"
+              rows={rows}
+              columns={columns(names)}
+              rowKey={(row) => row.id}
+              href={(row) => paths.trace(row.id)}
+              more={{ has: query.hasNextPage, busy: query.isFetchingNextPage, load: () => void query.fetchNextPage() }}
+              foot={`${count(rows.length)} traces loaded`}
+            />
+          )}
+        </QueryView>
+      )}
     </>
   );
 }

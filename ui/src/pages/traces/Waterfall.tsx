@@ -30,8 +30,8 @@ export function Waterfall({ spans, chosen, choose }: Props) {
           const bar = barOf(span, length);
           return (
             <li key={span.id} className={`wf-row ${span.id === chosen ? "is-chosen" : ""}`}>
-              <span className="wf-fold" style={{ paddingInlineStart: Math.min(span.depth, 12) * 14 }}>
-                {parents.has(span.id) && (
+              <span className="wf-name" style={{ paddingInlineStart: Math.min(span.depth, 12) * 14 }}>
+                {parents.has(span.id) ? (
                   <button
                     type="button"
                     className={`wf-toggle ${folded.has(span.id) ? "" : "is-open"}`}
@@ -41,18 +41,19 @@ export function Waterfall({ spans, chosen, choose }: Props) {
                   >
                     <Icon name="right" size={12} />
                   </button>
+                ) : (
+                  <i className="wf-leaf" />
                 )}
-              </span>
-              <button type="button" className="wf-span" aria-pressed={span.id === chosen} onClick={() => choose(span.id)}>
-                <span className="wf-name truncate">
-                  {span.status === "ERROR" && <Icon name="cross" size={12} label="Error" />} {span.name}
+                {span.status === "ERROR" && <Icon name="cross" size={12} label="Error" />}
+                <button type="button" className="wf-span truncate" aria-pressed={span.id === chosen} onClick={() => choose(span.id)}>
+                  {span.name}
                   {span.type && <span className="wf-type"> {span.type.toLowerCase().replaceAll("_", " ")}</span>}
-                </span>
-                <span className="wf-track" aria-hidden>
-                  <i className={span.status === "ERROR" ? "is-error" : ""} style={{ left: `${bar.left}%`, width: `${bar.width}%` }} />
-                </span>
-                <span className="wf-time">{span.duration_us === null ? "open" : duration(span.duration_us)}</span>
-              </button>
+                </button>
+              </span>
+              <span className="wf-track" aria-hidden>
+                <i className={span.status === "ERROR" ? "is-error" : ""} style={{ left: `${bar.left}%`, width: `${bar.width}%` }} />
+              </span>
+              <span className="wf-time">{span.duration_us === null ? "open" : duration(span.duration_us)}</span>
             </li>
           );
         })}

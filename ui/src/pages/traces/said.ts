@@ -12,7 +12,8 @@ export const long = (value: unknown): string => (typeof value === "string" ? val
 /** What an assessment says, in a word. */
 export function verdict(one: Assessment): string {
   if (one.error !== null) return one.error;
-  if (one.kind === "issue" && typeof one.value === "object" && one.value !== null && "issue_name" in one.value) return short(one.value.issue_name);
+  if (one.kind === "issue" && typeof one.value === "object" && one.value !== null && "issue_name" in one.value)
+    return short(one.value.issue_name);
   return short(one.value);
 }
 
