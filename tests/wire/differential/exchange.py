@@ -19,6 +19,7 @@ ANSWER_HEADERS = ("content-type", "content-disposition", "content-range", "etag"
 _MACHINE = (
     (re.compile(r"(?<![\w./-])/(?:root|home|tmp|var|work|Users|opt|usr)(?:/[\w.@+~-]+)+"), "/somewhere"),
     (re.compile(r"https?://(?:127\.0\.0\.1|localhost|\[::1\]):\d+"), "http://server"),
+    (re.compile(r"""(?<=mlflow\.user)(\\?"): (\\?")[^"\\]+"""), r"\1: \2someone"),
 )
 _PERSONAL = {"mlflow.user": "someone", "mlflow.source.name": "train.py", "mlflow.source.git.commit": "0" * 40}
 
