@@ -20,9 +20,10 @@ def made(folder: Path, *, most: int | None = None) -> Spool:
 
 def payloads(reader: Reader) -> list[bytes]:
     found: list[bytes] = []
-    while frames := reader.read(most=100):
+    while (frames := reader.read(most=100)) or reader.behind:
         found += [payload for _, _, payload, _ in frames]
-        reader.commit(frames[-1][3])
+        if frames:
+            reader.commit(frames[-1][3])
     return found
 
 
@@ -55,13 +56,15 @@ def test_a_torn_end_is_left_out(tmp_path: Path) -> None:
         segment.write_bytes(whole[:cut])
         assert len(payloads(Reader(spool.folder))) == cut // (len(whole) // 3)
         (spool.folder / "sent").unlink(missing_ok=True)
-    segment.write_bytes(whole + bytes(4096))  # what a loss of power leaves
-    assert len(payloads(Reader(spool.folder))) == 3
+    (spool.folder / "00000002.log").write_bytes(whole)
+    segment.write_bytes(whole + bytes(3 << 20))  # what a loss of power leaves
+    assert len(payloads(Reader(spool.folder))) == 6
     (spool.folder / "sent").unlink()
     segment.write_bytes(whole.replace(b"payload 1", b"payl\0ad 1"))
+    (spool.folder / "00000002.log").write_bytes(whole.replace(b"payload 2", b"payload X"))
     reader = Reader(spool.folder)
-    assert payloads(reader) + payloads(reader) + payloads(reader) == [b"payload 0", b"payload 2"]
-    assert reader.damaged == 1
+    assert payloads(reader) == [b"payload 0", b"payload 2", b"payload 0", b"payload 1"]
+    assert reader.damaged >= 2
 
 
 def test_the_room_is_bounded_and_the_end_always_fits(tmp_path: Path) -> None:

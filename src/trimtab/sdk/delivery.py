@@ -18,7 +18,7 @@ from trimtab.sdk import entries
 from trimtab.sdk.client import Client
 from trimtab.sdk.entries import End, Entry, File, Input, Reopen
 from trimtab.sdk.spool import FRAME, NOTE, Head
-from trimtab.sdk.spool_reader import ENDED, ENSURED, Frame, Reader
+from trimtab.sdk.spool_reader import ENDED, ENSURED, Reader
 
 Outcome = Literal["done", "away", "barred", "refused"]
 ENDED_STATES = ("FINISHED", "FAILED", "KILLED")
@@ -59,10 +59,9 @@ class Delivery:
         """Send what is there; ``stop`` is asked between requests."""
         try:
             self._ensure()
-            while not stop():
-                if not self._one_batch():
-                    return "done"
-            return "away"
+            while self._send_some(stop):
+                pass
+            return "away" if stop() else "done"
         except _RunIsGoneError as error:
             self.reason = str(error)
             return "refused"
@@ -108,23 +107,28 @@ class Delivery:
         if self._reader is not None:
             self._reader.mark(ENSURED)
 
-    def _one_batch(self) -> bool:
-        """Send the next request; False where there is nothing to send."""
-        frames: list[Frame] = self._reader.read(most=MOST_IN_A_BATCH) if self._reader is not None else []
-        for group in _groups([(kind, count, payload) for kind, count, payload, _ in frames]):
-            self._send(group)
-            self.sent += len(group)
-            assert self._reader is not None
-            at = frames[len(group) - 1][3]
-            del frames[: len(group)]
-            self._reader.commit(at, ENDED if self.ended else 0)
-            return True
+    def _send_some(self, stop: Callable[[], bool]) -> bool:
+        """Send what one reading gives, and say whether there was more than that.
+
+        What is logged meanwhile waits for the next time: few large requests disturb a training less than many.
+        """
+        if self._reader is not None:
+            frames = self._reader.read(most=MOST_IN_A_BATCH)
+            at = 0
+            for group in _groups([(kind, count, payload) for kind, count, payload, _ in frames]):
+                if stop():
+                    return False
+                self._send(group)
+                at += len(group)
+                self.sent += len(group)
+                self._reader.commit(frames[at - 1][3], ENDED if self.ended else 0)
+            if self._reader.behind:
+                return True
         for group in _groups(self._memory[:MOST_IN_A_BATCH]):
             self._send(group)
             self.sent += len(group)
             del self._memory[: len(group)]
-            return True
-        return False
+        return bool(self._memory) and not stop()
 
     def _send(self, group: list[Entry]) -> None:
         if group[0][0] != NOTE:
@@ -149,7 +153,8 @@ class Delivery:
                 copy = self._reader.file(name)
                 if not copy.exists():
                     return  # it was sent, and only the note of that was lost
-                self._client.upload(f"{address}/artifacts/{quote(path)}", _pieces(copy))
+                size = copy.stat().st_size
+                self._client.upload(f"{address}/artifacts/{quote(path)}", _pieces(copy), size_bytes=size)
                 self._reader.drop_file(name)
             case Input(name, digest, ref, context):
                 dataset = {"name": name, "digest": digest, "source": ref, "context": context}

@@ -40,8 +40,9 @@ def upload(connection: Client, folder: Path, prefix: str) -> None:
     for file in sorted(folder.rglob("*")):
         if file.is_file():
             path = quote(f"{prefix}/{file.relative_to(folder).as_posix()}")
-            content = _pieces(file) if file.stat().st_size > _PIECE else file.read_bytes()
-            connection.upload(f"{_FILES}/{path}", content)
+            size = file.stat().st_size
+            content = _pieces(file) if size > _PIECE else file.read_bytes()
+            connection.upload(f"{_FILES}/{path}", content, size_bytes=size)
 
 
 def download_artifacts(connection: Client, prefix: str, folder: Path) -> None:

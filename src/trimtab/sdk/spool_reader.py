@@ -30,6 +30,7 @@ class Reader:
         self._opened: tuple[int, int] | None = None  # segment, descriptor
         self._strikes = 0
         self.damaged = 0
+        self.behind = False  # whether more was there than the last reading gave
         self._forget_segments_before(self._segment)
 
     def read(self, *, most: int) -> list[Frame]:
@@ -39,7 +40,8 @@ class Reader:
                 self._folder, self._segment + 1
             ).exists()  # asked first: then this one has ended
             frames = self._parse(most)
-            if frames or not more:
+            if frames or self.behind or not more:
+                self.behind |= more
                 return frames
             self.damaged += self._size() > self._offset
             self._forget_segments_before(self._segment + 1)
@@ -85,9 +87,11 @@ class Reader:
         try:
             data = os.pread(self._file(), _READ_BYTES, self._offset)
         except OSError:
+            self.behind = False
             return []
         frames: list[Frame] = []
         at, total, size = 0, 0, len(data)
+        again = False
         while size - at >= FRAME.size and total < most:
             length, check, kind, count = FRAME.unpack_from(data, at)
             end = at + FRAME.size + length
@@ -99,13 +103,15 @@ class Reader:
             if zlib.crc32(payload, kind << 16 | count) != check:
                 self._strikes += 1
                 if frames or self._strikes < _STRIKES:
-                    break  # perhaps it is being written
+                    again = True  # perhaps it is being written
+                    break
                 self.damaged += 1
             else:
                 frames.append((kind, count, payload, self._offset + end))
                 total += count
             self._strikes = 0
             at = end
+        self.behind = again or (bool(frames) and (total >= most or size == _READ_BYTES))
         return frames
 
     def _file(self) -> int:

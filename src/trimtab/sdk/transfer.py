@@ -101,9 +101,9 @@ def upload(client: Client, files: Sequence[LocalFile], blobs: Sequence[str], rep
     large = [blob for blob in missing if by_blob[blob].size_bytes > _SMALL_BYTES]
 
     def send_large(blob: str) -> None:
-        client.upload(
-            f"/blobs/{blob}", _pieces(by_blob[blob].file, lambda size: report("Uploading", size, total))
-        )
+        file = by_blob[blob]
+        pieces = _pieces(file.file, lambda size: report("Uploading", size, total))
+        client.upload(f"/blobs/{blob}", pieces, size_bytes=file.size_bytes)
 
     def send_pack(pack: Sequence[str]) -> None:
         client.upload("/blobs/pack", _pack(pack, by_blob), method="POST")
