@@ -4,6 +4,7 @@ A pack is a stream of members, each a line ``b3:<64 hexadecimal digits> <size>``
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import BinaryIO
 
 from trimtab.domains.govern import GovernService
 from trimtab.infra.blobs import BlobCorrupt, BlobId, Blobs, check_id
@@ -30,7 +31,7 @@ class ContentService:
             raise TooLarge(f"Ask for at most {MOST_IDS} blobs at a time.")
         return [blob for blob in dict.fromkeys(blobs) if not self._blobs.touch(blob)]
 
-    def put(self, who: Principal, blob: BlobId, content: Iterator[bytes]) -> BlobId:
+    def put(self, who: Principal, blob: BlobId, content: BinaryIO | Iterator[bytes]) -> BlobId:
         """Store a stream under its announced id; raises BlobMismatch where the bytes are others."""
         self.govern.permit(who, "write", "data")
         return self._blobs.put(content, expect=check_id(blob))

@@ -373,7 +373,8 @@ def _blob_routes(service: DataService) -> list[Route]:
     @route("PUT", "/api/v1/blobs/{blob}", returns=Stored, raw_body=True, tags=["blobs"])
     def upload_blob(request: Request) -> Stored:
         """Store a blob; its digest must be the one in the address."""
-        return Stored(service.content.put(request.who, request.path["blob"], request.chunks()))
+        with request.body() as content:
+            return Stored(service.content.put(request.who, request.path["blob"], content))
 
     return [missing_blobs, upload_pack, upload_blob]
 
