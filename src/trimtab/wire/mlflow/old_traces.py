@@ -58,7 +58,7 @@ def handlers(service: TracesService) -> list[Handler]:
     def start(request: Request, body: OldTrace) -> OneOldTrace:
         made = traces.start_old(
             request.who,
-            body.experiment_id or "",
+            body.experiment_id or "0",
             request_us=micros(body.timestamp_ms or 0, "timestamp_ms"),
             tags=dict(tag_pairs(body.tags)),
             metadata=dict(tag_pairs(body.request_metadata, "request_metadata")),
