@@ -65,6 +65,11 @@ export const q = {
   modelVersions: (name: string) => one<T.Page<T.ModelVersion>>("models", `/models/${seg(name)}/versions`, { limit: 200 }),
   modelVersion: (name: string, version: string) => one<T.ModelVersion>("models", `/models/${seg(name)}/versions/${seg(version)}`),
   aliasHistory: (name: string) => one<T.Page<T.AliasChange>>("models", `/models/${seg(name)}/aliases/history`),
+  environments: (name: string) => one<T.Page<T.EnvironmentState>>("models", `/models/${seg(name)}/environments`),
+  compareVersions: (name: string, versions: string) => read<T.VersionComparison>("models", `/models/${seg(name)}/compare`, { versions }),
+  estimates: (name: string, version: string) =>
+    one<T.Page<T.MetricEstimate>>("models", `/models/${seg(name)}/versions/${seg(version)}/metrics`),
+  scan: (name: string, version: string) => one<T.FileScan>("models", `/models/${seg(name)}/versions/${seg(version)}/scan`),
   gates: (name: string, version: string) => one<T.Page<T.Gate>>("models", `/models/${seg(name)}/versions/${seg(version)}/gates`),
 
   datasets: () => pages<T.Dataset>("data", "/data"),

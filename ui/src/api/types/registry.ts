@@ -35,6 +35,59 @@ export interface ModelVersion {
   digest: string;
   format: string;
   safe: boolean;
+  verdict?: SafetyVerdict;
+  strangers?: string[];
+}
+
+/** What the scan of a version's files found: plain data, allowed names only, other names, or nothing certain. */
+export type SafetyVerdict = "safe" | "allowed" | "suspicious" | "unknown";
+
+export interface FileScan {
+  verdict: SafetyVerdict;
+  at_us: number;
+  strangers: string[];
+  problems: string[];
+  findings: { path: string; kind: string; names: string[]; problem: string | null }[];
+}
+
+/** A metric with its interval at `level`, null where none is known. */
+export interface MetricEstimate {
+  key: string;
+  estimate: number;
+  low: number | null;
+  high: number | null;
+  level: number;
+  method: string;
+  rows: number | null;
+  data: string;
+}
+
+/** One line of a comparison: a value for each version. */
+export interface ComparedRow<V = string | number | boolean | null> {
+  key: string;
+  values: V[];
+  differs: boolean;
+}
+
+export interface VersionComparison {
+  name: string;
+  versions: ModelVersion[];
+  params: ComparedRow[];
+  metrics: ComparedRow<MetricEstimate | null>[];
+  signature: ComparedRow[];
+  data: ComparedRow[];
+  environment: ComparedRow[];
+  facts: ComparedRow[];
+  gates: (Gate | null)[];
+}
+
+/** A place such as production: an alias with rules, and the version that is in it. */
+export interface EnvironmentState {
+  environment: { name: string; role: string; after: string | null; needs_gate: boolean; verdicts: SafetyVerdict[] };
+  version: number | null;
+  since_us: number | null;
+  by: string | null;
+  reason: string;
 }
 
 export interface AliasChange {

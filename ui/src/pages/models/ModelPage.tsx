@@ -9,6 +9,8 @@ import { Time } from "../../ui/Time.tsx";
 import { usePart } from "../../ui/useUrl.ts";
 import { Alias } from "./Alias.tsx";
 import { AliasHistory } from "./AliasHistory.tsx";
+import { Compare } from "./Compare.tsx";
+import { Environments } from "./Environments.tsx";
 import { Versions } from "./Versions.tsx";
 import { VersionTrend } from "./VersionTrend.tsx";
 
@@ -52,6 +54,7 @@ export function ModelPage() {
                   <QueryView query={versions}>
                     {(data) => (
                       <div className="stack">
+                        <Environments name={name} />
                         <VersionTrend versions={data.items} />
                         <Card flush>
                           <Versions versions={data.items} />
@@ -60,6 +63,11 @@ export function ModelPage() {
                     )}
                   </QueryView>
                 ),
+              },
+              {
+                id: "compare",
+                label: "Compare",
+                body: () => <QueryView query={versions}>{(data) => <Compare name={name} versions={data.items} />}</QueryView>,
               },
               { id: "aliases", label: "Alias history", body: () => <AliasHistory name={name} /> },
             ]}

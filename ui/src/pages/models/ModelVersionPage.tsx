@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { q } from "../../api/queries.ts";
 import type { ModelVersion } from "../../api/types.ts";
-import { bytes, number } from "../../format/number.ts";
+import { bytes } from "../../format/number.ts";
 import { paths } from "../../paths.ts";
 import { A } from "../../ui/A.tsx";
 import { Card } from "../../ui/Card.tsx";
@@ -16,8 +16,9 @@ import { usePart } from "../../ui/useUrl.ts";
 import { LineageChips } from "../lineage/LineageChips.tsx";
 import { Alias } from "./Alias.tsx";
 import { Gates } from "./Gates.tsx";
+import { Metrics } from "./Metrics.tsx";
 import { signatureColumns } from "./signature.ts";
-import { Safety } from "./Versions.tsx";
+import { ScanCard, Verdict } from "./Verdict.tsx";
 
 function Signature({ version }: { version: ModelVersion }) {
   const part = (label: string, columns: ReturnType<typeof signatureColumns>) =>
@@ -57,13 +58,11 @@ function Body({ data }: { data: ModelVersion }) {
       <Gates name={data.name} version={String(data.version)} />
       <div className="grid-2">
         <div className="stack">
-          <Card title="Metrics" note="of its run">
-            <Facts items={Object.entries(data.metrics).map(([key, value]) => [key, number(value)])} />
-          </Card>
+          <Metrics version={data} />
           <Card title="About">
             <Facts
               items={[
-                ["Format", <Safety key="f" version={data} />],
+                ["Format", <Verdict key="f" version={data} />],
                 ["Flavor", data.flavor ?? "–"],
                 ["Size", bytes(data.size_bytes)],
                 [
@@ -85,7 +84,10 @@ function Body({ data }: { data: ModelVersion }) {
             />
           </Card>
         </div>
-        <Signature version={data} />
+        <div className="stack">
+          <ScanCard version={data} />
+          <Signature version={data} />
+        </div>
       </div>
     </>
   );

@@ -2,25 +2,12 @@
 import type { ModelVersion } from "../../api/types.ts";
 import { bytes, figure } from "../../format/number.ts";
 import { paths } from "../../paths.ts";
-import { Badge } from "../../ui/Badge.tsx";
 import { RefChip } from "../../ui/RefChip.tsx";
 import { Empty } from "../../ui/States.tsx";
 import { Table, type Column } from "../../ui/Table.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { Alias } from "./Alias.tsx";
-
-/** Whether a version can be loaded without running code that its files bring along. */
-export function Safety({ version }: { version: ModelVersion }) {
-  return version.safe ? (
-    <Badge tone="quiet" icon="check" title="Loads without running code from the file">
-      {version.format}
-    </Badge>
-  ) : (
-    <Badge tone="alarm" icon="alarm" title={version.unsafe_because?.join("; ") || "Loading runs code from the file"}>
-      {version.format}, unsafe
-    </Badge>
-  );
-}
+import { Verdict } from "./Verdict.tsx";
 
 export function Versions({ versions }: { versions: ModelVersion[] }) {
   const keys = [...new Set(versions.flatMap((version) => Object.keys(version.metrics)))].slice(0, 3);
@@ -44,7 +31,7 @@ export function Versions({ versions }: { versions: ModelVersion[] }) {
       cell: (row) => figure(row.metrics[key]),
       sort: (row) => row.metrics[key] ?? null,
     })),
-    { key: "format", head: "Format", cell: (row) => <Safety version={row} /> },
+    { key: "format", head: "Format", cell: (row) => <Verdict version={row} /> },
     { key: "size", head: "Size", num: true, cell: (row) => bytes(row.size_bytes), sort: (row) => row.size_bytes },
     { key: "run", head: "Run", cell: (row) => (row.run_id ? <RefChip of={`run:${row.run_id}`} /> : "–") },
     {
