@@ -1,6 +1,7 @@
 """Logging to runs and reading curves: ours beside MLflow's server, the same requests in turn.
 
     python bench/bench_tracking.py [--mlflow /path/to/environment/bin/mlflow] [--seconds 5] [--report FILE]
+        [--database postgresql://... --mlflow-database postgresql://...]
 
 Requests are encoded beforehand and sent over keep-alive connections by clients that do nothing else, so that what is
 measured is the server. ``client:`` rows use MLflow's own client. The limits: points a second that the JSON reader takes
@@ -9,6 +10,7 @@ in, and commits a second that the disk takes.
 
 import argparse
 import http.client
+import http.server
 import json
 import multiprocessing
 import random
@@ -26,6 +28,7 @@ from typing import Any
 import msgspec
 import servers
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 BATCH = 1000
@@ -203,8 +206,54 @@ def real_client(url: str) -> Figures:
     }
 
 
+class Nothing(http.server.BaseHTTPRequestHandler):
+    """Answers every request at once, with as much as MLflow's client needs to go on."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    run = encode(
+        {
+            "run": {
+                "info": {
+                    "run_id": "0" * 32,
+                    "experiment_id": "0",
+                    "status": "RUNNING",
+                    "lifecycle_stage": "active",
+                },
+                "data": {},
+            }
+        }
+    )
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        body = self.run if "/runs/" in self.path else b"{}"
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
+        """Say nothing."""
+
+
+def client_alone() -> Figures:
+    """Return what MLflow's client takes against a server that does nothing."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Nothing)
+    process = multiprocessing.Process(target=server.serve_forever, daemon=True)
+    process.start()
+    found = real_client(f"http://127.0.0.1:{server.server_port}")
+    process.terminate()
+    return {f"limit: {name}, nothing done": figure for name, figure in found.items()}
+
+
 def limits(folder: Path) -> Figures:
-    """Return what reading the JSON alone, and committing alone, would allow."""
+    """Return what reading the JSON alone, committing alone, and MLflow's client alone would allow."""
     body = batch("0" * 32, 0, keys=10)
     started = time.perf_counter()
     for _ in range(200):
@@ -219,7 +268,11 @@ def limits(folder: Path) -> Figures:
         database.execute("insert into t values (zeroblob(12000))")
     commit = (time.perf_counter() - started) / 200
     database.close()
-    return {"limit: points/s through the JSON reader": parsed, "limit: one commit of 12 kB [ms]": commit * 1000}
+    alone = {
+        "limit: points/s through the JSON reader": parsed,
+        "limit: one commit of 12 kB [ms]": commit * 1000,
+    }
+    return alone | client_alone()
 
 
 def main() -> None:
@@ -229,25 +282,28 @@ def main() -> None:
     )
     parser.add_argument("--mlflow", type=Path)
     parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--database", help="another engine than SQLite for ours")
+    parser.add_argument("--mlflow-database", help="another engine than SQLite for MLflow's")
     parser.add_argument("--report", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        with servers.trimtab(folder / "ours") as url:
+        flags = ["--database", given.database] if given.database else []
+        with servers.trimtab(folder / "ours", *flags) as url:
             ours = measure(url, given.seconds)
         theirs: Figures = {}
         if given.mlflow:
-            with servers.mlflow(given.mlflow, folder / "mlflow") as url:
+            with servers.mlflow(given.mlflow, folder / "mlflow", given.mlflow_database) as url:
                 theirs = measure(url, given.seconds)
         floor = limits(folder)
-    table = Table("work", "Trimtab", "MLflow", "ratio", title="Tracking on SQLite")
+    table = Table("work", "Trimtab", "MLflow", "ratio", title="Tracking, the same requests to both servers")
     for name, figure in ours.items():
         other = theirs.get(name)
         ratio = "" if other is None else (figure / other if "/s]" in name else other / figure)
         shown = "" if other is None else f"{other:,.4g}"
-        table.add_row(name, f"{figure:,.4g}", shown, f"{ratio:.1f}" if ratio else "")
+        table.add_row(escape(name), f"{figure:,.4g}", shown, f"{ratio:.1f}" if ratio else "")
     for name, figure in floor.items():
-        table.add_row(name, f"{figure:,.4g}", "", "")
+        table.add_row(escape(name), f"{figure:,.4g}", "", "")
     Console(width=110).print(table)
     if given.report:
         given.report.write_text(json.dumps({"trimtab": ours, "mlflow": theirs, "limits": floor}, indent=2))
