@@ -9,6 +9,7 @@ import msgspec
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.time import now_us
 from trimtab.sdk import bundles, code_state, environment, hardware
+from trimtab.sdk import seeds as seed_states
 from trimtab.sdk.code_state import CodeState
 from trimtab.sdk.environment import Command, Environment
 
@@ -17,11 +18,12 @@ CAPTURE_FILE = "capture.json"
 PATCH_FILE = "changes.patch"
 LOCK_FILE = "requirements.txt"
 SOURCE_FILE = "source.zip"
+SEEDS_FILE = "seeds.json"
 _FORMAT = 1
 
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a reproduction needs to know. ``ordinal`` says which run of its process this was."""
+    """Everything that a reproduction needs to know beside the files. ``ordinal`` says which run of its process it was."""
 
     format: int = _FORMAT
     ordinal: int
@@ -55,13 +57,14 @@ def read(*, ordinal: int, session: str, seeds: dict[str, Any]) -> tuple[Capture,
         at_us=now_us(),
         command=command,
         environment=surroundings,
-        seeds=seeds,
+        seeds=seed_states.summary(seeds),
         hardware=hardware.inventory(),
         code=found[0] if found else None,
         source_files=source_files,
         source_why=why,
     )
     files[CAPTURE_FILE] = msgspec.json.format(msgspec.json.encode(capture), indent=1)
+    files[SEEDS_FILE] = msgspec.json.encode(seeds)
     files[LOCK_FILE] = environment.requirements(surroundings.packages).encode()
     return capture, files
 

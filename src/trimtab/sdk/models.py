@@ -1,5 +1,6 @@
 """``trimtab.models``: log models in safe formats, register versions, move aliases, and load models back."""
 
+import builtins
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -14,23 +15,28 @@ from trimtab.kernel.errors import Invalid
 from trimtab.sdk import model_files, model_loading
 from trimtab.sdk import model_transfer as transfer
 from trimtab.sdk.client import Client, connect
+from trimtab.sdk.model_records import AliasMove, Estimate, Model, ModelVersion
 from trimtab.sdk.pipelines import current, note_input, note_moving, note_output
 from trimtab.sdk.runs import Run
 from trimtab.sdk.signatures import Signature, infer
 
 __all__ = [
     "AliasMove",
+    "Estimate",
     "LoggedModel",
     "Model",
     "ModelVersion",
     "Signature",
+    "compare",
     "download",
+    "evaluate",
     "get",
     "history",
     "infer_signature",
     "list",
     "load",
     "log",
+    "record_metrics",
     "register",
     "set_alias",
     "versions",
@@ -41,64 +47,6 @@ Predict = Literal["predict", "predict_proba_1", "predict_proba"]
 infer_signature = infer
 
 _MLFLOW = "/api/2.0/mlflow"
-
-
-class Model(msgspec.Struct, frozen=True):
-    """A registered model. ``latest_version`` is None where there is none yet."""
-
-    name: str
-    description: str
-    latest_version: int | None
-    aliases: dict[str, int]
-    tags: dict[str, str]
-    created_us: int
-    updated_us: int
-
-
-class ModelVersion(msgspec.Struct, frozen=True):
-    """A registered version, which never changes; ``safe`` means that loading it runs no code from its files."""
-
-    name: str
-    version: int
-    created_us: int
-    created_by: str
-    run_id: str | None
-    model_id: str | None
-    source: str
-    description: str
-    format: str
-    safe: bool
-    unsafe_because: tuple[str, ...]
-    flavor: str | None
-    digest: str
-    size_bytes: int
-    signature: dict[str, Any] | None
-    metrics: dict[str, float | None]
-    data: tuple[str, ...]
-    aliases: tuple[str, ...]
-    tags: dict[str, str]
-
-    @property
-    def uri(self) -> str:
-        """The address of exactly this version."""
-        return f"models:/{self.name}/{self.version}"
-
-    @property
-    def ref(self) -> str:
-        """The reference under which lineage and audit know it."""
-        return refs.model(self.name, self.version)
-
-
-class AliasMove(msgspec.Struct, frozen=True):
-    """An alias that came to point elsewhere, by whom and why."""
-
-    at_us: int
-    alias: str
-    version: int | None
-    previous: int | None
-    actor: str
-    reason: str
-    evidence: Any = None
 
 
 class LoggedModel(msgspec.Struct, frozen=True):
@@ -242,6 +190,76 @@ def set_alias(
         {"version": number, "reason": reason, "evidence": evidence},
     )
     return msgspec.convert(moved, ModelVersion)
+
+
+def record_metrics(
+    uri: str,
+    metrics: Mapping[str, Any],
+    *,
+    rows: int | None = None,
+    data: str = "",
+    method: str = "",
+    level: float = 0.95,
+    client: Client | None = None,
+) -> Sequence[Estimate]:
+    """Keep metrics of a version: numbers, or triples (estimate, low, high) with the ends of the interval.
+
+    ``rows`` says on how many rows they were estimated, ``data`` on which (``data:NAME@VERSION``), ``method`` how the
+    intervals were made. Returns all that are kept of the version. Raises NotFound and Invalid.
+    """
+    connection = client or connect()
+    given: builtins.list[dict[str, Any]] = []
+    for key, value in metrics.items():
+        estimate, low, high = value if isinstance(value, tuple) else (value, None, None)
+        given.append(
+            {
+                "key": key,
+                "estimate": float(estimate),
+                "low": None if low is None else float(low),
+                "high": None if high is None else float(high),
+                "level": level,
+                "method": method,
+                "rows": rows,
+                "data": data,
+            }
+        )
+    found = _get(connection, uri)
+    kept = connection.post(f"{_version_path(found)}/metrics", {"metrics": given})
+    return msgspec.convert(kept["items"], tuple[Estimate, ...])
+
+
+def evaluate(
+    uri: str,
+    truth: Any,
+    predicted: Any,
+    *,
+    task: Literal["classification", "regression"] = "classification",
+    data: str = "",
+    client: Client | None = None,
+) -> str:
+    """Have the server compute metrics with intervals from what was true and what a version said; return the job's id.
+
+    The truths of a classification are 0 and 1, its predictions probabilities of 1. Raises NotFound and Invalid.
+    """
+    connection = client or connect()
+    rows = {"task": task, "truth": _floats(truth), "predicted": _floats(predicted), "data": data}
+    return connection.post(f"{_version_path(_get(connection, uri))}/evaluations", rows)["job"]
+
+
+def compare(name: str, versions: Sequence[int], *, client: Client | None = None) -> dict[str, Any]:
+    """Return versions side by side: rows of metrics, params, signature, data, environment and facts, each with a value
+    for each version and whether they differ. Raises NotFound and Invalid.
+    """
+    numbers = ",".join(str(one) for one in versions)
+    return (client or connect()).get(f"/models/{quote(name, safe='')}/compare", versions=numbers)
+
+
+def _version_path(version: ModelVersion) -> str:
+    return f"/models/{quote(version.name, safe='')}/versions/{version.version}"
+
+
+def _floats(values: Any) -> "builtins.list[float]":
+    return [float(value) for value in (values.tolist() if hasattr(values, "tolist") else values)]
 
 
 def history(name: str, *, client: Client | None = None) -> Sequence[AliasMove]:

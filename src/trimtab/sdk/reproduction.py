@@ -151,7 +151,10 @@ def _run_again(
     if env == "fresh":
         python = workspace.fresh_python(capture, place, code=code, say=note)
     token = new_id()
-    wanted = Repetition(token, run_id, capture.ordinal, capture.seeds, _data(original))
+    states = read_file(client, run_id, captures.SEEDS_FILE)
+    wanted = Repetition(
+        token, run_id, capture.ordinal, msgspec.json.decode(states) if states else {}, _data(original)
+    )
     file = place / "repetition.json"
     file.write_bytes(msgspec.json.encode(wanted))
     variables = workspace.variables(capture, code)

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -12,7 +12,7 @@ from trimtab.sdk import capture as captures
 from trimtab.sdk.capture import Capture
 from trimtab.sdk.client import Client
 
-Kind = Literal["status", "metric", "parameter", "data", "file", "code", "environment", "command"]
+Kind = Literal["status", "metric", "parameter", "data", "file", "code", "seed", "environment"]
 _MOST_POINTS = 10_000
 _MOST_COMPARED_BYTES = 64 << 20
 
@@ -57,7 +57,7 @@ def compare(client: Client, original_id: str, again_id: str, *, tolerance: Toler
     ]
     if first is not None and second is not None:
         found += _captured(first, second)
-    kinds = ("status", "metric", "parameter", "data", "file", "code", "command", "environment")
+    kinds = get_args(Kind)
     return sorted(found, key=lambda one: (kinds.index(one.kind), one.same is True, one.name))
 
 
@@ -169,6 +169,7 @@ def _captured(first: Capture, second: Capture) -> Iterator[Difference]:
         yield Difference("code", "commit", a, b, same=a == b)
         a, b = (", ".join(sorted(one.code.files)) if one.code else "" for one in (first, second))
         yield Difference("code", "changed files", a, b, same=a == b)
+    yield from _values("seed", first.seeds, second.seeds)
     yield Difference("environment", "python", first.environment.python, second.environment.python,
                      same=first.environment.python == second.environment.python)  # fmt: skip
     a, b = first.environment.platform, second.environment.platform

@@ -1,6 +1,8 @@
 """The state of the random generators that a training starts from, to be kept and to be set again."""
 
 import base64
+import hashlib
+import json
 import os
 import random
 import sys
@@ -27,6 +29,17 @@ def capture() -> dict[str, Any]:
         state = bytes(torch.get_rng_state().tolist())
         seeds["torch"] = [int(torch.initial_seed()), base64.b64encode(state).decode()]
     return seeds
+
+
+def summary(seeds: dict[str, Any]) -> dict[str, Any]:
+    """Return captured states in short: what was seeded as it is, a state as its digest."""
+    short: dict[str, Any] = {"PYTHONHASHSEED": seeds.get("PYTHONHASHSEED")}
+    for name in ("random", "numpy"):
+        if name in seeds:
+            short[name] = hashlib.sha256(json.dumps(seeds[name]).encode()).hexdigest()[:12]
+    if "torch" in seeds:
+        short["torch"] = seeds["torch"][0]
+    return short
 
 
 def restore(seeds: dict[str, Any]) -> list[str]:
