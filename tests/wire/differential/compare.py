@@ -80,6 +80,8 @@ def _fields(expected: Exchange, found: Exchange, *, messages: bool) -> Iterator[
     if expected.status != found.status:
         yield "status", expected.status, found.status
     old, new = _answer(expected), _answer(found)
+    if expected.status == found.status and old == new:
+        return
     if isinstance(old, dict) and isinstance(new, dict) and ("error_code" in old or "error_code" in new):
         for field in ("error_code", *(("message", "sqlstate", "error_class") if messages else ())):
             if old.get(field) != new.get(field):

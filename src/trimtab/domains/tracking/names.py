@@ -1,5 +1,6 @@
 """What names and texts tracking takes: the rules of keys, and the limits of values."""
 
+import json
 import posixpath
 import random
 import re
@@ -32,14 +33,14 @@ def check_key(name: str, field: str) -> str:
     """Return the name of a metric, parameter or tag; raises Invalid for one that could not be a file's name."""
     if not _KEY.fullmatch(name):
         raise Invalid(
-            f"Invalid value {name[:100]!r} for parameter '{field}' supplied: Names may only contain alphanumerics, "
+            f"Invalid value {_quoted(name)} for parameter '{field}' supplied: Names may only contain alphanumerics, "
             "underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).",
             field=field,
         )
     norm = posixpath.normpath(name)
     if norm != name or norm == "." or norm.startswith(("..", "/")):
         raise Invalid(
-            f"Invalid value {name[:100]!r} for parameter '{field}' supplied: Names may be treated as files in certain "
+            f"Invalid value {_quoted(name)} for parameter '{field}' supplied: Names may be treated as files in certain "
             f"cases, and must not resolve to other names when treated as such. This name would resolve to {norm[:100]!r}",
             field=field,
         )
@@ -56,7 +57,7 @@ def check_length(text: str, most: int, field: str) -> str:
 def check_run_id(run_id: str) -> str:
     """Return the id; raises Invalid for what no server issues as one."""
     if not _RUN_ID.fullmatch(run_id):
-        raise Invalid(f"Invalid value {run_id[:100]!r} for parameter 'run_id' supplied.", field="run_id")
+        raise Invalid(f"Invalid value {_quoted(run_id)} for parameter 'run_id' supplied.", field="run_id")
     return run_id
 
 
@@ -71,3 +72,7 @@ def random_name() -> str:
     """Return a name such as ``brisk-keel-271`` for what nobody named."""
     adjective, noun = random.choice(_ADJECTIVES.split()), random.choice(_NOUNS.split())  # noqa: S311 - a label
     return f"{adjective}-{noun}-{random.randrange(1000)}"  # noqa: S311 - the same
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text[:100])
