@@ -110,8 +110,10 @@ def _passing(tx: Tx, parts: Plan, rows: Sequence[tuple[int, str, Sequence[Any]]]
 def _any_span(parts: Plan, chunks: Sequence[bytes]) -> bool:
     """Return whether one span meets everything that is asked of spans."""
     for chunk in chunks:
-        for raw in codec.unpack(chunk):
-            line = Line(raw)
-            if all(test(line) for test in parts.spans):
-                return True
+        whole = codec.opened(chunk)
+        if all(text in whole for text in parts.within):
+            for raw in codec.lines(whole):
+                line = Line(raw)
+                if all(test(line) for test in parts.spans):
+                    return True
     return False

@@ -37,6 +37,15 @@ def like(pattern: str, *, fold: bool) -> Predicate:
     return matches
 
 
+def longest(pattern: str) -> str:
+    """Return the longest text that every match of a LIKE pattern holds.
+
+    >>> longest("%a_bcd%e")
+    'bcd'
+    """
+    return max(pattern.replace("_", "%").split("%"), key=len)
+
+
 def _starts(text: str, part: str, at: int) -> bool:
     if "_" not in part:
         return text.startswith(part, at)

@@ -17,7 +17,7 @@ from trimtab.domains.traces.infos.model import (
     SESSION_KEY,
     USAGE_KEY,
 )
-from trimtab.domains.traces.infos.patterns import Predicate, like, predicate, regex
+from trimtab.domains.traces.infos.patterns import Predicate, like, longest, predicate, regex
 from trimtab.domains.traces.listing import Term
 from trimtab.domains.traces.spans.codec import Line
 from trimtab.domains.traces.spans.model import SPAN_TYPE, Span, count, dumps, finite, loads_or_text
@@ -65,12 +65,16 @@ _LISTED = ("name", "status", "request_id", "run_id", "client_request_id")
 
 
 class Plan(msgspec.Struct):
-    """The parts of a search. ``texts`` are further columns with the test that each must pass."""
+    """The parts of a search. ``texts`` are further columns with the test that each must pass.
+
+    ``within`` are texts that must stand somewhere in the spans, so that most traces need no closer look.
+    """
 
     where: Where
     terms: list[Term]
     params: dict[str, Any]
     texts: list[tuple[str, Predicate]]
+    within: list[bytes]
     spans: list[SpanTest]
     assessments: list[tuple[str, str, Predicate]]
 
@@ -85,7 +89,7 @@ def plan(
 ) -> Plan:
     """Return the parts of a search over the traces that are not in the trash; raises BadFilter."""
     where = Where().add("t.deleted_us is null").any_of("t.experiment_no", sorted(set(experiments)))
-    result = Plan(where, [], {}, [], [], [])
+    result = Plan(where, [], {}, [], [], [], [])
     reader = _Reader(result, experiments, dialect)
     for index, clause in enumerate(parse_filter(filter_text)):
         reader.add(clause, f"f{index}")
@@ -275,6 +279,8 @@ class _Reader:
             return
         self._in_python = True
         matches = _in_line(clause) if attribute is None else _in_attribute(clause, attribute.strip("`"))
+        if clause.operator == "LIKE":
+            self._plan.within.append(longest(str(clause.value)).encode())
         self._tests.append(lambda line: matches(line.text))
 
     def _assessment(self, clause: Clause, kind: str, key: str, name: str) -> None:
@@ -298,7 +304,7 @@ class _Reader:
             params |= given
         elif clause.operator == "RLIKE":
             self._plan.assessments.append((kind, key, predicate("RLIKE", clause.value)))
-        direct = f"exists (select 1 from traces_assessment a where a.trace_no = t.no and {found})"
+        direct = f"t.no in (select a.trace_no from traces_assessment a where {found})"
         scope = ", ".join(f":{name}_e{index}" for index in range(len(self._experiments))) or "null"
         params |= {f"{name}_e{index}": number for index, number in enumerate(self._experiments)}
         of_session = (

@@ -34,15 +34,25 @@ def line(span: Span) -> bytes:
     return _encoder.encode(span)
 
 
-def pack(lines: Sequence[bytes]) -> tuple[int, bytes]:
+def pack(written: Sequence[bytes]) -> tuple[int, bytes]:
     """Return the size of the lines and the compressed chunk."""
-    raw = b"\n".join(lines)
+    raw = b"\n".join(written)
     return len(raw), zstd.compress(raw, _LEVEL)
+
+
+def opened(content: bytes) -> bytes:
+    """Return a chunk decompressed."""
+    return zstd.decompress(content)
+
+
+def lines(whole: bytes) -> list[bytes]:
+    """Return the lines of a decompressed chunk."""
+    return whole.split(b"\n")
 
 
 def unpack(content: bytes) -> list[bytes]:
     """Return the lines of a chunk."""
-    return zstd.decompress(content).split(b"\n")
+    return lines(opened(content))
 
 
 def read(written: bytes) -> Span:

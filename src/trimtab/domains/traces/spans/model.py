@@ -37,6 +37,7 @@ CACHE_KEYS = (
     "cache_creation_input_tokens_above_1hr",
 )
 COST_KEYS = ("input_cost", "output_cost", "total_cost")
+_encoder = json.JSONEncoder(ensure_ascii=False, default=str)
 _MOST_NS = 2**63 - 1
 _MOST_DIMENSION = 500
 _MOST_PREVIEW = 1000
@@ -151,7 +152,7 @@ def make_span(
 
 def dumps(value: Any) -> str:
     """Return a value as JSON text; bytes as Python shows them, which is what MLflow does."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return _encoder.encode(value)
 
 
 def loads_or_text(text: str) -> Any:
