@@ -170,7 +170,7 @@ class BlobsContract:
 
         with ThreadPoolExecutor(3) as pool:
             parts = list(pool.map(send, [3, 1, 2]))
-        assert send(1) in parts, "a second try is the same"
+        parts = [part for part in parts if part.number != 1] + [send(1)]
         assert blobs.join_parts(upload, sorted(parts), of=3) == name_of(content)
         assert read(blobs, name_of(content)) == content
         with pytest.raises(UploadNotFound):
@@ -189,7 +189,7 @@ class BlobsContract:
         with pytest.raises(BadParts, match="same size"):
             blobs.join_parts(upload, [first, second, third], of=3)
         with pytest.raises(BadParts):
-            blobs.join_parts(upload, [first, second._replace(digest="0"), third], of=3)
+            blobs.join_parts(upload, [first, second._replace(mark="0"), third], of=3)
         with pytest.raises(BadParts):
             blobs.put_part(upload, 2, io.BytesIO(b"1234"), of=3, size_bytes=5)
         with pytest.raises(BadParts):

@@ -1,7 +1,7 @@
 """Uploads that come in parts, in any order and some at once: each part is written where it belongs in one file.
 
 In a folder per upload, ``whole`` holds the parts of equal size at their places. The last part waits apart until the size
-of the others is known for sure. A small file ``<number>.part`` with digest and size says that a part is complete.
+of the others is known for sure. A small file ``<number>.part`` with its mark and size says that a part is complete.
 """
 
 # ruff: noqa: PTH103, PTH108, PTH123
@@ -15,8 +15,6 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from blake3 import blake3
-
 from trimtab.infra.blobs.port import BadParts, Part, UploadNotFound
 from trimtab.kernel.ids import new_id
 
@@ -25,7 +23,7 @@ _NAME = re.compile(r"up_[0-9a-z]{26}")
 
 
 class _Known(NamedTuple):
-    digest: str
+    mark: str
     size_bytes: int
 
 
@@ -52,7 +50,7 @@ class Upload:
         return cls(f"{parent}/{name}")
 
     def put(self, number: int, content: Iterator[bytes | memoryview], *, of: int, size_bytes: int) -> str:
-        """Write a part in the place of an earlier try and return its digest; raises BadParts."""
+        """Write a part in the place of an earlier try and return the mark of this one; raises BadParts."""
         marker = f"{self._folder}/{number}.part"
         last = number == of
         with self._alone(number):
@@ -60,7 +58,7 @@ class Upload:
                 os.unlink(marker)
             name, offset = ("last", 0) if last and of > 1 else ("whole", (number - 1) * size_bytes)
             handle = os.open(f"{self._folder}/{name}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            digest, written = blake3(), 0
+            written = 0
             try:
                 if name == "last":
                     os.ftruncate(handle, 0)
@@ -68,21 +66,20 @@ class Upload:
                     written += len(piece)
                     if written > size_bytes:
                         break
-                    digest.update(piece)
                     _write_at(handle, piece, offset + written - len(piece))
             finally:
                 os.close(handle)
             if written != size_bytes:
                 raise BadParts(f"Part {number} has another size than was announced.", field="part_number")
-            known = digest.hexdigest()
-            Path(marker).write_text(f"{known} {size_bytes}")
-        return known
+            mark = new_id()
+            Path(marker).write_text(f"{mark} {size_bytes}")
+        return mark
 
     def join(self, parts: Sequence[Part], *, of: int) -> str:
         """Put the parts together and return the file; raises BadParts when one is missing or is not what was sent."""
         known = [self._known(number) for number in range(1, of + 1)]
         for number, (found, part) in enumerate(zip(known, parts, strict=False), 1):
-            if found is None or part.number != number or part.digest != found.digest:
+            if found is None or part.number != number or part.mark != found.mark:
                 raise BadParts(f"Part {number} is missing or is not the one that was sent.", field="parts")
         complete = [found for found in known if found is not None]
         if len(parts) != of or len(complete) != of:
@@ -105,10 +102,10 @@ class Upload:
 
     def _known(self, number: int) -> _Known | None:
         try:
-            digest, _, size = Path(f"{self._folder}/{number}.part").read_text().partition(" ")
+            mark, _, size = Path(f"{self._folder}/{number}.part").read_text().partition(" ")
         except FileNotFoundError:
             return None
-        return _Known(digest, int(size)) if size else None
+        return _Known(mark, int(size)) if size else None
 
     @contextlib.contextmanager
     def _alone(self, number: int) -> Generator[None]:

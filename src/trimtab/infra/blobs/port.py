@@ -50,10 +50,10 @@ class BadParts(Invalid):
 
 
 class Part(NamedTuple):
-    """A part that was sent: its number from 1 and the digest that the store answered."""
+    """A part that was sent: its number from 1 and the mark that the store answered."""
 
     number: int
-    digest: str
+    mark: str
 
 
 class Swept(NamedTuple):
@@ -122,7 +122,7 @@ class Blobs(Protocol):
     def put_part(
         self, upload: str, number: int, content: BinaryIO | Iterator[bytes], /, *, of: int, size_bytes: int
     ) -> str:
-        """Store part ``number`` of ``of`` in constant memory and return its digest; a second try replaces the first.
+        """Store part ``number`` of ``of`` in constant memory and return its mark; a second try replaces the first.
 
         All parts but the last have the same size. Raises UploadNotFound and BadParts.
         """

@@ -14,7 +14,7 @@ class ServerInfo(msgspec.Struct):
     workspaces_enabled: bool = False
     trace_archival_enabled: bool = False
     multipart_uploads_enabled: bool = True
-    multipart_downloads_enabled: bool = True
+    multipart_downloads_enabled: bool = False  # its client reads one stream much faster than many ranges
     presigned_upload_run_id_supported: bool = True
     presigned_upload_model_id_supported: bool = True
     features_enabled: dict[str, bool] = msgspec.field(default_factory=lambda: {"gateway": False})

@@ -24,7 +24,6 @@ PUBLIC = (f"{_BASE}/mpu/part/", f"{_BASE}/signed/")
 """Where the address itself says that its holder may come in."""
 
 _GOOD_FOR_US = 900 * SECOND_US
-_IN_RANGES_BYTES = 64 << 20
 _MOST_UPLOADED = 10 << 20
 _MOST_EXPIRATION_S = 604_800
 _DEFAULT_EXPIRATION_S = 300
@@ -67,12 +66,12 @@ class AbortUpload(msgspec.Struct):
     upload_id: str | None = None
 
 
-class FileAddress(msgspec.Struct, omit_defaults=True):
-    """``file_size`` is said of files that are worth fetching in several ranges at once; others go the plain way."""
+class FileAddress(msgspec.Struct):
+    """Where a file can be fetched, also in several ranges at once."""
 
     url: str
     headers: dict[str, str]
-    file_size: int | None = None
+    file_size: int
 
 
 class Presign(msgspec.Struct):
@@ -107,14 +106,14 @@ def _parts(tracking: TrackingService) -> list[Handler]:
         if request.announced_bytes is None:
             raise Invalid("A part needs a Content-Length.", field="content-length")
         with request.body() as content:
-            digest = uploads.put_part(
+            mark = uploads.put_part(
                 request.path["upload_id"],
                 request.path["number"],
                 content,
                 secret=request.query.get("secret", ""),
                 size_bytes=request.announced_bytes,
             )
-        return Response(b"", 200, {"etag": f'"{digest}"'})
+        return Response(b"", 200, {"etag": f'"{mark}"'})
 
     @handler("POST", "/mlflow-artifacts/mpu/complete/{path:path}", CompleteUpload)
     def complete(request: Request, body: CompleteUpload) -> None:
@@ -270,7 +269,7 @@ def sign(
     signature = tracking.uploads.sign(path, blob, expires_us=expires_us)
     query = urlencode({"blob": blob, "expires": expires_us, "signature": signature})
     url = f"{request.base_url}{_BASE}/signed/{quote(path)}?{query}"
-    return FileAddress(url, {}, size_bytes if size_bytes >= _IN_RANGES_BYTES else None)
+    return FileAddress(url, {}, size_bytes)
 
 
 def below(uri: str, path: str) -> str:

@@ -67,7 +67,7 @@ class UploadService:
         secret: str,
         size_bytes: int,
     ) -> str:
-        """Store a part, which whoever knows the secret may send, and return its digest.
+        """Store a part, which whoever knows the secret may send, and return its mark.
 
         Raises UploadGone, BadAddress, BadParts and Invalid.
         """
