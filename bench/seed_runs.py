@@ -28,7 +28,7 @@ STEPS = 2000
 
 def runs(count: int, experiment_id: str, *, curves: int, now_us: int) -> Iterator[dict[str, Any]]:
     """Yield runs, oldest first; every 25th is a search whose trials follow it."""
-    source = random.Random(7)
+    source = random.Random(f"experiment {experiment_id}")
     parent = ""
     for number in range(count):
         params = {

@@ -50,7 +50,9 @@ export function FilterBar({ experiment, filter, catalogue, error, onFilter }: Pr
   const items = groups.flatMap((group) => group.items);
   const open = items.length > 0;
   const local = reading.wrong[0] ?? null;
-  const wrong = text === filter ? (serverWrong(error, text) ?? local) : local;
+  // What the server has taken is right; of what it refused, our own reading knows the place better.
+  const refused = serverWrong(error, text);
+  const wrong = text === filter ? refused && (local ?? refused) : local;
   const showsWrong = wrong !== null && (!focused || cursor > wrong.to + 1) ? wrong : null;
 
   const take = (index: number): void => {

@@ -13,7 +13,7 @@ import "./table.css";
 
 export const ROW_PX = 32;
 const HEAD_PX = 34;
-const OVERSCAN = 8;
+const OVERSCAN = 6;
 const CHECK_PX = 36;
 /** Browsers stop laying out at some tens of millions of pixels. */
 const MOST_LINES = 900_000;

@@ -64,7 +64,11 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
       partial: (facet?.others ?? 0) > 0,
     };
   }, [parents.data]);
-  const hasNested = kids.byId.size > 0;
+  const nestedKey = `trimtab.nested.${experiment}`;
+  const hasNested = parents.data ? kids.byId.size > 0 : remembered(nestedKey) === "1";
+  useEffect(() => {
+    if (parents.data) remember(nestedKey, kids.byId.size > 0 ? "1" : "0");
+  }, [parents.data, kids, nestedKey]);
   const groupBy = search["group"] ?? "";
   const nested = !groupBy && hasNested && (search["nested"] ? search["nested"] === "1" : filter === "" && !search["sort"]);
   const full = [filter, nested ? TOP_LEVEL : ""].filter(Boolean).join(" AND ");
