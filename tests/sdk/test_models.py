@@ -265,3 +265,27 @@ def test_importing_stays_light() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
     )
     assert printed.stdout.strip() == "[]"
+
+
+def test_metrics_with_intervals_are_recorded_and_compared(client: Client) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression().fit(FRAME, LABELS)
+    made = trimtab.models.log(model, register="measured", input_example=FRAME[:2]).version
+    assert made is not None
+    assert (made.verdict, made.strangers) == ("safe", ())
+    kept = trimtab.models.record_metrics(
+        made.uri, {"auc": (0.9, 0.8, 0.95), "cost": 3}, rows=60, method="delong", data="data:d@1"
+    )
+    assert [(one.key, one.estimate, one.low, one.rows) for one in kept] == [
+        ("auc", 0.9, 0.8, 60),
+        ("cost", 3.0, None, 60),
+    ]
+    trimtab.models.register(made.uri, "measured")
+    found = trimtab.models.compare("measured", [1, 2])
+    assert {row["key"] for row in found["metrics"]} == {"auc", "cost"}
+    assert found["metrics"][0]["values"][1] is None
+    chances = model.predict_proba(FRAME)[:, 1]
+    assert trimtab.models.evaluate(made.uri, LABELS, chances).startswith("job_")
+    with pytest.raises(Invalid):
+        trimtab.models.record_metrics(made.uri, {"auc": (0.9, 0.95, 0.99)})

@@ -61,6 +61,21 @@ def test_a_person_works_with_a_model(url: str, tmp_path: Path) -> None:
         ("champion", 1, "the first")
     ]
     assert "the first" in _run(url, "alias", "late flights").stdout
+    compared = _run(url, "compare", "late flights", "champion", "v2", "--all").stdout
+    assert "input a" in compared
+    assert [one["version"] for one in _json(url, "compare", "late flights", "2", "1")["versions"]] == [2, 1]
+    assert _run(url, "scan", "late flights/2").stdout.startswith("safe")
+    assert _run(url, "scan", "late flights", "--again").stdout.startswith("job ")
+    rules = tmp_path / "rules.json"
+    rules.write_text(
+        '[{"name": "staging", "verdicts": ["safe"]}, {"name": "production", "after": "staging"}]'
+    )
+    assert _run(url, "environments", "late flights", "--set", str(rules), "-m", "agreed").returncode == 0
+    refused = _run(url, "alias", "late flights", "production", "2")
+    assert (refused.returncode, "never in staging" in refused.stderr) == (2, True)
+    assert _run(url, "alias", "late flights", "staging", "2", "-m", "try").returncode == 0
+    assert "try" in _run(url, "environments", "late flights").stdout
+    assert [one["version"] for one in _json(url, "environments", "late flights")] == [2, None]
     assert _run(url, "download", "late flights@champion", str(tmp_path / "m")).returncode == 0
     assert (tmp_path / "m" / "MLmodel").read_bytes() == SAFE["MLmodel"]
     assert _run(url, "alias", "late flights", "champion", "--remove", "-m", "old").returncode == 0

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
+import msgspec
 import typer
 
 from trimtab.kernel.errors import Invalid
@@ -120,6 +121,101 @@ def alias(
         print(f"{name}@{alias} is version {moved['version']}")
 
 
+@models.command("compare")
+def compare(
+    name: str,
+    versions: Annotated[
+        list[str], typer.Argument(metavar="VERSION...", help="Two or more numbers or aliases.")
+    ],
+    all_rows: Annotated[bool, typer.Option("--all", help="Show what is alike too.")] = False,
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Set versions side by side: parameters, metrics with intervals, signature, data, packages, gates."""
+    client = connect(url)
+    aliases = client.get(f"/models/{quote(name, safe='')}")["aliases"]
+    numbers = [str(aliases.get(one.removeprefix("@"), one.removeprefix("v"))) for one in versions]
+    found = client.get(f"/models/{quote(name, safe='')}/compare", versions=",".join(numbers))
+    if json:
+        show_json(found)
+        return
+    parts = ("metrics", "params", "signature", "data", "environment", "facts")
+    rows = [
+        (part, row["key"], *[_compared(row["key"], value) for value in row["values"]])
+        for part in parts
+        for row in found[part]
+        if all_rows or row["differs"]
+    ]
+    rows.append(("gate", "newest", *[gate["verdict"] if gate else "-" for gate in found["gates"]]))
+    show_table(["", "", *[f"v{one['version']}" for one in found["versions"]]], rows, empty="Nothing differs.")
+
+
+@models.command("scan")
+def scan(
+    target: Target,
+    again: Annotated[bool, typer.Option("--again", help="Have it scanned anew by the rules of now.")] = False,
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Show what loading a version's files would run. The exit code is 1 where that is suspicious."""
+    client = connect(url)
+    name, version = _split(target)
+    path = f"{_path(name, version or '@latest', client=client)}/scan"
+    if again:
+        print(f"job {client.post(path, {})['job']}")
+        return
+    found = client.get(path)
+    if json:
+        show_json(found)
+    else:
+        print(f"{found['verdict']} ({when(found['at_us'])})")
+        for stranger in found["strangers"]:
+            print(f"  imports {stranger}")
+        for problem in found["problems"]:
+            print(f"  {problem}")
+    if found["verdict"] == "suspicious":
+        raise typer.Exit(1)
+
+
+@models.command("environments")
+def environments(
+    name: str,
+    file: Annotated[
+        Path | None, typer.Option("--set", help="A JSON file with the environments and their rules.")
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", "-m", help="Why the rules change.")] = "",
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Show a model's environments and the version in each, or set them. 'models alias' moves a version into one."""
+    client = connect(url)
+    path = f"/models/{quote(name, safe='')}/environments"
+    if file is not None:
+        try:
+            rules = msgspec.json.decode(file.read_bytes())
+        except (OSError, msgspec.DecodeError) as error:
+            raise Invalid(f"{file}: {error}", field="set") from error
+        items = client.put(path, {"environments": rules, "reason": reason})["items"]
+    else:
+        items = client.get(path)["items"]
+    if json:
+        show_json(items)
+        return
+    rows = [
+        (
+            item["environment"]["name"],
+            item["version"] or "-",
+            when(item["since_us"]) if item["since_us"] else "",
+            item["by"] or "",
+            _rules(item["environment"]),
+            item["reason"],
+        )
+        for item in items
+    ]
+    columns = ["environment", "version", "since", "by", "rules", "why"]
+    show_table(columns, rows, empty=f"{name} has no environments; any alias may be moved by an editor.")
+
+
 @models.command("tag")
 def tag(
     target: Target,
@@ -213,10 +309,12 @@ def _model_lines(model: dict[str, Any]) -> list[tuple[str, str]]:
 def _version_lines(version: dict[str, Any]) -> list[tuple[str, str]]:
     signature = version["signature"] or {}
     safe = "safe to load" if version["safe"] else f"unsafe: {'; '.join(version['unsafe_because'])}"
+    named = f": imports {', '.join(version['strangers'])}" if version["strangers"] else ""
     return [
         ("version", f"{version['name']}/{version['version']}"),
         ("description", version["description"]),
         ("format", f"{version['format']} ({safe})"),
+        ("scan", f"{version['verdict']}{named}"),
         ("size", f"{size(version['size_bytes'])} in {version['files']} files"),
         ("digest", version["digest"]),
         ("run", version["run_id"] or ""),
@@ -237,6 +335,28 @@ def _column(spec: dict[str, Any]) -> str:
         tensor = spec.get("tensor-spec") or {}
         kind = f"{tensor.get('dtype')} {tensor.get('shape')}"
     return f"{spec.get('name', '')} {kind}{'' if spec.get('required', True) else ', may be missing'}".strip()
+
+
+def _compared(key: str, value: Any) -> str:
+    """Return a value of a comparison as a cell."""
+    if value is None:
+        return "-"
+    if isinstance(value, dict):
+        interval = f" [{value['low']:.4g}, {value['high']:.4g}]" if value["low"] is not None else ""
+        return f"{value['estimate']:.4g}{interval}"
+    if key == "size_bytes":
+        return size(value)
+    return when(value) if key.endswith("_us") else "yes" if value is True else str(value)
+
+
+def _rules(environment: dict[str, Any]) -> str:
+    rules = [
+        environment["role"],
+        f"after {environment['after']}" if environment["after"] else "",
+        "passed gate" if environment["needs_gate"] else "",
+        "/".join(environment["verdicts"]),
+    ]
+    return ", ".join(rule for rule in rules if rule)
 
 
 def _show_history(moves: list[dict[str, Any]], *, json: bool) -> None:
