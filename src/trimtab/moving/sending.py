@@ -113,8 +113,11 @@ class Sender:
         taken: list[Loaded] = []
         for one in batch:
             answer = answers[one.stub.id]
+            as_there = one.stub.deleted and answer.get("reason") == "in-trash"
             with self._counting:
-                counts[answer["outcome"]] += 1
+                counts["unchanged" if as_there else answer["outcome"]] += 1
+            if as_there:
+                continue
             if answer["note"]:
                 self._tell(Problem(f"{field[:-1]} {one.stub.id} ({one.record.name})", answer["note"]))
             if answer["outcome"] in ("created", "updated"):

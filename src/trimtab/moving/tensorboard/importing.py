@@ -154,7 +154,7 @@ class TensorboardImport:
             status=session.status or status,
             started_us=session.started_us or run.first_us,
             ended_us=None if status == "RUNNING" else session.ended_us or run.last_us or run.changed_us(),
-            params={tidy_key(key): value for key, value in session.params.items()},
+            params={tidy_key(key): value.replace("\x00", "") for key, value in session.params.items()},
             tags=self._tags(run) if created else {},
         )
         for part in list(cut(series)) or [[]]:

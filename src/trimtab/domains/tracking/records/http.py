@@ -5,7 +5,7 @@ import msgspec
 from trimtab.domains.tracking.records.model import (
     ExperimentRecord,
     LoggedModelRecord,
-    Placed,
+    PlacedRecord,
     RunRecord,
     Series,
     told,
@@ -83,13 +83,15 @@ def routes(service: TrackingService) -> list[Route]:
         found, created = records.put_experiment(request.who, body.experiment, origin=body.origin)
         return ImportedExperiment(found.id, found.name, found.artifact_location, created)
 
-    @route("POST", "/api/v1/import/runs", body=ImportRuns, returns=Page[Placed], tags=["moving"])
-    def import_runs(request: Request, body: ImportRuns) -> Page[Placed]:
+    @route("POST", "/api/v1/import/runs", body=ImportRuns, returns=Page[PlacedRecord], tags=["moving"])
+    def import_runs(request: Request, body: ImportRuns) -> Page[PlacedRecord]:
         """Bring runs in with their ids, times and all that was logged to them; again, and nothing changes."""
         return Page(records.put_runs(request.who, body.runs, origin=body.origin))
 
-    @route("POST", "/api/v1/import/logged-models", body=ImportModels, returns=Page[Placed], tags=["moving"])
-    def import_logged_models(request: Request, body: ImportModels) -> Page[Placed]:
+    @route(
+        "POST", "/api/v1/import/logged-models", body=ImportModels, returns=Page[PlacedRecord], tags=["moving"]
+    )
+    def import_logged_models(request: Request, body: ImportModels) -> Page[PlacedRecord]:
         """Bring logged models in with their ids and times."""
         return Page(models.put_models(request.who, body.models, origin=body.origin))
 

@@ -22,6 +22,7 @@ Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Time = Annotated[int, msgspec.Meta(ge=0, le=MOST_US)]
 Value = float | Literal["NaN", "Infinity", "-Infinity"]
 Outcome = Literal["created", "updated", "refused"]
+Reason = Literal["", "in-trash", "elsewhere", "made-here"]
 
 
 class Series(msgspec.Struct, forbid_unknown_fields=True):
@@ -113,13 +114,14 @@ class LoggedModelRecord(msgspec.Struct, forbid_unknown_fields=True):
     state: State = "active"
 
 
-class Placed(msgspec.Struct):
-    """What became of a record: where its files belong, and why it was refused or what was not taken over."""
+class PlacedRecord(msgspec.Struct):
+    """What became of a record: where its files belong, and why it was refused; the note says it in words."""
 
     id: str
     outcome: Outcome
     artifact_uri: str = ""
     note: str = ""
+    reason: Reason = ""
 
 
 def check_texts(texts: Mapping[str, str], field: str, *, any_key: bool) -> None:

@@ -1,6 +1,6 @@
 """Brings logged models in whole, with their ids and times, and gives them out the same way."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from trimtab.domains.govern import GovernService
 from trimtab.domains.lineage import LineageService
@@ -16,14 +16,15 @@ from trimtab.domains.tracking.records.model import (
     MOST_RUNS,
     LoggedModelRecord,
     ModelMetricRecord,
-    Placed,
+    PlacedRecord,
     check_texts,
     told,
 )
-from trimtab.domains.tracking.records.service import check_origin
+from trimtab.domains.tracking.records.service import BEGUN, check_origin
 from trimtab.infra.db import Database, Tx
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid
+from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 
 
@@ -37,7 +38,7 @@ class ModelRecordService:
 
     def put_models(
         self, who: Principal, records: Sequence[LoggedModelRecord], *, origin: str
-    ) -> list[Placed]:
+    ) -> list[PlacedRecord]:
         """Bring logged models in, all in one transaction; one in the trash is refused. Raises Invalid."""
         self.govern.permit(who, "write", "logged models")
         check_origin(origin)
@@ -51,22 +52,30 @@ class ModelRecordService:
                     f"models[{index}]: {error.message}", field=f"models[{index}].{error.field}"
                 ) from error
         with self._db.write() as tx:
-            placed = [self._put(tx, record) for record in records]
+            marks = store.marks(tx, [_ref(record.id) for record in records])
+            placed = [self._put(tx, record, marks) for record in records]
             created = [one.id for one in placed if one.outcome == "created"]
+            begun = {_ref(one): BEGUN for one in created}
+            store.mark(tx, begun, origin=origin, now_us=now_us())
             if created:
                 subject = refs.make("experiment", records[0].experiment_id)
                 detail = {"origin": origin, "created": created}
                 self.govern.audit(tx, who, "tracking.logged_model.import", subject, detail=detail)
         return placed
 
-    def _put(self, tx: Tx, record: LoggedModelRecord) -> Placed:
+    def _put(self, tx: Tx, record: LoggedModelRecord, marks: Mapping[str, str]) -> PlacedRecord:
         experiment = active_experiment(tx, parse_id(record.experiment_id))
         known = models_store.get(tx, model_id=record.id)
+        if known is not None and _ref(record.id) not in marks:
+            note = "it was made here, and stays as it is"
+            return PlacedRecord(record.id, "refused", known.artifact_uri, note, "made-here")
         if known is not None and known.state != "active":
-            return Placed(record.id, "refused", known.artifact_uri, "it is in the trash here")
+            return PlacedRecord(
+                record.id, "refused", known.artifact_uri, "it is in the trash here", "in-trash"
+            )
         if known is not None and known.experiment_id != experiment.id:
             note = f"it is here already, in the experiment {known.experiment_id}"
-            return Placed(record.id, "refused", known.artifact_uri, note)
+            return PlacedRecord(record.id, "refused", known.artifact_uri, note, "elsewhere")
         uri = record.artifact_uri or (
             f"{experiment.artifact_location.rstrip('/')}/models/{record.id}/artifacts"
         )
@@ -81,7 +90,7 @@ class ModelRecordService:
                 artifact_uri=uri,
                 now_us=record.created_us,
             )
-            ref = refs.make("logged-model", record.id)
+            ref = _ref(record.id)
             if record.source_run_id:
                 self._lineage.link(tx, refs.run(record.source_run_id), ref, "output", record.created_us)
             self._lineage.describe(tx, ref, record.name)
@@ -106,7 +115,7 @@ class ModelRecordService:
             store.set_model_times(
                 tx, model_id=record.id, created_us=record.created_us, updated_us=record.updated_us
             )
-        return Placed(
+        return PlacedRecord(
             record.id, "created" if known is None else "updated", known.artifact_uri if known else uri
         )
 
@@ -138,6 +147,10 @@ class ModelRecordService:
             ],
             state=model.state,
         )
+
+
+def _ref(model_id: str) -> str:
+    return refs.make("logged-model", model_id)
 
 
 def _check(record: LoggedModelRecord) -> None:

@@ -27,7 +27,7 @@ from trimtab.domains.tracking.records.model import (
     MOST_RUNS,
     ExperimentRecord,
     ModelUse,
-    Placed,
+    PlacedRecord,
     RunRecord,
     check_run,
     columns,
@@ -51,7 +51,7 @@ from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 
 _MOST_ORIGIN = 2000
-_BEGUN = ""  # the mark of a run that was made by an import and is not complete yet
+BEGUN = ""  # the mark of a run that was made by an import and is not complete yet
 
 
 class RecordService:
@@ -119,7 +119,7 @@ class RecordService:
             assert found is not None
             return found, known is None
 
-    def put_runs(self, who: Principal, records: Sequence[RunRecord], *, origin: str) -> list[Placed]:
+    def put_runs(self, who: Principal, records: Sequence[RunRecord], *, origin: str) -> list[PlacedRecord]:
         """Bring runs in with all that was logged to them, all in one transaction; raises Invalid.
 
         A run that was brought in before is brought up to date: its end and status, new parameters, tags, points. It is
@@ -146,7 +146,7 @@ class RecordService:
             placed = [self._put_run(tx, record, numbers, known) for record in records]
             created = [one.id for one in placed if one.outcome == "created"]
             updated = [one.id for one in placed if one.outcome == "updated"]
-            begun = dict.fromkeys(map(refs.run, created), _BEGUN)
+            begun = dict.fromkeys(map(refs.run, created), BEGUN)
             store.mark(tx, begun, origin=origin, now_us=now_us())
             if created or updated:
                 subject = refs.make("experiment", records[0].experiment_id)
@@ -158,7 +158,7 @@ class RecordService:
 
     def _put_run(
         self, tx: Tx, record: RunRecord, numbers: Mapping[str, int], marks: Mapping[str, str]
-    ) -> Placed:
+    ) -> PlacedRecord:
         experiment = active_experiment(tx, parse_id(record.experiment_id))
         head = runs_store.head(tx, run_id=record.id)
         known = head is not None
@@ -174,13 +174,15 @@ class RecordService:
                 artifact_uri=uri,
             )
         elif refs.run(record.id) not in marks:
-            return Placed(record.id, "refused", head.artifact_uri, "it was made here, and stays as it is")
+            return PlacedRecord(
+                record.id, "refused", head.artifact_uri, "it was made here, and stays as it is", "made-here"
+            )
         elif head.state != "active":
             note = "it is in the trash here: restore it, or leave it there"
-            return Placed(record.id, "refused", head.artifact_uri, note)
+            return PlacedRecord(record.id, "refused", head.artifact_uri, note, "in-trash")
         elif head.experiment_id != experiment.id:
             note = f"it is here already, in the experiment {head.experiment_id}"
-            return Placed(record.id, "refused", head.artifact_uri, note)
+            return PlacedRecord(record.id, "refused", head.artifact_uri, note, "elsewhere")
         name = record.name or head.name
         runs_store.update(tx, run_no=head.no, name=name, status=record.status, ended_us=record.ended_us)
         note = self._put_texts(tx, head, record, numbers)
@@ -190,7 +192,7 @@ class RecordService:
             number, count = head.no, len(points)
             tx.after_commit(lambda: self._compactor.noticed(number, count))
         self._put_uses(tx, head, record)
-        return Placed(record.id, "updated" if known else "created", head.artifact_uri, note)
+        return PlacedRecord(record.id, "updated" if known else "created", head.artifact_uri, note)
 
     def _put_texts(self, tx: Tx, head: RunHead, record: RunRecord, numbers: Mapping[str, int]) -> str:
         ref, note = refs.run(head.id), ""
