@@ -68,18 +68,17 @@ class CodeState(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(folder: Path) -> tuple[CodeState, bytes] | None:
     """Return the state of the repository that a folder is in and the patch; None where there is no commit."""
+    left_out: list[LeftOut] = []
     try:
         where = _git(folder, "rev-parse", "--show-toplevel", "--git-path", "index").decode()
         root, index, *_ = where.split("\n")
-        # --porcelain=v2 takes part of the branch, renames and new files in one call
-        status = _git(Path(root), "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all")
+        status = _status(Path(root), left_out)
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
     head, changed, new = _parse(status)
     commit = head.get("branch.oid", "")
     if not commit or commit.startswith("("):
         return None
-    left_out: list[LeftOut] = []
     new = [path for path in new if "__pycache__/" not in path]
     kept_new = [path for path in new if _keeps_new(Path(root), path, left_out)]
     kept = [path for path in changed if _keeps_name(path, left_out)]
@@ -94,7 +93,7 @@ def read(folder: Path) -> tuple[CodeState, bytes] | None:
         commit=commit,
         branch=branch if branch and not branch.startswith("(") else None,
         remote=_remote(Path(root)),
-        changed=bool(changed or new),
+        changed=bool(changed or new or left_out),
         files=tuple(files),
         left_out=tuple(left_out),
     ), patch
@@ -117,6 +116,16 @@ def without_password(url: str) -> str:
     """Return an address without the user and password in it."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.scheme else url
+
+
+def _status(root: Path, left_out: list[LeftOut]) -> bytes:
+    """Return branch, changes and new files; only the branch where git takes too long for the rest."""
+    command = ["status", "--porcelain=v2", "--branch", "-z"]
+    try:
+        return _git(root, *command, "--untracked-files=all")
+    except subprocess.TimeoutExpired:
+        left_out.append(LeftOut(".", f"git did not tell within {_GIT_S:g} s what was changed"))
+        return b"# branch.oid " + _git(root, "rev-parse", "HEAD").strip()
 
 
 def _parse(status: bytes) -> tuple[dict[str, str], list[str], list[str]]:
