@@ -23,7 +23,22 @@ from trimtab.kernel.errors import TrimtabError
 from trimtab.kernel.events import Event
 from trimtab.serving.http import _STATUS_OF_CODE
 from trimtab.settings import ENVIRONMENT_PREFIX, EXPLANATIONS, Settings
-from trimtab.wire.mlflow import artifacts, experiments, logged_models, metrics, registry, runs, server
+from trimtab.wire.mlflow import (
+    artifacts,
+    assessments,
+    datasets,
+    experiments,
+    logged_models,
+    metrics,
+    old_traces,
+    registry,
+    runs,
+    server,
+    trace_figures,
+    traces,
+    transfers,
+    webhooks,
+)
 from trimtab.wire.mlflow.binding import Handler
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -32,6 +47,7 @@ PLAIN = [
     ("GET", "/health", "Answers `OK` while the server runs."),
     ("GET", "/version", "The MLflow release whose client is tested against this server."),
     ("GET", "/metrics", "Metrics of the server in the Prometheus text format."),
+    ("POST", "/v1/traces", "Spans by OpenTelemetry's protocol, in protobuf or JSON."),
     ("GET", "/api/v1/openapi.json", "The OpenAPI 3.1 document of the native API."),
     (
         "GET",
@@ -190,7 +206,7 @@ def routes_page(app: App) -> str:
     )
     parts = [intro, "## Server\n\n" + _routes_table(PLAIN)]
     parts += [f"## {name.capitalize()}\n\n{_routes_table(rows)}" for name, rows in sorted(groups.items())]
-    wire = [(one.method, f"/api/{one.version}{one.path}", operation(one)) for one in mlflow_handlers(app)]
+    wire = [(one.method, one.paths()[0], operation(one)) for one in mlflow_handlers(app)]
     parts.append(
         "## MLflow\n\nWhat the `mlflow` client speaks; each route answers below `/ajax-api` too.\n\n"
         + table(("Method", "Path", "Operation"), [(method, f"`{path}`", what) for method, path, what in wire])
@@ -210,7 +226,14 @@ def mlflow_handlers(app: App) -> list[Handler]:
         *experiments.handlers(app.tracking),
         *logged_models.handlers(app.tracking),
         *artifacts.handlers(app.tracking),
-        *registry.handlers(app.registry, app.tracking),
+        *transfers.handlers(app.tracking, app.registry),
+        *registry.handlers(app.registry),
+        *webhooks.handlers(app.registry.webhooks),
+        *traces.handlers(app.traces),
+        *trace_figures.handlers(app.traces),
+        *old_traces.handlers(app.traces),
+        *assessments.handlers(app.traces),
+        *datasets.handlers(app.traces),
         *server.handlers(),
     ]
 
