@@ -139,6 +139,24 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted(
         "PostgreSQL folds all letters, where SQLite folds those of ASCII", "name ILIKE 'ÜBER", "^experiments$"
     ),
+    Accepted(
+        "a listing takes paths in their shortest form; the root lists what it holds",
+        r"artifacts\?path=(\.|/|a//b|a\\b)$",
+        "^(status|error_code|answer|files)",
+    ),
+    Accepted(
+        "a request for several ranges is answered with the whole file",
+        r"model\.bin \(several ranges\)",
+        "^(status|answer)$",
+    ),
+    Accepted(
+        "the words about a range that cannot be read are our own", r"model\.bin \(no range\)", "^answer$"
+    ),
+    Accepted(
+        "a folder is no file, and the answer says so",
+        r"/artifacts/model \(a folder\)",
+        "^(error_code|answer)$",
+    ),
     Accepted("there is no gateway for language models", "server-info", r"^features_enabled\.gateway$"),
     Accepted("a space within a name is a slip", r"metrics\. m >", "^(status|error_code)$", _is_refused),
     Accepted(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from tests.wire.differential.script import Script
 from tests.wire.differential.scripts import (
+    artifacts,
     bodies,
     experiments,
     logged_models,
@@ -27,6 +28,7 @@ SCRIPTS: dict[str, Callable[[Script], None]] = {
     "registry": registry.lives,
     "registry-searches": registry.searches,
     "webhooks": registry.webhooks,
+    "artifacts": artifacts.files,
     "bodies": bodies.bodies,
     "addresses": bodies.addresses,
 }

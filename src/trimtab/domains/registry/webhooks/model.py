@@ -17,7 +17,7 @@ Status = Literal["ACTIVE", "DISABLED"]
 MOST_URL = 2000
 _MOST_DESCRIPTION = 1000
 _MOST_SECRET = 1000
-_NAME = re.compile(r"(?=.{1,63}$)[a-z0-9]([a-z0-9._-]*[a-z0-9])?", re.DOTALL)
+_NAME = re.compile(r"(?=.{1,63}$)[a-z0-9]([a-z0-9._-]*[a-z0-9])?", re.DOTALL | re.IGNORECASE)
 _STANDARD = "whsec_"
 
 
