@@ -261,6 +261,7 @@ def test_parameters_come_back_as_they_were() -> None:
     for record in records:
         Decoder().decode(record, [0], [len(record)], batch)
     assert batch.session.params == params
+    assert records[0].count(b"\x42\x06\x08\x01\x12\x02\x12\x00") == 1  # the tensor without which it is not listed
     assert (batch.session.status, batch.session.ended_us) == ("FAILED", T + 1)
     assert [one.content for one in batch.media] == [b"# hi"]
     assert math.isclose(batch.session.started_us or 0, T)

@@ -11,6 +11,8 @@ _VERSION = "brain.Event:2"
 _STATUS = {"FINISHED": 1, "FAILED": 2, "KILLED": 2, "RUNNING": 3, "SCHEDULED": 3}
 _DATA_CLASS_TENSOR = 2
 _STRING = 7
+# A tensor of floats and of no size: TensorBoard lists only what has one, though the plugin looks at its metadata alone.
+_NO_TENSOR = wire.put_bytes(8, wire.put_number(1, 1) + wire.put_bytes(2, wire.put_bytes(2, b"")))
 
 
 def version(at_us: int) -> bytes:
@@ -77,7 +79,7 @@ def _parameter(text: str) -> bytes:
 
 
 def _hparams(tag: str, content: bytes, at_us: int) -> bytes:
-    return _record(tag, at_us, 0, _metadata("hparams", content))
+    return _record(tag, at_us, 0, _NO_TENSOR + _metadata("hparams", content))
 
 
 def text(tag: str, content: str, *, step: int, at_us: int) -> bytes:
