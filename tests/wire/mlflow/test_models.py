@@ -1,7 +1,13 @@
 """Models by the real client: logged, registered, aliased, loaded back, described, moved through stages, deleted."""
 
+import base64
+import hmac
+import json
+import time
 import uuid
+from pathlib import Path
 
+import httpx2
 import mlflow
 import numpy as np
 import pytest
@@ -9,6 +15,8 @@ from mlflow import MlflowClient
 from mlflow.entities.logged_model_status import LoggedModelStatus
 from mlflow.exceptions import MlflowException, RestException
 from sklearn.linear_model import LogisticRegression
+
+from tests.domains.alerts.receiver import listening
 
 X = np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 0.25], [0.1, 0.9]])
 Y = np.array([1, 0, 0, 1])
@@ -176,3 +184,57 @@ def test_logged_models(server: str, experiment: str) -> None:
     with pytest.raises(RestException, match="RESOURCE_DOES_NOT_EXIST"):
         client.get_logged_model(made.model_id)
     assert "external" not in search()
+
+
+def test_a_version_keeps_its_files_when_the_runs_change(server: str, experiment: str, tmp_path: Path) -> None:
+    name = f"m-{uuid.uuid4().hex[:6]}"
+    client = MlflowClient()
+    client.create_registered_model(name)
+    with mlflow.start_run() as run:
+        mlflow.log_text("flavors: {}", "model/MLmodel")
+        mlflow.log_text("first", "model/data/weights.txt")
+    client.create_model_version(name, f"runs:/{run.info.run_id}/model", run.info.run_id)
+    assert client.get_model_version_download_uri(name, "1") == f"runs:/{run.info.run_id}/model"
+    with mlflow.start_run(run_id=run.info.run_id):
+        mlflow.log_text("second", "model/data/weights.txt")
+    moved = client.get_model_version_download_uri(name, "1")
+    assert moved.startswith("mlflow-artifacts:/model-versions/")
+    found = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/1", dst_path=str(tmp_path)))
+    assert (found / "data" / "weights.txt").read_text() == "first"
+    listed = mlflow.artifacts.list_artifacts(moved)
+    assert {Path(one.path).name for one in listed} == {"MLmodel", "data"}
+    own = moved.removeprefix("mlflow-artifacts:/")
+    for method in ("PUT", "DELETE"):
+        refused = httpx2.request(method, f"{server}/api/2.0/mlflow-artifacts/artifacts/{own}/MLmodel")
+        assert (refused.status_code, refused.json()["error_code"]) == (403, "PERMISSION_DENIED")
+
+
+def test_webhooks_by_the_real_client(server: str) -> None:
+    client = MlflowClient()
+    with listening() as receiver:
+        hook = client.create_webhook(
+            "bot", receiver.url, ["registered_model.created", "prompt.created"], secret="s", description="d"
+        )
+        assert [str(event) for event in hook.events] == ["registered_model.created", "prompt.created"]
+        assert hook.webhook_id in {one.webhook_id for one in client.list_webhooks()}
+        assert client.test_webhook(hook.webhook_id).success
+        name = f"hooked-{uuid.uuid4().hex[:6]}"
+        client.create_registered_model(name, tags={"a": "1"})
+        deadline = time.monotonic() + 20
+        while len(receiver.got) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        headers, body = receiver.got[1]
+        content = json.loads(body)
+        assert (content["entity"], content["action"], content["data"]["name"]) == (
+            "registered_model",
+            "created",
+            name,
+        )
+        signed = f"{headers['x-mlflow-delivery-id']}.{headers['x-mlflow-timestamp']}.".encode() + body
+        made = base64.b64encode(hmac.digest(b"s", signed, "sha256")).decode()
+        assert headers["x-mlflow-signature"] == f"v1,{made}"
+    assert client.update_webhook(hook.webhook_id, status="DISABLED").status == "DISABLED"
+    client.delete_webhook(hook.webhook_id)
+    with pytest.raises(MlflowException) as caught:
+        client.get_webhook(hook.webhook_id)
+    assert caught.value.error_code == "RESOURCE_DOES_NOT_EXIST"
