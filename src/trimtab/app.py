@@ -30,6 +30,7 @@ from trimtab.domains.registry.events import GateDecided
 from trimtab.domains.registry.imports.service import ImportService
 from trimtab.domains.registry.trust import Trust
 from trimtab.domains.traces import TracesService
+from trimtab.domains.traces import jobs as traces_jobs
 from trimtab.domains.tracking import TrackingService
 from trimtab.domains.tracking.events import RunFinished
 from trimtab.infra import blobs, db, executors
@@ -135,6 +136,7 @@ class App:
             trust=Trust(settings.trusted_names.split(",")),
         )
         self.traces = TracesService(database, self.govern, self.tracking)
+        traces_jobs.register(self.bus, database)
         self.registry_imports = ImportService(database, self.govern, self.registry)
         registry_jobs.register(self.bus, self.jobs, self.registry)
         alerts_jobs.register(self.jobs, self.alerts, retention_days=settings.retention_days)

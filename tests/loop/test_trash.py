@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from tests.background import work_off
+from tests.domains.traces import building
 from trimtab.app import MIGRATED, App
 from trimtab.domains.data.model import DataFile
+from trimtab.domains.traces.errors import TraceNotFound
 from trimtab.infra.db.migrate import statements
 from trimtab.infra.db.queries import statement
 from trimtab.kernel.time import DAY_US, now_us
@@ -235,6 +238,26 @@ def test_over_http(app: App, http: TestClient, owner: Principal) -> None:
     assert http.get(f"/api/v1/gc/{started.json()['id']}").json()["dry_run"] is True
     assert http.get("/api/v1/gc/none").status_code == 404
     assert len(http.get("/api/v1/gc").json()["items"]) == 1
+
+
+def test_traces_go_as_well_and_with_their_experiment(app: App, owner: Principal) -> None:
+    traces = app.traces.traces
+    here, held = building.experiment(app, owner, "here"), building.experiment(app, owner, "held")
+    for number, experiment in ((1, here), (2, held), (3, here)):
+        traces.state(owner, building.stated(number, experiment))
+    traces.delete(owner, here, trace_ids=[building.trace_id(1)])
+    traces.delete(owner, held, trace_ids=[building.trace_id(2)])
+    app.trash.hold(owner, f"experiment:{held}", reason="a lawsuit")
+    assert collect(app, dry_run=True).traces == 1
+    assert collect(app).traces == 1
+    assert collect(app).traces == 0
+    app.govern.release(owner, f"experiment:{held}")
+    assert collect(app).traces == 1
+    app.tracking.experiments.delete(owner, here)
+    assert collect(app).experiments == 1
+    work_off(app)
+    with pytest.raises(TraceNotFound):
+        traces.get(owner, building.trace_id(3))
 
 
 def test_the_database_file_shrinks(app: App, owner: Principal, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ _LABELS = {
     "artifacts": "deleted artifacts",
     "models": "registered models",
     "model_versions": "model versions",
+    "traces": "traces",
+    "evaluation_datasets": "evaluation data sets",
     "files": "files",
     "held": "kept by legal holds",
     "blobs": "blobs without any use",

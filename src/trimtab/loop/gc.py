@@ -16,6 +16,7 @@ from trimtab.domains.govern.errors import Held
 from trimtab.domains.monitor import MonitorService
 from trimtab.domains.pipelines import PipelineService
 from trimtab.domains.registry import RegistryService
+from trimtab.domains.traces import service as traces
 from trimtab.domains.tracking import TrackingService
 from trimtab.infra.blobs import Blobs
 from trimtab.infra.db import Database, Tx, Where
@@ -36,6 +37,8 @@ GC = "loop.gc"
 GRACE_US = 300 * SECOND_US
 """How old a blob must be: whoever stores one refers to it within this time, or has said that it takes longer."""
 _ME = system("gc")
+_AT_ONCE = 500
+_MOST_TRIED = 20_000  # a dry run says of more only that they are so many at least
 _MARK_BYTES = 16  # of a digest: two that agree in so many would only be kept longer
 
 
@@ -164,6 +167,7 @@ class Collector:
         report = collection.report
         before_us = now_us() - collection.older_than_us
         going = self._purge(report, before_us=before_us, dry_run=collection.dry_run, tell=tell)
+        self._purge_traces(report, before_us=before_us, dry_run=collection.dry_run)
         if not collection.dry_run:
             self._tracking.uploads.expire(_ME)
         tell("asking which blobs are needed")
@@ -199,6 +203,24 @@ class Collector:
                     tell(f"purging {ref}")
         return going
 
+    def _purge_traces(self, report: Collected, *, before_us: int, dry_run: bool) -> None:
+        """Purge deleted traces and evaluation data sets; a dry run does the same and takes it back."""
+        more = True
+        while more:
+            with contextlib.suppress(_Undone), self._db.write() as tx:
+                held = [
+                    ref.partition(":")[2] for ref in self._govern.held(tx) if ref.startswith("experiment:")
+                ]
+                numbers = [int(name) for name in held if name.isdigit()]
+                most = _MOST_TRIED if dry_run else _AT_ONCE
+                gone = traces.purge(tx, before_us=before_us, held=numbers, limit=most)
+                report.traces += len(gone["trace"])
+                report.evaluation_datasets += len(gone["evaluation-dataset"])
+                more = any(gone.values())
+                if dry_run:
+                    raise _Undone
+            more = more and not dry_run
+
     def _purge_one(self, trash: Any, ref: str, *, dry_run: bool) -> Any:
         if dry_run:
             return trash.would_purge(_ME, ref)
@@ -222,6 +244,10 @@ class Collector:
         yield from self._registry.blobs_in_use(_ME)
         yield from self._pipelines.blobs_in_use(_ME)
         yield from self._monitors.blobs_in_use(_ME)
+
+
+class _Undone(Exception):
+    """Ends a transaction whose changes are to be taken back."""
 
 
 class Needed:

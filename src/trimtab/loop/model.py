@@ -131,6 +131,8 @@ class Collected(msgspec.Struct):
     artifacts: int = 0
     models: int = 0
     model_versions: int = 0
+    traces: int = 0
+    evaluation_datasets: int = 0
     files: int = 0
     file_bytes: int = 0
     """The size of those files, of which other files may have the same bytes."""

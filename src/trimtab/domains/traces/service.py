@@ -1,5 +1,7 @@
 """The one face of traces: a service for each noun, over one database."""
 
+from collections.abc import Sequence
+
 from trimtab.domains.govern import GovernService
 from trimtab.domains.traces.analysis.service import AnalysisService
 from trimtab.domains.traces.assessments.service import AssessmentService
@@ -20,13 +22,15 @@ class TracesService:
         self.analysis = AnalysisService(db, govern)
 
 
-def purge(tx: Tx, *, before_us: int, limit: int = 1000) -> dict[str, list[str]]:
+def purge(tx: Tx, *, before_us: int, held: Sequence[int] = (), limit: int = 1000) -> dict[str, list[str]]:
     """End what went to the trash before a time, at most so many of each kind, and return the ids by kind.
+
+    Traces of the experiments ``held`` stay.
 
     Runs in the transaction of whoever empties the trash; call again until nothing comes back.
     """
     return {
-        "trace": infos.purge(tx, before_us=before_us, limit=limit),
+        "trace": infos.purge(tx, before_us=before_us, held=held, limit=limit),
         "evaluation-dataset": datasets_store.purge(tx, before_us=before_us, limit=limit),
     }
 

@@ -93,7 +93,13 @@ update traces_trace set deleted_us = null where id = :id and deleted_us is not n
 select no from traces_trace where id = :id and deleted_us is not null;
 
 -- name: purgeable
-select no, id from traces_trace where deleted_us < :before_us order by deleted_us, no limit :limit;
+select no, id from traces_trace
+where deleted_us < :before_us and experiment_no not in (select value from json_each(:held))
+order by deleted_us, no limit :limit;
+-- name: purgeable @postgresql
+select no, id from traces_trace
+where deleted_us < :before_us and experiment_no <> all(cast(:held as bigint[]))
+order by deleted_us, no limit :limit;
 
 -- name: of_experiment
 select no, id from traces_trace where experiment_no = :experiment_no order by no limit :limit;

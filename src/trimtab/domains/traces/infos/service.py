@@ -302,9 +302,12 @@ class TraceService:
         return experiment.artifact_location
 
 
-def purge(tx: Tx, *, before_us: int, limit: int = 1000) -> list[str]:
-    """End the traces that went to the trash before a time, with all that belongs to them, and return their ids."""
-    found = store.purgeable(tx, before_us=before_us, limit=limit)
+def purge(tx: Tx, *, before_us: int, held: Sequence[int] = (), limit: int = 1000) -> list[str]:
+    """End the traces that went to the trash before a time, with all that belongs to them, and return their ids.
+
+    Those of experiments that are held stay.
+    """
+    found = store.purgeable(tx, before_us=before_us, held=held, limit=limit)
     store.end(tx, traces=[no for no, _ in found])
     return [trace_id for _, trace_id in found]
 

@@ -165,9 +165,10 @@ def drop_from_trash(tx: Tx, *, trace_id: str) -> None:
         end(tx, traces=[row[0]])
 
 
-def purgeable(tx: Tx, *, before_us: int, limit: int) -> list[tuple[int, str]]:
-    """Return (number, id) of traces that went to the trash before a time."""
-    return [(no, id_) for no, id_ in tx.all(Q.purgeable, before_us=before_us, limit=limit)]
+def purgeable(tx: Tx, *, before_us: int, held: Sequence[int], limit: int) -> list[tuple[int, str]]:
+    """Return (number, id) of traces that went to the trash before a time, but for those of some experiments."""
+    rows = tx.all(Q.purgeable, before_us=before_us, held=listed(tx, held), limit=limit)
+    return [(no, id_) for no, id_ in rows]
 
 
 def of_experiment(tx: Tx, *, experiment_no: int, limit: int) -> list[tuple[int, str]]:
