@@ -100,6 +100,38 @@ def test_every_point_comes_back(points: list[tuple[int, int, float]], tag: str) 
     ]
 
 
+def test_many_records_at_once_are_what_each_is_alone() -> None:
+    values = [0.5, 1 / 3, math.nan, math.inf, -math.inf, 1e300, -2.0]
+    steps = [0, 1, 127, 128, 20_000, 2**30, 2**40, -1]
+    records = [writing.version(T)]
+    for index in range(4000):
+        tag = ("loss", "acc", "rare" if index % 1000 == 7 else "much/longer")[index % 3]
+        step = steps[index % 8] if index % 11 == 0 else index
+        records += writing.scalars(tag, [(step, T + index, values[index % 7])])
+    records.insert(2000, b"\x09 no event \xff")
+    records.insert(2100, writing.text("note", "hi", step=1, at_us=T))
+    data = b"".join(records)
+    lengths = [len(record) for record in records]
+    starts = [sum(lengths[:index]) for index in range(len(records))]
+    together, alone = Batch(), Batch()
+    Decoder().decode(data, starts, lengths, together)
+    each = Decoder()
+    for start, length in zip(starts, lengths, strict=True):
+        each.decode(data, [start], [length], alone)
+
+    def points(batch: Batch) -> list[tuple[Any, ...]]:
+        return sorted(
+            (tag, step, at, repr(value))
+            for tag, one in batch.scalars.items()
+            for step, at, value in zip(one.steps, one.at_us, one.values, strict=True)
+        )
+
+    assert points(together) == points(alone)
+    assert len(points(together)) == 4000
+    assert (together.malformed, together.first_us, together.last_us) == (1, T, T + 3999)
+    assert (alone.malformed, alone.last_us, len(together.media)) == (1, T + 3999, 1)
+
+
 @given(st.binary(max_size=300))
 def test_no_record_makes_reading_fail(data: bytes) -> None:
     batch = Batch()
@@ -261,7 +293,9 @@ def test_parameters_come_back_as_they_were() -> None:
     for record in records:
         Decoder().decode(record, [0], [len(record)], batch)
     assert batch.session.params == params
-    assert records[0].count(b"\x42\x06\x08\x01\x12\x02\x12\x00") == 1  # the tensor without which it is not listed
+    assert (
+        records[0].count(b"\x42\x06\x08\x01\x12\x02\x12\x00") == 1
+    )  # the tensor without which it is not listed
     assert (batch.session.status, batch.session.ended_us) == ("FAILED", T + 1)
     assert [one.content for one in batch.media] == [b"# hi"]
     assert math.isclose(batch.session.started_us or 0, T)

@@ -2,6 +2,7 @@
 
 import math
 import struct
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -16,6 +17,8 @@ EXACT_FIELD = 1001
 MediaKind = Literal["image", "audio", "text", "histogram", "graph"]
 _MOST_US = 2**63 - 1
 _MOST_REMEMBERED = 100_000
+_MANY = 500
+_FIRST = 1
 _SCALAR_TAIL = 4
 _EXACT_MARK = wire.put_varint(EXACT_FIELD << 3 | wire.FIXED64)
 _EXACT_TAIL = _SCALAR_TAIL + len(_EXACT_MARK) + 8
@@ -83,10 +86,40 @@ class Decoder:
 
     def decode(self, data: bytes, starts: list[int], lengths: list[int], batch: Batch) -> None:
         """Add what the records say to a batch. A record that is no event is counted and left out."""
-        for start, length in zip(starts, lengths, strict=True):
+        if len(starts) < _MANY:
+            self._each(data, starts, lengths, range(len(starts)), batch)
+            return
+        from trimtab.moving.tensorboard.columns import scalars
+
+        def learn(index: int) -> None:
+            self._each(data, starts, lengths, [index], batch)
+
+        self._each(data, starts, lengths, range(_FIRST), batch)  # most tags are stated in the first records
+        found, left = scalars(
+            data,
+            starts[_FIRST:],
+            lengths[_FIRST:],
+            known={False: self._plain, True: self._exact},
+            learn=lambda at: learn(at + _FIRST),
+            mark=_EXACT_MARK,
+        )
+        for one in found:
+            curves = batch.curves(one.tag)
+            curves.steps += one.steps
+            curves.at_us += one.at_us
+            curves.values += one.values
+            batch.last_us = max(batch.last_us or 0, *one.at_us)
+        self._each(data, starts, lengths, [index + _FIRST for index in left], batch)
+
+    def _each(
+        self, data: bytes, starts: list[int], lengths: list[int], which: Iterable[int], batch: Batch
+    ) -> None:
+        for index in which:
+            start = starts[index]
+            end = start + lengths[index]
             try:
-                if not self._quick(data, start, start + length, batch):
-                    self._whole(memoryview(data)[start : start + length], batch)
+                if not self._quick(data, start, end, batch):
+                    self._whole(memoryview(data)[start:end], batch)
             except (Malformed, OverflowError, struct.error):
                 batch.malformed += 1
 
@@ -116,7 +149,7 @@ class Decoder:
         curves.steps.append(step)
         curves.at_us.append(at_us)
         curves.values.append(value)
-        batch.last_us = at_us
+        batch.last_us = max(batch.last_us or 0, at_us)
         return True
 
     def _whole(self, record: memoryview, batch: Batch) -> None:
@@ -138,7 +171,7 @@ class Decoder:
         at_us = _microseconds(wall)
         if batch.first_us is None:
             batch.first_us = at_us
-        batch.last_us = at_us
+        batch.last_us = max(batch.last_us or 0, at_us)
         if graph is not None:
             batch.media.append(Media("graph", "graph", step, at_us, bytes(graph), "pb"))
         if summary is not None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 import msgspec
+import numpy as np
 
 from trimtab.science.crc32c import crc32c, masked, masked_all
 
@@ -56,9 +57,12 @@ class Reader:
         data = self._file.read(min(most, size - place))
         at, left = 0, len(data)
         frames = Frames(data, [], [], place, ended=place + left >= size)
-        stated: list[int] = []
-        while left - at >= _HEAD.size and len(stated) < _MOST_AT_ONCE:
-            length = self._length(data[at : at + _HEAD.size])
+        starts, lengths, known = frames.starts, frames.lengths, self._lengths
+        while left - at >= _HEAD.size and len(starts) < _MOST_AT_ONCE:
+            head = data[at : at + _HEAD.size]
+            length = known.get(head)
+            if length is None:
+                length = self._length(head)
             if length is None:
                 frames.ended = True
                 if any(data[at:]):  # else blocks that the file system has given out and nobody filled yet
@@ -68,29 +72,27 @@ class Reader:
             if start + length + _FOOT.size > left:
                 frames.ended = place + start + length + _FOOT.size > size
                 break
-            frames.starts.append(start)
-            frames.lengths.append(length)
-            stated.append(_FOOT.unpack_from(data, start + length)[0])
+            starts.append(start)
+            lengths.append(length)
             at = start + length + _FOOT.size
         else:
             frames.ended = frames.ended and left - at < _HEAD.size
         frames.end = place + at
-        _verify(frames, stated, size)
+        _verify(frames, size)
         return frames
 
     def _length(self, head: bytes) -> int | None:
         """Return the length that a head states, or None where its checksum says that it states none."""
-        length = self._lengths.get(head)
-        if length is None:
-            stated, checksum = _HEAD.unpack(head)
-            if masked(crc32c(head[:8])) != checksum or stated > _MOST_FRAME:
-                return None
-            length = self._lengths[head] = stated
+        length, checksum = _HEAD.unpack(head)
+        if masked(crc32c(head[:8])) != checksum or length > _MOST_FRAME:
+            return None
+        self._lengths[head] = length
         return length
 
 
-def _verify(frames: Frames, stated: Sequence[int], size: int) -> None:
+def _verify(frames: Frames, size: int) -> None:
     """Leave out records that do not fit their checksums; the last one of a file may still be being written."""
+    stated = _stated(frames)
     found = masked_all(frames.data, frames.starts, frames.lengths)
     good = [index for index, (one, other) in enumerate(zip(found, stated, strict=True)) if one == other]
     if len(good) == len(found):
@@ -102,6 +104,13 @@ def _verify(frames: Frames, stated: Sequence[int], size: int) -> None:
         frames.damaged -= 1
     frames.starts = [frames.starts[index] for index in good]
     frames.lengths = [frames.lengths[index] for index in good]
+
+
+def _stated(frames: Frames) -> list[int]:
+    """Return the checksums that stand after the records."""
+    ends = np.asarray(frames.starts, np.int64) + np.asarray(frames.lengths, np.int64)
+    feet = np.frombuffer(frames.data, np.uint8)[ends[:, None] + np.arange(_FOOT.size)]
+    return np.ascontiguousarray(feet).view("<u4")[:, 0].tolist() if ends.size else []
 
 
 def framed(records: Iterable[bytes]) -> Iterator[bytes]:
