@@ -53,7 +53,7 @@ export function FilterBar({ experiment, filter, catalogue, error, onFilter }: Pr
   // What the server has taken is right; of what it refused, our own reading knows the place better.
   const refused = serverWrong(error, text);
   const wrong = text === filter ? refused && (local ?? refused) : local;
-  const showsWrong = wrong !== null && (!focused || cursor > wrong.to + 1) ? wrong : null;
+  const showsWrong = wrong !== null && (!focused || text === filter || cursor > wrong.to + 1) ? wrong : null;
 
   const take = (index: number): void => {
     const item = items[index];

@@ -43,7 +43,15 @@ function Drawn({ at, run, group, open, depth, columns, places, cells, pins, pinn
   const base = `rg-row ${selected ? "is-selected" : ""} ${active ? "is-active" : ""}`;
   if (group)
     return (
-      <div id={`run-line-${at}`} role="row" aria-rowindex={at + 2} aria-expanded={open} className={`${base} rg-group`} style={style}>
+      <div
+        id={`run-line-${at}`}
+        role="row"
+        aria-rowindex={at + 2}
+        aria-level={1}
+        aria-expanded={open}
+        className={`${base} rg-group`}
+        style={style}
+      >
         <div className="rg-group-cell" role="gridcell">
           <button type="button" tabIndex={-1} onClick={() => onFold(at)}>
             <span className={`rg-caret ${open ? "is-open" : ""}`}>
@@ -65,6 +73,7 @@ function Drawn({ at, run, group, open, depth, columns, places, cells, pins, pinn
       id={`run-line-${at}`}
       role="row"
       aria-rowindex={at + 2}
+      aria-level={depth + 1}
       aria-selected={selected}
       aria-expanded={kids === 0 ? undefined : open}
       className={base}

@@ -238,7 +238,7 @@ export function RunGrid({ label, lines, count, columns, pins, acts, selected, on
         className="rg"
         ref={box}
         style={{ height: Math.min(room, shownCount * ROW_PX + HEAD_PX + 18) }}
-        role="grid"
+        role="treegrid"
         aria-label={label}
         aria-rowcount={shownCount + 1}
         aria-colcount={columns.length + 1}

@@ -1,7 +1,7 @@
 // Everything about the runs of an experiment on one screen: filter, facets, views, columns, groups, selection and the table.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { get } from "../../../api/client.ts";
+import { get, Problem } from "../../../api/client.ts";
 import { q } from "../../../api/queries.ts";
 import type { Page, Run, SavedView, ViewState } from "../../../api/types.ts";
 import { count, number, plural } from "../../../format/number.ts";
@@ -14,7 +14,7 @@ import { FilterBar } from "../filter/FilterBar.tsx";
 import { ManyPlots } from "../plots/ManyPlots.tsx";
 import { writtenName, writtenValue } from "../filter/grammar.ts";
 import { BulkBar } from "./BulkBar.tsx";
-import { columnOf, idsOf, packIds, unpackIds, usual, wantedOf } from "./columns.ts";
+import { columnOf, idsOf, packIds, sampled, unpackIds, usual, wantedOf } from "./columns.ts";
 import { ColumnsPanel } from "./ColumnsPanel.tsx";
 import { complete, FacetPanel, nameOf } from "./FacetPanel.tsx";
 import type { HeadActs } from "./GridHead.tsx";
@@ -28,6 +28,13 @@ const PARENTS = "tags.mlflow.parentRunId";
 const MOST_PARENTS = 200;
 const MOST_GROUPS = 200;
 const URL_SELECTION = 40;
+
+/** What the table is sorted by is always to be seen, just after the run's own facts. */
+const withSorted = (ids: string[], sorted: string): string[] => {
+  if (sorted === "" || ids.includes(sorted)) return ids;
+  const at = ids.findIndex((id) => id[1] === ":");
+  return at < 0 ? [...ids, sorted] : [...ids.slice(0, at), sorted, ...ids.slice(at)];
+};
 
 const remembered = (key: string): string | null => {
   try {
@@ -53,7 +60,17 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
   const [panel, setPanel] = useState(() => (remembered("trimtab.facets") ?? (innerWidth >= 1280 ? "1" : "0")) === "1");
   const [selected, setSelectedSet] = useState(() => new Set(unpackIds(search["sel"])));
 
-  const catalogue = useQuery({ ...q.runColumns(experiment), staleTime: 60_000 });
+  const counted = useQuery({ ...q.runColumns(experiment), staleTime: 60_000 });
+  const sample = useQuery({
+    queryKey: ["runs", "sample", experiment],
+    queryFn: ({ signal }) => get<Page<Run>>("/runs", { experiment_id: experiment, limit: 30 }, signal),
+    enabled: !counted.data,
+    staleTime: Infinity,
+  });
+  const catalogue = useMemo(
+    () => ({ data: counted.data ?? (sample.data && sampled(sample.data.items)), whole: Boolean(counted.data) }),
+    [counted.data, sample.data],
+  );
   const filter = search["filter"] ?? "";
   const plots = search["show"] === "plots";
   const parents = useQuery({ ...q.facets(experiment, "", [PARENTS], MOST_PARENTS), staleTime: 30_000 });
@@ -90,8 +107,8 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
   const all = useMemo(() => idsOf(catalogue.data), [catalogue.data]);
   const chosen = useMemo(() => unpackIds(search["cols"]), [search["cols"]]);
   const shownIds = useMemo(
-    () => (chosen.length ? ["name", ...chosen.filter((id) => id !== "name")] : usual(catalogue.data)),
-    [chosen, catalogue.data],
+    () => (chosen.length ? ["name", ...chosen.filter((id) => id !== "name")] : withSorted(usual(catalogue.data), sortId)),
+    [chosen, catalogue.data, sortId],
   );
   const pins = Math.max(1, Math.min(Number(search["pins"] ?? 1) || 1, shownIds.length));
   const narrow = innerWidth <= 720;
@@ -341,8 +358,15 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
               </button>
             </div>
           )}
-          {plots && error === null ? (
+          {plots && !error ? (
             <ManyPlots experiment={experiment} filter={filter} order={order} onFilter={setFilter} />
+          ) : error instanceof Problem && error.status === 400 && filter !== "" ? (
+            <Card>
+              <Empty title="This filter cannot be read">
+                {error.detail || error.title} The place is underlined in the filter above;{" "}
+                <code>metrics.loss &lt; 0.4 AND params.depth = '6'</code> is one that can be.
+              </Empty>
+            </Card>
           ) : error !== null && lines.held === 0 ? (
             <Card>
               <Failed

@@ -59,6 +59,16 @@ export function idsOf(catalogue: RunColumns | undefined): string[] {
   ];
 }
 
+/** A catalogue from some runs, for the moment until the server has counted those of all. */
+export function sampled(runs: Run[]): RunColumns {
+  const tally = (keysOf: (run: Run) => object): { name: string; runs: number }[] => {
+    const seen = new Map<string, number>();
+    for (const run of runs) for (const key of Object.keys(keysOf(run))) seen.set(key, (seen.get(key) ?? 0) + 1);
+    return [...seen].map(([name, count]) => ({ name, runs: count }));
+  };
+  return { metrics: tally((run) => run.metrics), params: tally((run) => run.params), tags: tally((run) => run.tags), attributes: [] };
+}
+
 /** What is shown until someone chooses: the metrics and parameters that most runs have. */
 export function usual(catalogue: RunColumns | undefined): string[] {
   const most = (list: { name: string; runs: number }[], n: number): string[] =>
