@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--mlflow", type=Path, help="MLflow's program in an environment of its own")
     parser.add_argument("--points", type=int, default=200_000)
     parser.add_argument("--report", type=Path)
+    parser.add_argument("--only", default="", help="only rows with this word")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.measure:
@@ -58,18 +59,24 @@ def main() -> None:
             ]
         for state in ("up", "down"):
             for name, where, method, points in cases:
+                if given.only not in f"{name} -> {where}, {state}":
+                    continue
                 console.log(f"{name} -> {where}, {state}")
                 server = servers.trimtab if where == "ours" else servers.mlflow
                 arguments = [folder / f"{method}-{where}-{state}".replace(" ", "-")]
                 if where == "mlflow":
                     arguments.insert(0, given.mlflow)
-                with contextlib.ExitStack() as stack:
-                    url = stack.enter_context(server(*arguments))
-                    kill = stack.close if state == "down" else None
-                    rows[f"{name} -> {where}, {state}"] = measure(method, points, folder, url=url, kill=kill)
+                try:
+                    with contextlib.ExitStack() as stack:
+                        url = stack.enter_context(server(*arguments))
+                        kill = stack.close if state == "down" else None
+                        found = measure(method, points, folder, url=url, kill=kill)
+                except SystemExit:
+                    found = {"note": "its server did not start"}
+                rows[f"{name} -> {where}, {state}"] = found
+                if given.report:
+                    given.report.write_text(json.dumps(rows, indent=2) + "\n")
     console.print(table(rows))
-    if given.report:
-        given.report.write_text(json.dumps(rows, indent=2) + "\n")
 
 
 def measure(
@@ -84,6 +91,7 @@ def measure(
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PYTHONWARNINGS": "ignore",
         "BENCH_FOLDER": str(folder),
+        "BENCH_DOWN": "down" if kill else "",
     }
     command = [sys.executable, __file__, "--measure", method, "--points", str(points)]
     process = subprocess.Popen(
@@ -96,7 +104,7 @@ def measure(
     )
     assert process.stdout is not None
     assert process.stdin is not None
-    begun = process.stdout.readline()
+    process.stdout.readline()
     if kill is not None:
         kill()
     with contextlib.suppress(BrokenPipeError):
@@ -104,11 +112,11 @@ def measure(
         process.stdin.flush()
     try:
         answer, _ = process.communicate(timeout=PATIENCE_S if kill else 300)
-        return json.loads((begun + answer).strip().splitlines()[-1])
-    except (subprocess.TimeoutExpired, ValueError, IndexError):
+    except subprocess.TimeoutExpired:
         process.kill()
-        process.communicate()
-        return {"note": f"not one call returned in {PATIENCE_S:.0f} s"}
+        answer, _ = process.communicate()
+    lines = [line for line in answer.splitlines() if line.startswith("{")]
+    return json.loads(lines[-1]) if lines else {"note": f"no call returned in {PATIENCE_S:.0f} s"}
 
 
 def begun() -> None:
@@ -117,22 +125,36 @@ def begun() -> None:
     sys.stdin.readline()
 
 
-def timed(call: Callable[[int], None], points: int) -> Figures:
-    """Time every call: in a bare loop, and between pieces of work."""
-    bare = durations(call, points, work=None)
+def timed(
+    call: Callable[[int], None], points: int, *, flush: Callable[[], object], end: Callable[[], object]
+) -> Figures:
+    """Time every call between pieces of work, then in a bare loop, and how long it takes until all is sent.
+
+    What is known is printed before the end, which may not come.
+    """
     import numpy as np
 
     block = np.ones((700, 700))
-    after = min(points, 1000)
-    worked = durations(lambda at: call(points + at), after, work=lambda: block * 1.0001)
-    return {
+    few = min(points, 400)
+    worked = durations(call, few, work=lambda: block * 1.0001)
+    flush()
+    started = time.perf_counter()
+    bare = durations(lambda at: call(few + at), points, work=None)
+    found: Figures = {
         "p50_us": quantile(bare, 0.5),
         "p99_us": quantile(bare, 0.99),
         "mean_us": statistics.fmean(bare) / 1000,
         "work_p50_us": quantile(worked, 0.5),
         "work_p99_us": quantile(worked, 0.99),
-        "calls": points + after,
+        "note": f"not at its end after {PATIENCE_S:.0f} s",
     }
+    print(json.dumps(found), flush=True)
+    finishing = time.perf_counter()
+    end()
+    found["finish_s"] = time.perf_counter() - finishing
+    found["points_per_s"] = points / (time.perf_counter() - started)
+    found["note"] = None
+    return found
 
 
 def durations(call: Callable[[int], None], points: int, *, work: Callable[[], object] | None) -> list[int]:
@@ -157,14 +179,12 @@ def ours(points: int) -> Figures:
     run = trimtab.run("bench", system_metrics_s=0)
     run.flush()
     begun()
-    started = time.perf_counter()
-    found = timed(lambda at: run.log_metric("loss", at * 0.5, step=at), points)
-    spent = time.perf_counter() - started
-    finishing = time.perf_counter()
-    run.finish(timeout_s=120)
-    found["finish_s"] = time.perf_counter() - finishing
-    if not run.waiting:
-        found["points_per_s"] = float(found["calls"] or 0) / (spent + float(found["finish_s"]))
+    found = timed(
+        lambda at: run.log_metric("loss", at * 0.5, step=at),
+        points,
+        flush=lambda: run.flush(1.0),
+        end=lambda: run.finish(timeout_s=120),
+    )
     found["waiting"] = run.waiting
     return found
 
@@ -176,20 +196,26 @@ def theirs(points: int, *, synchronous: bool) -> Figures:
     mlflow.start_run()
     mlflow.log_metric("first", 0.0)
     begun()
-    started = time.perf_counter()
-    found = timed(lambda at: mlflow.log_metric("loss", at * 0.5, step=at, synchronous=synchronous), points)
-    finishing = time.perf_counter()
-    if not synchronous:
-        mlflow.flush_async_logging()
-    mlflow.end_run()
-    found["finish_s"] = time.perf_counter() - finishing
-    found["points_per_s"] = float(found["calls"] or 0) / (time.perf_counter() - started)
-    return found
+
+    def flush() -> None:
+        if not synchronous:
+            mlflow.flush_async_logging()
+
+    def end() -> None:
+        flush()
+        mlflow.end_run()
+
+    return timed(
+        lambda at: mlflow.log_metric("loss", at * 0.5, step=at, synchronous=synchronous),
+        points,
+        flush=(lambda: None) if os.environ["BENCH_DOWN"] else flush,
+        end=end,
+    )
 
 
 def limit(points: int, call: Callable[[int], None]) -> Figures:
     begun()
-    return timed(call, points)
+    return timed(call, points, flush=lambda: None, end=lambda: None)
 
 
 def list_limit(points: int) -> Figures:
@@ -232,7 +258,7 @@ def table(rows: dict[str, Figures]) -> Table:
         "times ours",
     ):
         made.add_column(name, justify="left" if not name else "right")
-    base = rows["trimtab.run -> ours, up"].get("p50_us")
+    base = rows.get("trimtab.run -> ours, up", {}).get("p50_us")
     for name, row in rows.items():
         cells = [
             row.get(key)
@@ -243,7 +269,9 @@ def table(rows: dict[str, Figures]) -> Table:
             for index, cell in enumerate(cells)
         ]
         p50 = row.get("p50_us")
-        ratio = f"{float(p50) / float(base):,.1f}" if p50 and base else str(row.get("note", ""))
+        ratio = f"{float(p50) / float(base):,.1f}" if p50 and base else ""
+        if row.get("note"):
+            ratio = f"{ratio} ({row['note']})".strip()
         if row.get("waiting"):
             texts[4] = f"{row['waiting']:,} kept"
         made.add_row(name, *texts, ratio)
