@@ -3,6 +3,7 @@
 import math
 import random
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -200,3 +201,22 @@ def test_purged_runs_leave_no_points(app: App, editor: Principal) -> None:
     assert [rows_in(app, table) for table in ("tail", "block", "latest")] == [0, 0, 0]
     app.tracking.runs.log(editor, run.id, points=[Point("m", 2.0, 1, 9)])
     assert app.tracking.runs.search(editor, filter="metrics.m = 2").items[0].id == run.id
+
+
+def test_long_tails_are_compacted_in_the_background_and_short_ones_stay(
+    app: App, editor: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "MANY_ROWS", 20)
+    long, short = (app.tracking.runs.create(editor) for _ in range(2))
+    app.tracking.start()
+    try:
+        for step in range(20):
+            app.tracking.runs.log(editor, long.id, points=[Point("m", 0.5, step, step)])
+        app.tracking.runs.log(editor, short.id, points=[Point("m", 0.5, 1)])
+        until = time.monotonic() + 20
+        while rows_in(app, "tail") > 1 and time.monotonic() < until:
+            time.sleep(0.01)
+    finally:
+        app.tracking.stop()
+    assert (rows_in(app, "tail"), rows_in(app, "block")) == (1, 1)
+    assert len(history(app, editor, long.id, "m")) == 20

@@ -17,8 +17,10 @@ log = logging.getLogger(__name__)
 
 MANY_ROWS = 256
 MANY_POINTS = 100_000
+FEW_ROWS = 8
 _QUIET_S = 60.0
-_TURN_S = 1.0
+_FORGOTTEN_S = 3600.0
+_TURN_S = 10.0
 _ROWS_IN_A_TURN = 512
 _ROWS_IN_A_FOLD = 512
 _OLD_POINTS_AT_ONCE = 50_000
@@ -118,14 +120,18 @@ def _block(run_no: int, key_no: int, part: Any) -> dict[str, Any]:
 
 
 class Compactor:
-    """A thread that compacts the tails that grew long, and those that have been left alone for a minute."""
+    """A thread that compacts the tails that grew long, and those that have been left alone for a minute.
+
+    A tail of few rows stays: for a short run it takes less space than blocks would, and is read as fast.
+    """
 
     def __init__(self, db: Database, *, keys: Keys) -> None:
         self._db = db
         self._keys = keys
         self.recent = Recent()
         self._changed = threading.Condition()
-        self._waiting: dict[int, list[float]] = {}
+        self._waiting: dict[int, list[float]] = {}  # rows, points and the time of the last, of each run
+        self._long: set[int] = set()
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -136,17 +142,13 @@ class Compactor:
             entry[0] += 1
             entry[1] += points
             entry[2] = time.monotonic()
-            if entry[0] in (1, MANY_ROWS) or entry[1] >= MANY_POINTS:
+            if entry[0] >= MANY_ROWS or entry[1] >= MANY_POINTS:
+                self._long.add(run_no)
                 self._changed.notify()
 
     def start(self) -> None:
         """Take over what earlier versions and earlier processes left, and begin."""
         self._adopt()
-        with self._db.read() as tx:
-            left = store.waiting(tx)
-        now = time.monotonic()
-        with self._changed:
-            self._waiting = {run_no: [rows, points, now] for run_no, (rows, points) in left.items()}
         self._thread = threading.Thread(target=self._work, name="metric-compaction", daemon=True)
         self._thread.start()
 
@@ -158,18 +160,26 @@ class Compactor:
         if self._thread is not None:
             self._thread.join(timeout=10)
 
+    def _take_over(self) -> None:
+        with self._db.read() as tx:
+            left = store.waiting(tx, more_than=FEW_ROWS)
+        now = time.monotonic()
+        with self._changed:
+            for run_no, rows in left.items():
+                self._waiting.setdefault(run_no, [0, 0, now])[0] += rows
+
     def _work(self) -> None:
+        self._take_over()
         while True:
             with self._changed:
-                while not self._stopping and not self._due():
-                    self._changed.wait(timeout=_TURN_S if self._waiting else None)
+                if not self._long and not self._stopping:
+                    self._changed.wait(_TURN_S)
                 if self._stopping:
                     return
                 due = self._due()
-                for run_no in due:
-                    del self._waiting[run_no]
             for run_no in due:
-                self._compact(run_no)
+                if not self._stopping:
+                    self._compact(run_no)
 
     def _compact(self, run_no: int) -> None:
         try:
@@ -179,15 +189,22 @@ class Compactor:
         except Unavailable as error:
             log.warning("metrics wait to be compacted", extra={"error": str(error)})
             with self._changed:
-                self._waiting.setdefault(run_no, [0, 0, time.monotonic()])
+                self._waiting.setdefault(run_no, [FEW_ROWS + 1, 0, time.monotonic()])
 
     def _due(self) -> list[int]:
+        """Take out the runs to compact now, and forget those that were quiet for very long with a short tail."""
         now = time.monotonic()
-        return [
-            run_no
-            for run_no, (rows, points, last) in self._waiting.items()
-            if rows >= MANY_ROWS or points >= MANY_POINTS or now - last >= _QUIET_S
-        ]
+        due = set(self._long)
+        for run_no, (rows, _, last) in list(self._waiting.items()):
+            quiet_s = now - last
+            if rows > FEW_ROWS and quiet_s >= _QUIET_S:
+                due.add(run_no)
+            elif quiet_s >= _FORGOTTEN_S:
+                del self._waiting[run_no]
+        self._long.clear()
+        for run_no in due:
+            self._waiting.pop(run_no, None)
+        return sorted(due)
 
     def _adopt(self) -> None:
         """Take the points of the first version's table, a row each, into the tail."""

@@ -58,9 +58,7 @@ delete from tracking_metric_tail where no in (select value from json_each(:numbe
 delete from tracking_metric_tail where no = any(:numbers);
 
 -- name: waiting
-select run_no, count(*), sum(points) from tracking_metric_tail group by run_no;
--- name: waiting @postgresql
-select run_no, count(*), cast(sum(points) as bigint) from tracking_metric_tail group by run_no;
+select run_no, count(*) from tracking_metric_tail group by run_no having count(*) > :more_than;
 
 -- name: block_places
 select no, key_no, points, first_step, first_us, last_step, last_us from tracking_metric_block

@@ -134,9 +134,9 @@ def purge(tx: Tx, run_nos: Sequence[int]) -> None:
     tx.run(Q.lower_folded)
 
 
-def waiting(tx: Tx) -> dict[int, tuple[int, int]]:
-    """Return how many rows and points of each run wait in the tail."""
-    return {run_no: (rows, points) for run_no, rows, points in tx.all(Q.waiting)}
+def waiting(tx: Tx, *, more_than: int) -> dict[int, int]:
+    """Return how many rows of each run wait in the tail, of runs with more than so many."""
+    return dict(tx.all(Q.waiting, more_than=more_than))
 
 
 def folded_tail(tx: Tx, run_no: int, *, most_rows: int) -> list[tuple[int, bytes]]:
