@@ -37,6 +37,9 @@ POSTS = [
     "/api/v1/endpoints/churn/rollouts",
     "/api/v1/endpoints/churn/releases",
     "/api/v1/endpoints/churn/predict",
+    "/api/v1/trash/restore",
+    "/api/v1/trash/purge",
+    "/api/v1/gc",
 ]
 MLFLOW_POSTS = [
     "experiments/create",
