@@ -1,8 +1,8 @@
 """Takes the pictures of docs/images from a running server: python tools/screenshots.py URL [FOLDER].
 
 The server is best one that ``make demo DEMO=--keep`` left up. Pages are taken at 1440 px in light and dark, and some at
-390 px too. ``--only=runs,plots`` takes those alone; the pages of runs show the experiment with the most of them, best one
-that ``bench/seed_runs.py`` filled.
+390 px too. ``--only=runs,plots`` takes those alone; the pages of runs show ``--experiment=ID``, best one that
+``bench/seed_runs.py`` filled.
 """
 
 import json
@@ -38,14 +38,14 @@ WAIT_MS = 1500
 NARROW = ("overview", "monitor", "rollouts", "runs", "run")
 
 
-def places(url: str) -> dict[str, str]:
-    """Return what stands in the addresses of the pages of runs."""
+def places(url: str, experiment: str | None) -> dict[str, str]:
+    """Return what stands in the addresses of the pages of runs; by default of the experiment with the most."""
 
     def get(path: str) -> list[dict[str, str]]:
         with urlopen(f"{url}/api/v1/{path}") as answer:
             return json.load(answer)["items"]
 
-    experiment = max(get("experiments?limit=500"), key=lambda one: one["runs"])["id"]
+    experiment = experiment or max(get("experiments?limit=500"), key=lambda one: one["runs"])["id"]
     runs = get(f"runs?experiment_id={experiment}&limit=5&filter=status%20=%20'FINISHED'")
     metrics = get(f"experiments/{experiment}/metrics") or [""]
     return {
@@ -58,11 +58,12 @@ def places(url: str) -> dict[str, str]:
 
 def main() -> None:
     """Write one PNG for each page, theme and size."""
-    given = [argument for argument in sys.argv[1:] if not argument.startswith("--only")]
-    only = next((one.partition("=")[2].split(",") for one in sys.argv[1:] if one.startswith("--only=")), [])
+    given = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
+    flags = dict(argument[2:].split("=", 1) for argument in sys.argv[1:] if argument.startswith("--"))
+    only = flags["only"].split(",") if "only" in flags else []
     url = given[0].rstrip("/")
     folder = Path(given[1] if len(given) > 1 else "docs/images")
-    names = places(url)
+    names = places(url, flags.get("experiment"))
     folder.mkdir(parents=True, exist_ok=True)
     program = next(path for name in ("chromium", "google-chrome") if (path := shutil.which(name)))
     with sync_playwright() as playwright:

@@ -166,7 +166,7 @@ export function RunPage() {
       crumbs={[
         { label: "Experiments", href: "/experiments" },
         ...(run ? [{ label: experiment.data?.name ?? run.experiment_id, href: paths.experiment(run.experiment_id) }] : []),
-        ...(parentId ? [{ label: parent.data?.name ?? "parent run", href: paths.run(parentId) }] : []),
+        ...(parentId && !parent.error ? [{ label: parent.data?.name ?? "parent run", href: paths.run(parentId) }] : []),
       ]}
       state={
         run && (

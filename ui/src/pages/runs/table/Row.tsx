@@ -13,6 +13,8 @@ interface Props {
   at: number;
   run: Run | undefined;
   group: GroupHead | undefined;
+  /** Whether columns that were not asked for before are still on their way. */
+  stale: boolean;
   open: boolean;
   depth: number;
   columns: RunColumn[];
@@ -30,14 +32,14 @@ interface Props {
   onActive: (line: number) => void;
 }
 
-function Cell({ column, run, nowMs }: { column: RunColumn; run: Run; nowMs: number }) {
+function Cell({ column, run, nowMs, stale }: { column: RunColumn; run: Run; nowMs: number; stale: boolean }) {
   if (column.id === "status") return <State of={run.status} />;
   const [text, full] = cellOf(column.id, run, nowMs);
-  if (text === "") return <span className="faint">–</span>;
+  if (text === "") return stale ? null : <span className="faint">–</span>;
   return <span title={full === text && text.length < 18 ? undefined : full}>{text}</span>;
 }
 
-function Drawn({ at, run, group, open, depth, columns, places, cells, pins, pinnedWidth, width, nowMs, ...rest }: Props) {
+function Drawn({ at, run, group, stale, open, depth, columns, places, cells, pins, pinnedWidth, width, nowMs, ...rest }: Props) {
   const { active, selected, kids, onToggle, onFold, onActive } = rest;
   const style = { transform: `translateY(${at * 32}px)`, width };
   const base = `rg-row ${selected ? "is-selected" : ""} ${active ? "is-active" : ""}`;
@@ -104,7 +106,7 @@ function Drawn({ at, run, group, open, depth, columns, places, cells, pins, pinn
           >
             {i > 0 ? (
               run ? (
-                <Cell column={column} run={run} nowMs={nowMs} />
+                <Cell column={column} run={run} nowMs={nowMs} stale={stale} />
               ) : null
             ) : (
               <span className="rg-name" style={{ paddingLeft: depth * 16 }}>
@@ -144,7 +146,7 @@ function Drawn({ at, run, group, open, depth, columns, places, cells, pins, pinn
                 className={`rg-cell rg-free ${column.numeric ? "num" : ""}`}
                 style={{ left: places[i], width: column.width }}
               >
-                <Cell column={column} run={run} nowMs={nowMs} />
+                <Cell column={column} run={run} nowMs={nowMs} stale={stale} />
               </span>
             )
           );

@@ -214,6 +214,7 @@ export function RunGrid({ label, lines, count, columns, pins, acts, selected, on
         at={i}
         run={line.kind === "run" ? line.run : undefined}
         group={line.kind === "group" ? line.group : undefined}
+        stale={line.kind === "run" && line.branch.window.isStale(line.index)}
         open={line.open}
         depth={line.kind === "run" ? line.depth : 0}
         columns={columns}

@@ -67,10 +67,7 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
     enabled: !counted.data,
     staleTime: Infinity,
   });
-  const catalogue = useMemo(
-    () => ({ data: counted.data ?? (sample.data && sampled(sample.data.items)), whole: Boolean(counted.data) }),
-    [counted.data, sample.data],
-  );
+  const catalogue = useMemo(() => ({ data: counted.data ?? (sample.data && sampled(sample.data.items)) }), [counted.data, sample.data]);
   const filter = search["filter"] ?? "";
   const plots = search["show"] === "plots";
   const parents = useQuery({ ...q.facets(experiment, "", [PARENTS], MOST_PARENTS), staleTime: 30_000 });
@@ -104,6 +101,7 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
   });
   const groupFacet = useMemo(() => (groupBy && groupQuery.data ? complete(groupQuery.data, 0) : undefined), [groupBy, groupQuery.data]);
 
+  const columnsKnown = catalogue.data !== undefined || search["cols"] !== undefined || (counted.error !== null && sample.error !== null);
   const all = useMemo(() => idsOf(catalogue.data), [catalogue.data]);
   const chosen = useMemo(() => unpackIds(search["cols"]), [search["cols"]]);
   const shownIds = useMemo(
@@ -222,7 +220,7 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
   const facetBys = useMemo(() => {
     const known = unpackIds(search["facets"]);
     if (known.length) return known;
-    const params = [...(catalogue.data?.params ?? [])].sort((a, b) => b.runs - a.runs).slice(0, 8);
+    const params = [...(catalogue.data?.params ?? [])].sort((a, b) => b.runs - a.runs).slice(0, 5);
     return ["status", ...params.map((each) => `params.${each.name}`)];
   }, [search["facets"], catalogue.data]);
   const state: ViewState = {
@@ -359,7 +357,7 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
             </div>
           )}
           {plots && !error ? (
-            <ManyPlots experiment={experiment} filter={filter} order={order} onFilter={setFilter} />
+            <ManyPlots experiment={experiment} filter={filter} order={order} catalogue={catalogue.data} onFilter={setFilter} />
           ) : error instanceof Problem && error.status === 400 && filter !== "" ? (
             <Card>
               <Empty title="This filter cannot be read">
@@ -381,7 +379,7 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
             <Card>
               <Failed error={groupQuery.error} retry={() => void groupQuery.refetch()} />
             </Card>
-          ) : groupBy && !groups ? (
+          ) : (groupBy && !groups) || !columnsKnown ? (
             <Card>
               <Skeleton rows={10} />
             </Card>

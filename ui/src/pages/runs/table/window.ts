@@ -47,6 +47,11 @@ export class RowWindow<T extends { id: string }> {
     return this.pages.get(Math.floor(index / PAGE))?.[index % PAGE];
   }
 
+  /** Whether a row is shown as it was asked for before, with other columns. */
+  isStale(index: number): boolean {
+    return this.stale.has(Math.floor(index / PAGE));
+  }
+
   /** Rows that are in memory. */
   get held(): number {
     let held = 0;
@@ -82,6 +87,7 @@ export class RowWindow<T extends { id: string }> {
     for (const aborter of this.flying.values()) aborter.abort();
     this.flying.clear();
     this.stale = new Set(this.pages.keys());
+    this.tell();
     this.need(this.eye[0] * PAGE, (this.eye[1] + 1) * PAGE - 1);
   }
 
