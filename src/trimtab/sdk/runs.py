@@ -186,7 +186,7 @@ class Run:
 
     def flush(self, timeout_s: float = _FINISH_S) -> bool:
         """Wait until the server has what this process logged so far; say whether it has."""
-        return self._sender is None or self._sender.flush(timeout_s)
+        return self.waiting == 0 if self._sender is None else self._sender.flush(timeout_s)
 
     def finish(self, status: Status = "FINISHED", *, timeout_s: float = _FINISH_S) -> None:
         """Close the run and wait, at most so many seconds, until everything is sent; say in a warning what was not.
