@@ -140,6 +140,10 @@ def test_what_stands_in_the_way_is_said(http: TestClient) -> None:
         {"params": {"a": "x" * 1_000_001}},
         {"started_us": -1},
         {"status": "GONE"},
+        {"model_inputs": [""]},
+        {"model_outputs": [{"model_id": "x" * 5000}]},
+        {"artifact_uri": "mlflow-artifacts:/1/another/artifacts"},
+        {"owner": "x" * 5000},
     ],
     ids=lambda change: next(iter(change)),
 )

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from trimtab.domains.tracking.experiments.model import State
+from trimtab.domains.tracking.experiments.model import ARTIFACT_SCHEME, State, check_location
 from trimtab.domains.tracking.logged_models.model import Status as ModelStatus
 from trimtab.domains.tracking.metrics.model import MOST_US, PointColumns
-from trimtab.domains.tracking.names import MOST_KEY, check_key, check_length
+from trimtab.domains.tracking.names import MOST_KEY, check_key, check_length, check_run_id
 from trimtab.domains.tracking.runs.model import NAME_TAG, DatasetInput, Status
 from trimtab.kernel.errors import Invalid
 
@@ -135,12 +135,22 @@ def check_texts(texts: Mapping[str, str], field: str, *, any_key: bool) -> None:
             raise Invalid(f"{field} {key[:100]!r} is longer than {MOST_TEXT} characters.", field=field)
 
 
+def check_uri(uri: str | None) -> None:
+    """Raise Invalid for a place of files that is no store elsewhere: places in this one are given by the server."""
+    if uri is not None and (uri.startswith(f"{ARTIFACT_SCHEME}:") or not uri):
+        raise Invalid("Files that this server keeps have their place by themselves.", field="artifact_uri")
+    check_location(uri or "")
+
+
 def check_run(record: RunRecord) -> None:
     """Raise Invalid for a record that cannot be kept."""
     check_texts(record.params, "params", any_key=False)
     check_texts(record.tags, "tags", any_key=True)
     check_length(record.name, MOST_TEXT, "name")
     check_length(record.owner, MOST_KEY, "owner")
+    check_uri(record.artifact_uri)
+    for model_id in (*record.model_inputs, *(one.model_id for one in record.model_outputs)):
+        check_run_id(model_id)
     for series in record.metrics:
         check_key(series.key, "metrics.key")
         if not len(series.steps) == len(series.at_us) == len(series.values):

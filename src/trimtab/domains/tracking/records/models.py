@@ -18,6 +18,7 @@ from trimtab.domains.tracking.records.model import (
     ModelMetricRecord,
     PlacedRecord,
     check_texts,
+    check_uri,
     told,
 )
 from trimtab.domains.tracking.records.service import BEGUN, check_origin
@@ -158,6 +159,12 @@ def _check(record: LoggedModelRecord) -> None:
     check_name(record.name)
     check_texts(record.params, "params", any_key=True)
     check_texts(record.tags, "tags", any_key=True)
-    check_length(record.source_run_id or "", MOST_KEY, "source_run_id")
+    check_length(record.model_type or "", 500, "model_type")
+    check_uri(record.artifact_uri)
+    if record.source_run_id is not None:
+        check_run_id(record.source_run_id)
     for one in record.metrics:
         check_key(one.key, "metrics.key")
+        check_length(one.run_id, MOST_KEY, "metrics.run_id")
+        check_length(one.dataset_name, 500, "metrics.dataset_name")
+        check_length(one.dataset_digest, MOST_KEY, "metrics.dataset_digest")

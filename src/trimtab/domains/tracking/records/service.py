@@ -302,5 +302,5 @@ def _check_marks(fingerprints: Mapping[str, str]) -> None:
     if len(fingerprints) > MOST_MARKS:
         raise Invalid(f"At most {MOST_MARKS} marks go into one request.", field="marks")
     for ref, fingerprint in fingerprints.items():
-        if len(ref) > 1000 or len(fingerprint) > 100_000:
+        if len(ref) > 300 or len(fingerprint) > 100_000:
             raise Invalid("A mark is too long.", field="marks")
