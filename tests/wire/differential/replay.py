@@ -43,6 +43,7 @@ class Known:
         self.ids: dict[str, str] = {}
         self.experiments: dict[str, str] = {}
         self.tokens: dict[str, str] = {}
+        self._texts: dict[str, str] = {}  # what is known of texts until something new is learned
 
     def now(self, value: Any, key: str = "") -> Any:
         """Return a recorded value with the ids of now."""
@@ -60,6 +61,11 @@ class Known:
 
     def text(self, text: str) -> str:
         """Return a recorded text with the ids of now."""
+        if (known := self._texts.get(text)) is None:
+            known = self._texts[text] = self._read(text)
+        return known
+
+    def _read(self, text: str) -> str:
         text = text.replace(self._unique, self._fresh)
         text = _EXPERIMENT_PLACES.sub(self._experiment, text)
         text = _EXPERIMENT_FILTER.sub(self._experiment_filter, text)
@@ -81,11 +87,16 @@ class Known:
                 self.learn(one, other, key)
         elif isinstance(then, str) and isinstance(now, str):
             if key in _EXPERIMENT_KEYS:
-                self.experiments.setdefault(then, now)
+                self._keep(self.experiments, then, now)
             elif key in _TOKENS:
                 self.tokens[then] = now
-            elif (old := _GIVEN.fullmatch(then)) and _GIVEN.fullmatch(now):
-                self.ids.setdefault(old.group(), now)
+            elif then not in self.ids and _GIVEN.fullmatch(then) and _GIVEN.fullmatch(now):
+                self._keep(self.ids, then, now)
+
+    def _keep(self, known: dict[str, str], then: str, now: str) -> None:
+        if then not in known:
+            known[then] = now
+            self._texts.clear()
 
 
 def play(recording: Recording, client: httpx2.Client, *, fresh: str) -> Iterator[tuple[Exchange, Exchange]]:
