@@ -15,10 +15,10 @@ import random
 import sqlite3
 import statistics
 import tempfile
-import threading
 import time
 import urllib.parse
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,17 @@ class Connection:
 
     def ask(self, method: str, path: str, body: bytes | None = None, kind: str = "application/json") -> Any:
         headers = {"Content-Type": kind, "x-mlflow-experiment-id": "0"} if body is not None else {}
-        self._connection.request(method, path, body, headers)
-        answer = self._connection.getresponse()
-        content = answer.read()
+        for once_more in (True, True, False):
+            try:
+                self._connection.request(method, path, body, headers)
+                answer = self._connection.getresponse()
+                content = answer.read()
+                break
+            except (http.client.RemoteDisconnected, ConnectionResetError):
+                # A loaded server takes a connection for idle before it reads what was sent.
+                self._connection.close()
+                if not once_more:
+                    raise
         if answer.status != 200:
             raise SystemExit(f"{method} {path}: {answer.status} {content[:300]!r}")
         return json.loads(content) if content else None
@@ -140,12 +148,11 @@ def statement(number: int) -> bytes:
 
 def together(url: str, clients: int, work: Callable[[Connection, int], None]) -> float:
     """Return the seconds that several clients take, each in a thread with a connection of its own."""
-    threads = [threading.Thread(target=work, args=(Connection(url), client)) for client in range(clients)]
+    connections = [Connection(url) for _ in range(clients)]
     started = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(clients) as threads:
+        for done in [threads.submit(work, connections[client], client) for client in range(clients)]:
+            done.result()
     return time.perf_counter() - started
 
 
