@@ -170,8 +170,11 @@ def _check(one: MetricEstimate) -> None:
         raise Invalid(f"{one.key!r}: the method, data or rows are out of range.", field="metrics")
 
 
-def _interval(low: float, high: float) -> tuple[float | None, float | None]:
-    return (float(low), float(high)) if math.isfinite(low) and math.isfinite(high) else (None, None)
+def _interval(low: float, estimate: float, high: float) -> tuple[float | None, float | None]:
+    """Return the ends of an interval, which rounding may have put a hair beyond the estimate."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return None, None
+    return min(float(low), estimate), max(float(high), estimate)
 
 
 def estimates_of(found: Mapping[str, Any], *, rows: int, data: str) -> list[MetricEstimate]:
@@ -180,7 +183,7 @@ def estimates_of(found: Mapping[str, Any], *, rows: int, data: str) -> list[Metr
         MetricEstimate(
             key,
             float(one.estimate),
-            *_interval(one.low, one.high),
+            *_interval(one.low, float(one.estimate), one.high),
             method=_METHODS.get(key, "analytic"),
             rows=rows,
             data=data,
