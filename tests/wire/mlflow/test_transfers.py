@@ -336,6 +336,16 @@ def test_the_pages_of_mlflow(http: httpx2.Client, folder: str) -> None:
         assert 400 <= http.get("/model-versions/get-artifact", params={**asked, **changed}).status_code < 500
 
 
+def test_a_server_stops_though_someone_has_stopped_sending(tmp_path: Path) -> None:
+    server = Server(tmp_path / "home", "--log-level", "warning")
+    server.start()
+    with connect(server) as connection:
+        connection.sendall(head("PUT", f"{FILES}/0/r/artifacts/x", content_length=LARGE) + bytes(1000))
+        eventually(lambda: incoming(server))
+        assert server.stop() == 0
+    assert incoming(server) == []
+
+
 def test_what_the_server_says_it_can(http: httpx2.Client) -> None:
     said = http.get("/api/3.0/mlflow/server-info").json()
     assert (said["multipart_uploads_enabled"], said["multipart_downloads_enabled"]) == (True, False)

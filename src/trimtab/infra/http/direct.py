@@ -25,6 +25,7 @@ EXTENSION = "trimtab.direct"
 LEAST_BYTES = 128 << 10
 _AT_ONCE = 256 << 10  # bytes to wait for before the reading thread is woken up
 _IDLE_S = 60.0
+_LEAVING_S = 5.0
 _STALLED_S = 0.05
 _MOST_SENT = 8 << 20
 _SENDERS = 32
@@ -43,6 +44,12 @@ class DirectProtocol(HttpToolsProtocol):
         super().__init__(*given, **named)
         self._seen = 0
         self._left_over = 0
+        self.leaving = False
+        """Whether the server is asked to stop: it waits for who sends, and no longer for who does not."""
+
+    def shutdown(self) -> None:
+        self.leaving = True
+        super().shutdown()
 
     def on_message_begin(self) -> None:
         self._seen = 0
@@ -92,6 +99,11 @@ class Direct:
         self._protocol = protocol
         self._cycle = cycle
         self._length = length
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the server is asked to stop."""
+        return self._protocol.leaving
 
     def take_body(self) -> "tuple[bytes, int, socket.socket] | None":
         """Return what has come, how much is still to come, and the socket to read it from; on the event loop only.
@@ -194,7 +206,7 @@ class DirectBody(io.RawIOBase):
     def _receive(self, wanted: memoryview) -> int:
         self._await(min(_AT_ONCE, len(wanted)))
         idle_s = 0.0
-        while idle_s < _IDLE_S:
+        while idle_s < (_LEAVING_S if self._direct.leaving else _IDLE_S):
             ready = self._poll.poll(1000)  # after a second, also fewer bytes than were waited for will do
             try:
                 count = self._socket.recv_into(wanted)
