@@ -20,6 +20,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 PATIENCE_MS = 20_000
+playwright.expect.set_options(timeout=PATIENCE_MS)
 RUNS = 1000
 
 pytestmark = [

@@ -37,6 +37,8 @@ interface Props {
   base: string;
   /** Whether the facets are our choice and not the reader's. */
   auto: boolean;
+  /** Whether the rows are there, which come first. */
+  ready: boolean;
   bys: string[];
   catalogue: RunColumns | undefined;
   onFilter: (text: string) => void;
@@ -88,6 +90,7 @@ function One({
   onFilter,
   onClose,
   auto,
+  ready,
 }: Omit<Props, "bys" | "catalogue" | "onBys"> & { by: string; onClose: (() => void) | null }) {
   const [entity, key] = nameOf(by);
   const own = useMemo(
@@ -95,7 +98,7 @@ function One({
     [filter, entity, key],
   );
   const rest = own ? without(filter, entity, key, ["=", "IS NULL"]) : filter;
-  const query = useQuery(q.facets(experiment, [rest, base].filter(Boolean).join(" AND "), [by]));
+  const query = useQuery({ ...q.facets(experiment, [rest, base].filter(Boolean).join(" AND "), [by]), enabled: ready || by === "status" });
   const facet = query.data && complete(query.data, 0);
   const chosen = own ? own.value : undefined;
   // Where nobody asked for it, a parameter that differs in almost every run is no facet.

@@ -1,5 +1,5 @@
 // Everything about the runs of an experiment on one screen: filter, facets, views, columns, groups, selection and the table.
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useIsFetching, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { get, Problem } from "../../../api/client.ts";
 import { q } from "../../../api/queries.ts";
@@ -70,7 +70,14 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
   const catalogue = useMemo(() => ({ data: counted.data ?? (sample.data && sampled(sample.data.items)) }), [counted.data, sample.data]);
   const filter = search["filter"] ?? "";
   const plots = search["show"] === "plots";
-  const parents = useQuery({ ...q.facets(experiment, "", [PARENTS], MOST_PARENTS), staleTime: 30_000 });
+  const nestedKey = `trimtab.nested.${experiment}`;
+  const [settled, setSettled] = useState(false);
+  // Browsers keep few requests on their way at once: what stands in the table goes before what stands beside it.
+  const parents = useQuery({
+    ...q.facets(experiment, "", [PARENTS], MOST_PARENTS),
+    staleTime: 30_000,
+    enabled: settled || remembered(nestedKey) === "1",
+  });
   const kids = useMemo(() => {
     const facet = parents.data?.facets[0];
     return {
@@ -78,7 +85,6 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
       partial: (facet?.others ?? 0) > 0,
     };
   }, [parents.data]);
-  const nestedKey = `trimtab.nested.${experiment}`;
   const hasNested = parents.data ? kids.byId.size > 0 : remembered(nestedKey) === "1";
   useEffect(() => {
     if (parents.data) remember(nestedKey, kids.byId.size > 0 ? "1" : "0");
@@ -101,6 +107,7 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
   });
   const groupFacet = useMemo(() => (groupBy && groupQuery.data ? complete(groupQuery.data, 0) : undefined), [groupBy, groupQuery.data]);
 
+  const drawing = useIsFetching({ queryKey: ["runs", "plotted"] });
   const columnsKnown = catalogue.data !== undefined || search["cols"] !== undefined || (counted.error !== null && sample.error !== null);
   const all = useMemo(() => idsOf(catalogue.data), [catalogue.data]);
   const chosen = useMemo(() => unpackIds(search["cols"]), [search["cols"]]);
@@ -129,6 +136,8 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
     return { heads: groupFacet.values, clauseOf };
   }, [groupBy, groupFacet]);
   const { lines, waiting } = useLines({ experiment, filter: full, order, wanted, total, groups, epoch });
+
+  if (!settled && (lines.held > 0 || lines.error !== null || plots)) setSettled(true);
 
   // New runs wait behind a count, and come by themselves while nobody is busy in the table.
   const [baseline, setBaseline] = useState<{ of: unknown; total: number } | null>(null);
@@ -336,6 +345,7 @@ export function RunTable({ experiment, name }: { experiment: string; name: strin
             experiment={experiment}
             filter={filter}
             base={nested ? TOP_LEVEL : ""}
+            ready={plots ? drawing === 0 && catalogue.data !== undefined : lines.held > 0 || nothing}
             auto={!search["facets"]}
             bys={facetBys}
             catalogue={catalogue.data}
