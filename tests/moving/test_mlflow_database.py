@@ -157,6 +157,9 @@ def test_what_is_no_database_is_refused(client: Client, tmp_path: Path) -> None:
     fill_sqlite(empty, {"x": "a text"}, {})
     with pytest.raises(Invalid, match="no tables of MLflow"):
         import_mlflow(empty, client=client)
+    fill_sqlite(tmp_path / "odd.db", {"experiments": "x text", "runs": "y text"}, {})
+    with pytest.raises(Invalid, match="cannot be read"):
+        import_mlflow(tmp_path / "odd.db", client=client)
     with pytest.raises(Unavailable):
         import_mlflow("postgresql://u:secret@127.0.0.1:1/x", client=client)
     with pytest.raises(Invalid, match="no store"):

@@ -15,6 +15,12 @@ _DRIVER = re.compile(r"^(postgresql|postgres|mysql|mariadb)(\+\w+)?://", re.IGNO
 Row = tuple[Any, ...]
 
 
+class TablesUnreadable(Invalid):
+    """The tables of a foreign database are damaged, or are not those of MLflow."""
+
+    code = "tables-unreadable"
+
+
 class Tables:
     """The rows of one database. Statements are written for SQLite; other engines get their own marks of parameters."""
 
@@ -25,12 +31,15 @@ class Tables:
         self._columns: dict[str, frozenset[str]] = {}
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> Iterator[Row]:
-        """Yield the rows of a query; ``?`` stands for each value."""
+        """Yield the rows of a query; ``?`` stands for each value. Raises TablesUnreadable."""
         cursor = self._connection.cursor()
         with closing(cursor):
-            cursor.execute(statement.replace("?", self._mark), tuple(values))
-            while found := cursor.fetchmany(_AT_ONCE):
-                yield from found
+            try:
+                cursor.execute(statement.replace("?", self._mark), tuple(values))
+                while found := cursor.fetchmany(_AT_ONCE):
+                    yield from found
+            except Exception as error:  # each driver has errors of its own
+                raise TablesUnreadable(f"{self.shown} cannot be read: {str(error).strip()[:300]}") from error
 
     def columns(self, table: str) -> frozenset[str]:
         """Return the names of a table's columns; nothing where there is no such table."""
