@@ -89,7 +89,10 @@ export function Curves({ runs, keep, empty }: Props) {
   const sections = new Map<string, string[]>();
   const figures = metrics.filter((metric) => once?.has(metric) && matches(metric));
   const [single] = runs;
-  const charts = metrics.filter((each) => matches(each) && !(runs.length === 1 && once?.has(each)));
+  // Curves first, figures that were logged once below them.
+  const charts = metrics
+    .filter((each) => matches(each) && !(runs.length === 1 && once?.has(each)))
+    .sort((a, b) => Number(once?.has(a)) - Number(once?.has(b)));
   for (const metric of charts) {
     const section = charts.length > FEW ? sectionOf(metric) : "";
     sections.set(section, [...(sections.get(section) ?? []), metric]);
