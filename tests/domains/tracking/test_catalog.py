@@ -1,7 +1,7 @@
 import pytest
 
 from trimtab.app import App
-from trimtab.domains.tracking.catalog.model import Column, FacetValue
+from trimtab.domains.tracking.catalog.model import RunColumn, FacetValue
 from trimtab.domains.tracking.metrics.model import Point
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.who import Principal
@@ -20,9 +20,9 @@ def experiment(app: App, editor: Principal) -> str:
 
 def test_columns_tell_how_many_runs_have_them(app: App, viewer: Principal, experiment: str) -> None:
     columns = app.tracking.catalog.columns(viewer, [experiment])
-    assert columns.metrics == [Column("auc", 5)]
-    assert columns.params == [Column("model", 6)]
-    assert columns.tags == [Column("mlflow.runName", 6), Column("team", 6)]
+    assert columns.metrics == [RunColumn("auc", 5)]
+    assert columns.params == [RunColumn("model", 6)]
+    assert columns.tags == [RunColumn("mlflow.runName", 6), RunColumn("team", 6)]
     assert "start_time" in columns.attributes
     assert app.tracking.catalog.columns(viewer, ["999"]).metrics == []
 

@@ -109,7 +109,7 @@ class DatasetsQuery(msgspec.Struct):
     cursor: str | None = None
 
 
-class DatasetView(msgspec.Struct):
+class EvaluationDatasetView(msgspec.Struct):
     id: str
     name: str
     records: int
@@ -187,10 +187,10 @@ def _datasets(service: TracesService) -> list[Route]:
         "GET",
         "/api/v1/evaluation-datasets",
         query=DatasetsQuery,
-        returns=Page[DatasetView],
+        returns=Page[EvaluationDatasetView],
         tags=["traces"],
     )
-    def list_datasets(request: Request, query: DatasetsQuery) -> Page[DatasetView]:
+    def list_datasets(request: Request, query: DatasetsQuery) -> Page[EvaluationDatasetView]:
         """List evaluation data sets, newest first."""
         page = datasets.search(
             request.who,
@@ -201,8 +201,8 @@ def _datasets(service: TracesService) -> list[Route]:
         )
         return Page([_dataset(one) for one in page.items], page.next_cursor)
 
-    @route("GET", "/api/v1/evaluation-datasets/{dataset_id}", returns=DatasetView, tags=["traces"])
-    def get_dataset(request: Request) -> DatasetView:
+    @route("GET", "/api/v1/evaluation-datasets/{dataset_id}", returns=EvaluationDatasetView, tags=["traces"])
+    def get_dataset(request: Request) -> EvaluationDatasetView:
         """Return an evaluation data set."""
         return _dataset(datasets.get(request.who, request.path["dataset_id"]))
 
@@ -225,8 +225,8 @@ def _datasets(service: TracesService) -> list[Route]:
         """Move an evaluation data set to the trash."""
         datasets.delete(request.who, datasets.get(request.who, request.path["dataset_id"]).id)
 
-    @route("POST", "/api/v1/evaluation-datasets/{dataset_id}/restore", returns=DatasetView, tags=["traces"])
-    def restore_dataset(request: Request) -> DatasetView:
+    @route("POST", "/api/v1/evaluation-datasets/{dataset_id}/restore", returns=EvaluationDatasetView, tags=["traces"])
+    def restore_dataset(request: Request) -> EvaluationDatasetView:
         """Take an evaluation data set out of the trash."""
         return _dataset(datasets.restore(request.who, request.path["dataset_id"]))
 
@@ -303,8 +303,8 @@ def _assessment(one: Assessment) -> AssessmentView:
     )
 
 
-def _dataset(dataset: EvaluationDataset) -> DatasetView:
-    return DatasetView(
+def _dataset(dataset: EvaluationDataset) -> EvaluationDatasetView:
+    return EvaluationDatasetView(
         id=dataset.id,
         name=dataset.name,
         records=(json_object(dataset.profile or "").get("num_records")) or 0,

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Column(msgspec.Struct, frozen=True):
+class RunColumn(msgspec.Struct, frozen=True):
     """A metric, parameter or tag, and how many runs have it, those in the trash included."""
 
     name: str
@@ -13,9 +13,9 @@ class Column(msgspec.Struct, frozen=True):
 class Columns(msgspec.Struct, frozen=True):
     """The columns of a table of runs, each kind in the order of names."""
 
-    metrics: list[Column]
-    params: list[Column]
-    tags: list[Column]
+    metrics: list[RunColumn]
+    params: list[RunColumn]
+    tags: list[RunColumn]
     attributes: list[str]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from trimtab.domains.govern import GovernService
 from trimtab.domains.tracking.catalog import store
-from trimtab.domains.tracking.catalog.model import Column, Columns, Facet, Facets
+from trimtab.domains.tracking.catalog.model import Columns, Facet, Facets, RunColumn
 from trimtab.domains.tracking.experiments.model import View, parse_id
 from trimtab.domains.tracking.keys import Keys
 from trimtab.domains.tracking.metrics.compaction import settle
@@ -41,10 +41,10 @@ class CatalogService:
             metrics, params, tags = (self._columns(tx, query, among) for query in queries)
         return Columns(metrics, params, tags, [*COLUMNS])
 
-    def _columns(self, tx: Tx, query: Query, among: Sequence[int]) -> list[Column]:
+    def _columns(self, tx: Tx, query: Query, among: Sequence[int]) -> list[RunColumn]:
         counts = store.columns(tx, query, among)
         names = self._keys.names(tx, counts)
-        return sorted((Column(names[no], count) for no, count in counts.items()), key=lambda one: one.name)
+        return sorted((RunColumn(names[no], count) for no, count in counts.items()), key=lambda one: one.name)
 
     def facets(
         self,
