@@ -196,7 +196,7 @@ def show(found: dict[str, dict[str, list[float]]], versions: int) -> None:
             f"{theirs['p50'] / mine['p50']:.0f}x" if theirs else "-",
             f"{quantiles(found['limit'][work])['p50']:.2f}",
         )
-    Console().print(table)
+    Console(width=130).print(table)
 
 
 if __name__ == "__main__":

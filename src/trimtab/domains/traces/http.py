@@ -225,7 +225,12 @@ def _datasets(service: TracesService) -> list[Route]:
         """Move an evaluation data set to the trash."""
         datasets.delete(request.who, datasets.get(request.who, request.path["dataset_id"]).id)
 
-    @route("POST", "/api/v1/evaluation-datasets/{dataset_id}/restore", returns=EvaluationDatasetView, tags=["traces"])
+    @route(
+        "POST",
+        "/api/v1/evaluation-datasets/{dataset_id}/restore",
+        returns=EvaluationDatasetView,
+        tags=["traces"],
+    )
     def restore_dataset(request: Request) -> EvaluationDatasetView:
         """Take an evaluation data set out of the trash."""
         return _dataset(datasets.restore(request.who, request.path["dataset_id"]))
