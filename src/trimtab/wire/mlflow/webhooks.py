@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from trimtab.domains.registry.webhooks.model import EXAMPLES, WebhookEvent, Status, Webhook
+from trimtab.domains.registry.webhooks.model import EXAMPLES, Status, Webhook, WebhookEvent
 from trimtab.domains.registry.webhooks.service import WebhookService
 from trimtab.infra.http import Request
 from trimtab.kernel.errors import Invalid
