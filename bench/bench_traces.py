@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 BATCH = 50
+TRIES = 20
 BEGAN_NS = 1_795_289_572_501_000_000
 WORDS = [
     "parcel",
@@ -66,17 +67,21 @@ class Connection:
 
     def ask(self, method: str, path: str, body: bytes | None = None, kind: str = "application/json") -> Any:
         headers = {"Content-Type": kind, "x-mlflow-experiment-id": "0"} if body is not None else {}
-        for once_more in (True, True, False):
+        for _ in range(TRIES):
             try:
                 self._connection.request(method, path, body, headers)
                 answer = self._connection.getresponse()
                 content = answer.read()
-                break
             except (http.client.RemoteDisconnected, ConnectionResetError):
                 # A loaded server takes a connection for idle before it reads what was sent.
                 self._connection.close()
-                if not once_more:
-                    raise
+                continue
+            if answer.status != 503:
+                break
+            # Of MLflow's server: its database was locked by another request. Clients try again.
+            time.sleep(0.1)
+        else:
+            raise SystemExit(f"{method} {path}: no answer after {TRIES} tries")
         if answer.status != 200:
             raise SystemExit(f"{method} {path}: {answer.status} {content[:300]!r}")
         return json.loads(content) if content else None
