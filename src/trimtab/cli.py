@@ -33,7 +33,10 @@ GROUPS: dict[str, tuple[str, str]] = {
         "Alerts: list, acknowledge, resolve; rules and channels.",
     ),
     "experiments": ("trimtab.domains.tracking.cli:experiments", "Experiments: list, rm, restore."),
-    "runs": ("trimtab.domains.tracking.cli:runs", "Runs: list, show, compare, reproduce, sync, export, rm, restore."),
+    "runs": (
+        "trimtab.domains.tracking.cli:runs",
+        "Runs: list, show, compare, reproduce, sync, export, rm, restore.",
+    ),
     "models": (
         "trimtab.domains.registry.cli:models",
         "Models: list, show, versions, alias, tag, download, rm.",

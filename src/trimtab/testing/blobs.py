@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -153,8 +153,13 @@ class BlobsContract:
         blob = blobs.put(b"x")
         keeping = blobs.keeping(3600)
         later = time.time_ns() // 1000 + 60_000_000
-        for renew in (keeping.touch, lambda _: keeping.put(b"x"), lambda _: keeping.put(io.BytesIO(b"x"))):
-            assert renew(blob)
+        renewals: list[Callable[[], object]] = [
+            lambda: keeping.touch(blob),
+            lambda: keeping.put(b"x"),
+            lambda: keeping.put(io.BytesIO(b"x")),
+        ]
+        for renew in renewals:
+            assert renew()
             assert blobs.sweep(set(), before_us=later) == (0, 0)
         assert not blobs.touch(name_of(b"absent"))
 

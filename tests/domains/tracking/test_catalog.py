@@ -1,7 +1,7 @@
 import pytest
 
 from trimtab.app import App
-from trimtab.domains.tracking.catalog.model import RunColumn, FacetValue
+from trimtab.domains.tracking.catalog.model import FacetValue, RunColumn
 from trimtab.domains.tracking.metrics.model import Point
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.who import Principal
