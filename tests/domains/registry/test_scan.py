@@ -249,6 +249,7 @@ def test_the_list_belongs_to_the_server() -> None:
         ("model.h5", b"\x89HDF\r\n\x1a\n" + b"\x00" * ((64 << 20) + 1)),
         ("tape.tar", b"\x00" * 257 + b"ustar" + b"\xff" * 400),
     ],
+    ids=["zip", "torch", "gzip", "npy", "hdf5", "tar"],  # the contents hold the time
 )
 def test_what_cannot_be_read_is_never_called_safe(path: str, content: bytes) -> None:
     assert judged({"MLmodel": SKLEARN.replace(b"pkl", b"skops"), path: content}).verdict in (

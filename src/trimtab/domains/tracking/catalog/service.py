@@ -1,5 +1,6 @@
 """Says which columns the runs of experiments have, and how runs spread over the values of some."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from trimtab.kernel.who import Principal
 
 MOST_FACETS = 20
 MOST_VALUES = 200
+_LONG_S = 0.1
+_WORTH = 20  # times as long as the counting took
+_MOST_REMEMBERED = 64
 _ATTRIBUTES = {"status": "r.status", "owner": "r.owner"}
 _TABLES = {"params": "tracking_run_param", "tags": "tracking_run_tag"}
 
@@ -28,10 +32,28 @@ class CatalogService:
         self._db = db
         self.govern = govern
         self._keys = keys
+        self._counted: dict[tuple[str, ...], tuple[float, Columns]] = {}
 
     def columns(self, who: Principal, experiment_ids: Sequence[str] = ()) -> Columns:
-        """Return the metrics, parameters and tags that runs of experiments have; of all where none is named."""
+        """Return the metrics, parameters and tags that runs of experiments have; of all where none is named.
+
+        What took long to count, as among hundreds of thousands of runs, is told again for a while.
+        """
         self.govern.permit(who, "read", "runs")
+        key = tuple(sorted(set(experiment_ids)))
+        known = self._counted.get(key)
+        if known is not None and known[0] > time.monotonic():
+            return known[1]
+        began = time.monotonic()
+        columns = self._count(experiment_ids)
+        spent_s = time.monotonic() - began
+        if spent_s > _LONG_S:
+            if len(self._counted) >= _MOST_REMEMBERED:
+                self._counted.clear()
+            self._counted[key] = (time.monotonic() + _WORTH * spent_s, columns)
+        return columns
+
+    def _count(self, experiment_ids: Sequence[str]) -> Columns:
         settle(self._db)
         with self._db.read() as tx:
             among = _experiments(tx, experiment_ids)
