@@ -73,7 +73,12 @@ def test_artifacts_over_http(http: TestClient) -> None:
     ]
     assert http.get(root, params={"path": "a"}).json()["items"][0]["path"] == "a/page.html"
     page = http.get(f"{root}/a/page.html", params={"inline": "true"})
-    assert page.headers["content-disposition"].startswith("attachment")
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("sandbox allow-scripts;")  # an origin of its own, without our cookies
+    assert "allow-same-origin" not in policy
+    assert "default-src 'none'" in policy
+    saved = http.get(f"{root}/a/page.html")
+    assert saved.headers["content-disposition"].startswith("attachment")
     note = http.get(f"{root}/note.txt", params={"inline": "true"}, headers={"range": "bytes=1-2"})
     assert (note.status_code, note.content) == (206, b"ex")
     assert note.headers["content-disposition"].startswith("inline")

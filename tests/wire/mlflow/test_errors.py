@@ -29,7 +29,7 @@ def run_id(http: httpx2.Client) -> str:
     [
         ("GET", "/nothing/here", None, 404, "ENDPOINT_NOT_FOUND", ""),
         ("POST", "/runs/get", {}, 404, "ENDPOINT_NOT_FOUND", ""),
-        ("POST", "/../../3.0/mlflow/traces", {}, 404, "ENDPOINT_NOT_FOUND", ""),
+        ("POST", "/../../3.0/mlflow/issues", {}, 404, "ENDPOINT_NOT_FOUND", ""),
         ("GET", "/runs/get", None, 400, "INVALID_PARAMETER_VALUE", "Missing value for required parameter 'run_id'"),
         ("GET", f"/runs/get?run_id={RUN}", None, 404, "RESOURCE_DOES_NOT_EXIST", f"Run with id={RUN} not found"),
         ("GET", "/experiments/get?experiment_id=99999", None, 404, "RESOURCE_DOES_NOT_EXIST", "No Experiment with id=99999"),
