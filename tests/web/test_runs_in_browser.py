@@ -167,7 +167,7 @@ def test_a_filter_is_completed_and_wrong_ones_are_marked(page: Any, experiment: 
     playwright.expect(box).to_have_value("metrics.auc > 0.98 AND params.kind = 'net' ")
     page.keyboard.press("Enter")
     _foot(page, "1 run")
-    assert _names(page) == ["run-7"]
+    playwright.expect(page.locator(".rg-link")).to_have_text(["run-7"])
     box.fill("metrics.auc > 'much'")
     page.keyboard.press("Enter")
     playwright.expect(page.locator("#filter-note")).to_contain_text("compared with a number")

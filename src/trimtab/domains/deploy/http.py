@@ -126,7 +126,23 @@ def routes(
         plane = data_plane()
         return plane.last_minute(endpoint, version) if plane else Traffic()
 
-    def view(endpoint: Endpoint) -> EndpointView:
+    def as_routed(endpoint: Endpoint) -> Endpoint:
+        """Return an endpoint as requests find it: a version that has no route yet is still starting."""
+        plane = data_plane()
+        if plane is None:
+            return endpoint
+        return msgspec.structs.replace(
+            endpoint,
+            served=[
+                msgspec.structs.replace(one, state="starting")
+                if one.state == "ready" and not plane.is_routed(endpoint.name, one.version)
+                else one
+                for one in endpoint.served
+            ],
+        )
+
+    def view(stored: Endpoint) -> EndpointView:
+        endpoint = as_routed(stored)
         total = last_minute(endpoint.name)
         return EndpointView(
             name=endpoint.name,

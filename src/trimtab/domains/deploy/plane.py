@@ -58,6 +58,7 @@ class Plane:
         self._folders: dict[tuple[str, str], Path] = {}
         self._signatures: dict[tuple[str, str], routes.Signature | None] = {}
         self._pushed: bytes | None = None
+        self._routed: frozenset[tuple[str, str]] = frozenset()
         self._generation = 0
         self._push_lock = threading.Lock()
         self._wake = threading.Event()
@@ -80,10 +81,14 @@ class Plane:
     def apply(self) -> None:
         """Push the routes of what is ready now; what is not ready yet follows by itself."""
         try:
-            self._push(self._deploy.plane_view(_WHO)[1])
+            self._push()
         except TrimtabError as error:
             log.warning("routes not pushed", extra={"error": str(error)})
         self._wake.set()
+
+    def is_routed(self, endpoint: str, version: str) -> bool:
+        """Say whether requests find a version that is ready: it is stored as ready a moment before they do."""
+        return (endpoint, version) in self._routed
 
     def last_minute(self, endpoint: str, version: str | None = None) -> Traffic:
         """Return what an endpoint, or one version of it, did in the last minute."""
@@ -156,7 +161,7 @@ class Plane:
         gone = [key for key in self._ready if key not in wanted]
         for key in gone:
             del self._ready[key]
-        self._push(endpoints)
+        self._push()
         for key in self._target.running() - wanted:
             if self._idle(key):
                 self._target.stop(key)
@@ -207,14 +212,22 @@ class Plane:
             self._folders[key] = folder
         return self._folders[key]
 
-    def _push(self, endpoints: list[Endpoint]) -> None:
-        with self._push_lock:
+    def _push(self) -> None:
+        with (
+            self._push_lock
+        ):  # and only then the reading: what was read before another's push must not undo it
+            _, endpoints = self._deploy.plane_view(_WHO)
             table = self._table(endpoints)
             content = msgspec.json.encode([table.auth, table.endpoints])
-            if content == self._pushed:
-                return
-            self._control.put_routes(table)
-            self._pushed = content
+            if content != self._pushed:
+                self._control.put_routes(table)
+                self._pushed = content
+            self._routed = frozenset(
+                (endpoint.name, one.version)
+                for endpoint in endpoints
+                for one in endpoint.served
+                if one.state == "ready" and (endpoint.name, one.version) in self._ready
+            )
 
     def _table(self, endpoints: list[Endpoint]) -> routes.RouteTable:
         self._generation = max(self._generation + 1, time.time_ns() // 1_000_000)

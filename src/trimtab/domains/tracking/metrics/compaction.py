@@ -29,14 +29,14 @@ Places = Sequence[tuple[Any, ...]]
 
 
 def settle(db: Database) -> None:
-    """Fold every point that was logged before this call into the latest values."""
+    """Fold every point that was logged before this call into the latest values; later ones do not hold it up."""
     with db.read() as tx:
-        if not store.unfolded(tx):
-            return
-    more = True
-    while more:
+        newest = store.newest_unfolded(tx)
+    while newest is not None:
         with db.write() as tx:
-            more = store.fold(tx, most_rows=_ROWS_IN_A_FOLD)
+            upto = store.fold(tx, most_rows=_ROWS_IN_A_FOLD)
+        if upto is None or upto >= newest:
+            return
 
 
 def compact(db: Database, run_no: int) -> None:
@@ -161,8 +161,12 @@ class Compactor:
             self._thread.join(timeout=10)
 
     def _take_over(self) -> None:
-        with self._db.read() as tx:
-            left = store.waiting(tx, more_than=FEW_ROWS)
+        try:
+            with self._db.read() as tx:
+                left = store.waiting(tx, more_than=FEW_ROWS)
+        except Unavailable as error:  # they wait for the next start, unless they are logged to before
+            log.warning("tails of earlier runs not read", extra={"error": str(error)})
+            return
         now = time.monotonic()
         with self._changed:
             for run_no, rows in left.items():
@@ -186,10 +190,11 @@ class Compactor:
             compact(self._db, run_no)
         except _Overtaken:
             return
-        except Unavailable as error:
-            log.warning("metrics wait to be compacted", extra={"error": str(error)})
-            with self._changed:
-                self._waiting.setdefault(run_no, [FEW_ROWS + 1, 0, time.monotonic()])
+        except Exception as error:  # what ails one run must not keep the others waiting
+            log.warning("metrics of a run wait to be compacted", extra={"run_no": run_no}, exc_info=True)
+            if isinstance(error, Unavailable):
+                with self._changed:
+                    self._waiting.setdefault(run_no, [FEW_ROWS + 1, 0, time.monotonic()])
 
     def _due(self) -> list[int]:
         """Take out the runs to compact now, and forget those that were quiet for very long with a short tail."""

@@ -1,11 +1,8 @@
 -- name: append
 insert into tracking_metric_tail (run_no, points, columns) values (:run_no, :points, :columns);
 
--- name: folded_upto
-select upto from tracking_metric_fold;
-
--- name: unfolded
-select 1 from tracking_metric_tail where no > (select upto from tracking_metric_fold) limit 1;
+-- name: newest_unfolded
+select no from tracking_metric_tail where no > (select upto from tracking_metric_fold) order by no desc limit 1;
 
 -- name: unfolded_rows
 select t.no, t.run_no, r.experiment_no, t.columns

@@ -3,6 +3,7 @@
 Nothing outside this folder knows how points are laid out.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ def hold(tx: Tx) -> None:
 def append(tx: Tx, run_no: int, columns: PointColumns, numbers: Mapping[str, int], *, recent: Recent) -> bool:
     """Add points to a run; what is there already, to the last field, counts once. ``numbers`` are those of the keys.
 
-    The transaction has begun with `hold`. Says whether there was anything that is not known from lately.
+    The transaction has begun with `hold`. Returns False, and adds nothing, for a row that is known from lately.
     """
     row = tails.pack(columns, numbers)
     if recent.knows(run_no, row):
@@ -54,19 +55,20 @@ def latest(tx: Tx, run_nos: Sequence[int], *, keys: Keys) -> dict[int, dict[str,
     return found
 
 
-def unfolded(tx: Tx) -> bool:
-    """Say whether points wait that the latest values do not know."""
-    return tx.one(Q.unfolded) is not None
+def newest_unfolded(tx: Tx) -> int | None:
+    """Return the number of the newest row that the latest values do not know; None where they know all."""
+    row = tx.one(Q.newest_unfolded)
+    return row[0] if row else None
 
 
-def fold(tx: Tx, *, most_rows: int) -> bool:
-    """Bring latest values up to date with the oldest rows that wait; say whether there may be more."""
+def fold(tx: Tx, *, most_rows: int) -> int | None:
+    """Bring latest values up to date with the oldest rows that wait; return the newest of these, None where none did."""
     from trimtab.domains.tracking.metrics import folding
 
     tx.lock(FOLD_LOCK)
     rows = tx.all(Q.unfolded_rows, limit=most_rows)
     if not rows:
-        return False
+        return None
     experiments = {run_no: experiment_no for _, run_no, experiment_no, _ in rows}
     known = _stored(tx, listed(tx, list(experiments)))
     changed = folding.merged(known, tails.unpack([(run_no, row) for _, run_no, _, row in rows]))
@@ -75,8 +77,9 @@ def fold(tx: Tx, *, most_rows: int) -> bool:
         for run_no, key_no in sorted(changed)
     ]
     tx.many(Q.put_latest, put)
-    tx.run(Q.set_folded, upto=rows[-1][0])
-    return len(rows) == most_rows
+    upto: int = rows[-1][0]
+    tx.run(Q.set_folded, upto=upto)
+    return upto
 
 
 def _stored(tx: Tx, wanted: Any) -> dict[tuple[int, int], Latest]:
@@ -87,7 +90,7 @@ def _stored(tx: Tx, wanted: Any) -> dict[tuple[int, int], Latest]:
 
 
 def _row(run_no: int, key_no: int, experiment_no: int, one: Latest) -> dict[str, Any]:
-    nan = one.value != one.value
+    nan = math.isnan(one.value)
     return {
         "run_no": run_no,
         "key_no": key_no,

@@ -187,8 +187,7 @@ class RecordService:
         runs_store.update(tx, run_no=head.no, name=name, status=record.status, ended_us=record.ended_us)
         note = self._put_texts(tx, head, record, numbers)
         points = columns(record.metrics)
-        if points.keys:
-            metrics_store.append(tx, head.no, points, numbers, recent=self._compactor.recent)
+        if points.keys and metrics_store.append(tx, head.no, points, numbers, recent=self._compactor.recent):
             number, count = head.no, len(points)
             tx.after_commit(lambda: self._compactor.noticed(number, count))
         self._put_uses(tx, head, record)

@@ -270,9 +270,9 @@ class RunService:
             if new_params:
                 check_unchanged(store.add_params(tx, head, new_params, numbers), new_params, run_id)
             if columns.keys:
-                metrics_store.append(tx, head.no, columns, numbers, recent=self._compactor.recent)
+                if metrics_store.append(tx, head.no, columns, numbers, recent=self._compactor.recent):
+                    tx.after_commit(lambda: self._compactor.noticed(head.no, len(columns)))
                 logged_models_store.append_metrics(tx, run_id=run_id, points=columns.of_models)
-                tx.after_commit(lambda: self._compactor.noticed(head.no, len(columns)))
             self._put_tags(tx, who, head, new_tags, numbers)
 
     def _put_tags(

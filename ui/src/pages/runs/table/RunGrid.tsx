@@ -177,7 +177,7 @@ export function RunGrid({ label, lines, count, columns, pins, acts, selected, on
     const steps: Record<string, number> = { ArrowDown: 1, j: 1, J: 1, ArrowUp: -1, k: -1, K: -1, PageDown: page, PageUp: -page };
     const step = steps[event.key];
     if (step !== undefined || event.key === "Home" || event.key === "End") {
-      const start = active < 0 ? span.first - Math.sign(step ?? 1) : active;
+      const start = Math.max(0, active);
       const next =
         event.key === "Home" ? 0 : event.key === "End" ? shownCount - 1 : Math.max(0, Math.min(shownCount - 1, start + (step ?? 0)));
       if (event.shiftKey) {
@@ -248,6 +248,9 @@ export function RunGrid({ label, lines, count, columns, pins, acts, selected, on
         data-nav=""
         aria-activedescendant={active >= from && active <= to ? `run-line-${active}` : undefined}
         onKeyDown={onKey}
+        onFocus={(event) => {
+          if (event.target === box.current && active < 0) setActive(span.first);
+        }}
       >
         <GridHead columns={columns} places={places} cells={cells} pins={pins} pinnedWidth={pinnedWidth} width={width} acts={acts} />
         <div role="rowgroup" className="rg-body" style={{ height: shownCount * ROW_PX, width }}>
