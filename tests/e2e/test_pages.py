@@ -160,6 +160,8 @@ def test_the_main_path_by_keyboard(watched: Watched) -> None:
         page.keyboard.press("x")
     page.get_by_role("link", name="Compare").press("Enter")
     expect(page.get_by_role("heading", name="Compare 2 runs")).to_be_visible()
+    page.get_by_role("tab", name="Curves").press("ArrowRight")
+    expect(page.get_by_role("tab", name="Differences")).to_be_focused()
     expect(page.get_by_role("rowheader", name="depth")).to_be_visible()
     page.keyboard.press("Control+k")
     expect(page.get_by_role("combobox")).to_be_focused()
