@@ -72,7 +72,7 @@ class Connection:
                 self._connection.request(method, path, body, headers)
                 answer = self._connection.getresponse()
                 content = answer.read()
-            except (http.client.RemoteDisconnected, ConnectionResetError):
+            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
                 # A loaded server takes a connection for idle before it reads what was sent.
                 self._connection.close()
                 continue

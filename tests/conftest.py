@@ -79,8 +79,8 @@ def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
 
 @pytest.fixture
 def postgresql_url(cluster: Cluster) -> Iterator[str]:
-    """The URL of a fresh PostgreSQL database."""
-    with cluster.database() as url:
+    """The URL of a PostgreSQL database that is as good as new."""
+    with cluster.lent() as url:
         yield url
 
 

@@ -18,11 +18,13 @@ MAKE = "create table scratch (id text not null primary key, value bigint)"
 
 
 @pytest.fixture
-def scratch(db: Database) -> Database:
+def scratch(db: Database) -> Iterator[Database]:
     """A database with an empty table ``scratch``, once of each kind."""
     with db.write() as tx:
         tx.script([MAKE])
-    return db
+    yield db
+    with db.write() as tx:
+        tx.script(["drop table scratch"])
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
