@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import trimtab
+from tests.commands import trimtab as command
 from trimtab.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from trimtab.sdk import transfer
 from trimtab.sdk.client import Client, connect
@@ -171,8 +170,7 @@ def test_batches_keep_order_and_bounds(sizes: list[int]) -> None:
 
 
 def trim(*arguments: str, code: int = 0) -> str:
-    command = [str(Path(sys.executable).with_name("trimtab")), "data", *arguments]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
+    ran = command("data", *arguments)
     assert ran.returncode == code, ran.stdout + ran.stderr
     return ran.stdout + ran.stderr
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import trimtab
+from tests.commands import trimtab as command
 from trimtab.kernel.errors import Invalid
 from trimtab.sdk.client import Client
 
@@ -179,10 +180,6 @@ def test_commands(client: Client) -> None:
             run.log_param("same", "x")
             run.log_metric("auc", 0.5 + depth / 10)
         ids.append(str(run.id))
-
-    def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        program = Path(sys.executable).with_name("trimtab")
-        return subprocess.run([str(program), *arguments], capture_output=True, text=True, check=False)
 
     listed = json.loads(command("runs", "ls", "-e", "commands", "-o", "metrics.auc DESC", "--json").stdout)
     assert [one["id"] for one in listed] == ids[::-1]

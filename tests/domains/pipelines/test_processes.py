@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.commands import trimtab
 from tests.processes import free_port
 from trimtab.kernel.errors import TrimtabError, Unauthenticated
 from trimtab.sdk.client import Client
@@ -169,12 +170,10 @@ def file(tmp_path: Path) -> Path:
 
 
 def command(server: Server, *words: str, token: str | None = None) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "TRIMTAB_URL": server.url}
+    environment = {"TRIMTAB_URL": server.url}
     if token is not None:
         environment["TRIMTAB_TOKEN"] = token
-    return subprocess.run(
-        [TRIMTAB, "pipelines", *words], env=environment, capture_output=True, text=True, check=False
-    )
+    return trimtab("pipelines", *words, **environment)
 
 
 def wait_for(done: Callable[[], Any], what: str) -> Any:

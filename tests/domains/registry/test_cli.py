@@ -1,18 +1,16 @@
-"""The commands, run as people run them, against a real server."""
+"""The commands against a real server."""
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.commands import trimtab
 from tests.domains.registry.conftest import SAFE
 from tests.processes import serving
 from trimtab.sdk.client import connect
-
-_TRIMTAB = str(Path(sys.executable).with_name("trimtab"))
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +29,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _run(url: str, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [_TRIMTAB, "models", *words, "--url", url]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return trimtab("models", *words, "--url", url)
 
 
 def _json(url: str, *words: str):
