@@ -38,7 +38,7 @@ demo: .venv/.runtime ui ## Run the whole loop on real data
 	@$(BIN)/trimtab demo $(DEMO)
 
 test: setup ## Run every test
-	@$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder
 
 fmt: .venv/.dev ## Format the code
 	@$(BIN)/ruff format src tests bench tools examples

@@ -1,19 +1,15 @@
 """Runs the code blocks of a Markdown page against a real server, as a reader would from top to bottom."""
 
-import io
 import os
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
-
-from trimtab.cli import main
+from tests.commands import trimtab
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = ("127.0.0.1:5000", "127.0.0.1:5001")
@@ -91,17 +87,13 @@ class Reader:
         assert done.returncode == 0, f"{place}: {command}\n{done.stdout}\n{done.stderr}"
 
     def _call(self, arguments: list[str], place: str) -> None:
-        output, before, code = io.StringIO(), Path.cwd(), None
+        before = Path.cwd()
         os.chdir(self.folder)
         try:
-            with redirect_stdout(output), redirect_stderr(output), pytest.MonkeyPatch.context() as patch:
-                patch.setattr(sys, "argv", ["trimtab", *arguments])
-                main()
-        except SystemExit as ended:
-            code = ended.code
+            done = trimtab(*arguments)
         finally:
             os.chdir(before)
-        assert not code, f"{place}\n{output.getvalue()}"
+        assert done.returncode == 0, f"{place}\n{done.stdout}\n{done.stderr}"
 
     def _execute(self, text: str, names: dict[str, Any], place: str) -> None:
         before = Path.cwd()

@@ -103,7 +103,7 @@ def recording_of(upstream: str, name: str, *, unique: str) -> Iterator[tuple[str
         server = f"MLflow {client.get('/version').text.strip()}"
     recording = Recording(name, server, unique, [])
     proxy = Proxy(upstream, recording)
-    thread = threading.Thread(target=proxy.serve_forever, daemon=True)
+    thread = threading.Thread(target=proxy.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield proxy.url, recording
