@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["TRIMTAB_SYSTEM_METRICS_S"] = "0"
 
 
-SLOW_FIRST = ("chaos", "docs", "e2e", "api", "serving", "wire", "science")
+SLOW_FIRST = ("docs", "e2e", "sdk", "pipelines", "chaos", "web", "api", "wire", "serving", "science")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

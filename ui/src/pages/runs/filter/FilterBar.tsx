@@ -2,6 +2,7 @@
 // underlined in place with the reason below. Enter applies it; Tab or Enter takes a suggestion.
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState, type FormEvent, type KeyboardEvent } from "react";
+import { flushSync } from "react-dom";
 import { Problem } from "../../../api/client.ts";
 import { q } from "../../../api/queries.ts";
 import type { RunColumns } from "../../../api/types.ts";
@@ -60,10 +61,13 @@ export function FilterBar({ experiment, filter, catalogue, error, onFilter }: Pr
     if (!item) return;
     const next = text.slice(0, place.from) + item.text + text.slice(place.to).replace(/^ /, "");
     const at = place.from + item.text.length;
-    setText(next);
-    setCursor(at);
-    setPicked(-1);
-    requestAnimationFrame(() => input.current?.setSelectionRange(at, at));
+    // At once: who types on must not find the cursor moved afterwards.
+    flushSync(() => {
+      setText(next);
+      setCursor(at);
+      setPicked(-1);
+    });
+    input.current?.setSelectionRange(at, at);
   };
   const apply = (event?: FormEvent): void => {
     event?.preventDefault();
