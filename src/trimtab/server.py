@@ -17,6 +17,7 @@ from trimtab.infra.http.direct import DirectProtocol
 from trimtab.infra.http.sockets import listen
 from trimtab.infra.telemetry import configure_logging
 from trimtab.kernel.errors import Unavailable
+from trimtab.kernel.process import settle_heap
 from trimtab.settings import ENVIRONMENT_PREFIX, Settings
 
 _DRAIN_S = 10
@@ -72,6 +73,7 @@ def _with_lifespan(app: App, application: ASGIApp) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncGenerator[None]:
         app.start(environment_of(app.settings))
+        settle_heap()
         try:
             yield
         finally:

@@ -1,6 +1,7 @@
-"""What a child process does to its own fate: it ends when its parent ends, and gains no privileges."""
+"""What a process does to its own fate: it ends when its parent ends, gains no privileges, and collects less garbage."""
 
 import ctypes
+import gc
 import os
 import signal
 
@@ -22,6 +23,16 @@ def die_with_parent(sent: signal.Signals = signal.SIGTERM, *, parent: int | None
 def no_new_privileges() -> None:
     """Give up gaining privileges through set-uid programs, for this process and all its children (Linux)."""
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def settle_heap() -> None:
+    """Leave what start-up made out of every later collection, and collect seldom: for a server that has just started.
+
+    What a start makes lives for ever, and looking through it stops every request for tens of milliseconds.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 50, 100)
 
 
 def _prctl(option: int, value: int) -> None:

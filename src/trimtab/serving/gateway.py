@@ -10,7 +10,6 @@ where the port is taken.
 import argparse
 import asyncio
 import fcntl
-import gc
 import json
 import logging
 import os
@@ -25,7 +24,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import Server, ServerState
 
-from trimtab.kernel.process import die_with_parent
+from trimtab.kernel.process import die_with_parent, settle_heap
 from trimtab.kernel.time import now_us
 from trimtab.serving import segments
 from trimtab.serving.admin import Admin
@@ -119,9 +118,7 @@ async def _serve(folder: Path, listener: socket.socket, control_listener: socket
     address: tuple[str, int] = listener.getsockname()[:2]
     admin = Admin(table, front, log, address=address, pid=os.getpid(), started_us=now_us())
     control = await _control_server(control_listener, admin)
-    gc.collect()
-    gc.freeze()  # what start-up made lives for ever: leave it out of every later collection
-    gc.set_threshold(10_000, 50, 100)
+    settle_heap()
     server = _Server(_config(front), front)
     _say(sys.stdout, event="ready", host=address[0], port=address[1], pid=os.getpid())
     await server.serve(sockets=[listener])
