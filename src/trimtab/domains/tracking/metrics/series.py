@@ -76,13 +76,20 @@ def ranked(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _rises(*columns: NDArray[np.int64]) -> bool:
     """Say whether rows rise strictly in the order of their columns."""
-    rising = np.zeros(max(columns[0].size - 1, 0), bool)
-    level = np.ones_like(rising)
+    level: NDArray[np.bool_] | None = None
+    """Which rows are like the one before as far as the columns were compared; None for all."""
     for column in columns:
+        if column.strides == (0,):  # one number for all rows, which tells none from another
+            continue
         first, second = column[:-1], column[1:]
-        rising |= level & (first < second)
-        level &= first == second
-    return bool(rising.all())
+        if not bool((first <= second).all() if level is None else (first <= second)[level].all()):
+            return False
+        same = first == second
+        tied = same if level is None else level & same
+        if not tied.any():
+            return True
+        level = tied
+    return columns[0].size < 2
 
 
 def _distinct(series: Series) -> NDArray[np.intp]:
@@ -103,8 +110,9 @@ def of_one(
     parts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]],
 ) -> Series:
     """Return the points of one metric from (steps, times, values) of at least one part of it."""
-    step, at_us, value = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return Series(np.full(step.size, run_no), np.full(step.size, key_no), step, at_us, value)
+    step, at_us, value = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+    run, key = (np.broadcast_to(np.int64(number), step.shape) for number in (run_no, key_no))
+    return Series(run, key, step, at_us, value)
 
 
 def within(parts: Sequence[Series], steps: tuple[int, int] | None) -> Series | None:
