@@ -220,3 +220,21 @@ def test_long_tails_are_compacted_in_the_background_and_short_ones_stay(
         app.tracking.stop()
     assert (rows_in(app, "tail"), rows_in(app, "block")) == (1, 1)
     assert len(history(app, editor, long.id, "m")) == 20
+
+
+def test_latest_values_follow_without_a_reader(app: App, owner: Principal) -> None:
+    run = app.tracking.runs.create(owner)
+    compactor = app.tracking.metrics.compactor
+    compactor.start()
+    try:
+        for step in range(150):
+            app.tracking.runs.log(owner, run.id, points=[Point("loss", 1.0 / (step + 1), step, step)])
+        until = time.monotonic() + 20
+        while True:
+            with app.db.read() as tx:
+                if store.newest_unfolded(tx) is None:
+                    break
+            assert time.monotonic() < until, "nobody folded"
+            time.sleep(0.05)
+    finally:
+        compactor.stop()

@@ -23,6 +23,11 @@ _FORGOTTEN_S = 3600.0
 _TURN_S = 10.0
 _ROWS_IN_A_TURN = 512
 _ROWS_IN_A_FOLD = 512
+_ROWS_FOLDED_ALONG = 64
+"""Few, since whoever writes waits for a fold: some 30 ms where rows are whole runs."""
+_REST = 2.0
+"""How long folding along rests, in times of what the last fold took."""
+_SOON_S = 1.0
 _OLD_POINTS_AT_ONCE = 50_000
 
 Places = Sequence[tuple[Any, ...]]
@@ -120,9 +125,10 @@ def _block(run_no: int, key_no: int, part: Any) -> dict[str, Any]:
 
 
 class Compactor:
-    """A thread that compacts the tails that grew long, and those that have been left alone for a minute.
+    """Two threads. One compacts the tails that grew long, and those that have been left alone for a minute.
 
-    A tail of few rows stays: for a short run it takes less space than blocks would, and is read as fast.
+    A tail of few rows stays: for a short run it takes less space than blocks would, and is read as fast. The other folds
+    along with what is logged, so that the first search after many points does not wait for all of them.
     """
 
     def __init__(self, db: Database, *, keys: Keys) -> None:
@@ -132,8 +138,12 @@ class Compactor:
         self._changed = threading.Condition()
         self._waiting: dict[int, list[float]] = {}  # rows, points and the time of the last, of each run
         self._long: set[int] = set()
+        self._unfolded = True
         self._stopping = False
-        self._thread: threading.Thread | None = None
+        self._threads = [
+            threading.Thread(target=self._work, name="metric-compaction", daemon=True),
+            threading.Thread(target=self._fold_along, name="metric-folding", daemon=True),
+        ]
 
     def noticed(self, run_no: int, points: int) -> None:
         """Hear that a run's tail has another row."""
@@ -142,23 +152,25 @@ class Compactor:
             entry[0] += 1
             entry[1] += points
             entry[2] = time.monotonic()
+            self._unfolded = True
             if entry[0] >= MANY_ROWS or entry[1] >= MANY_POINTS:
                 self._long.add(run_no)
-                self._changed.notify()
+                self._changed.notify_all()
 
     def start(self) -> None:
         """Take over what earlier versions and earlier processes left, and begin."""
         self._adopt()
-        self._thread = threading.Thread(target=self._work, name="metric-compaction", daemon=True)
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """End after the run at hand; the rest waits in the tail for the next start."""
         with self._changed:
             self._stopping = True
-            self._changed.notify()
-        if self._thread is not None:
-            self._thread.join(timeout=10)
+            self._changed.notify_all()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(timeout=10)
 
     def _take_over(self) -> None:
         try:
@@ -184,6 +196,32 @@ class Compactor:
             for run_no in due:
                 if not self._stopping:
                     self._compact(run_no)
+
+    def _fold_along(self) -> None:
+        rest_s = _SOON_S
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping, rest_s)
+                if self._stopping:
+                    return
+                waits, self._unfolded = self._unfolded, False
+            began = time.monotonic()
+            rest_s = _SOON_S
+            if waits and self._fold():
+                rest_s = _REST * (time.monotonic() - began)
+
+    def _fold(self) -> bool:
+        """Fold some rows; returns whether there may be more."""
+        try:
+            with self._db.write() as tx:
+                more = store.fold(tx, most_rows=_ROWS_FOLDED_ALONG) is not None
+        except Exception:  # the next reader folds, and hears of what ails it
+            log.warning("latest metrics wait to be folded", exc_info=True)
+            return False
+        if more:
+            with self._changed:
+                self._unfolded = True
+        return more
 
     def _compact(self, run_no: int) -> None:
         try:
