@@ -63,12 +63,12 @@ def newest_unfolded(tx: Tx) -> int | None:
 
 def fold(tx: Tx, *, most_rows: int) -> int | None:
     """Bring latest values up to date with the oldest rows that wait; return the newest of these, None where none did."""
-    from trimtab.domains.tracking.metrics import folding
-
     tx.lock(FOLD_LOCK)
     rows = tx.all(Q.unfolded_rows, limit=most_rows)
     if not rows:
         return None
+    from trimtab.domains.tracking.metrics import folding
+
     experiments = {run_no: experiment_no for _, run_no, experiment_no, _ in rows}
     known = _stored(tx, listed(tx, list(experiments)))
     changed = folding.merged(known, tails.unpack([(run_no, row) for _, run_no, _, row in rows]))
