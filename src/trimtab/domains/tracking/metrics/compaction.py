@@ -211,17 +211,20 @@ class Compactor:
                 rest_s = _REST * (time.monotonic() - began)
 
     def _fold(self) -> bool:
-        """Fold some rows; returns whether there may be more."""
+        """Fold some rows; returns whether many more wait, so that there is no time to lose."""
         try:
             with self._db.write() as tx:
-                more = store.fold(tx, most_rows=_ROWS_FOLDED_ALONG) is not None
+                upto = store.fold(tx, most_rows=_ROWS_FOLDED_ALONG)
+            with self._db.read() as tx:
+                newest = store.newest_unfolded(tx)
         except Exception:  # the next reader folds, and hears of what ails it
             log.warning("latest metrics wait to be folded", exc_info=True)
             return False
-        if more:
-            with self._changed:
-                self._unfolded = True
-        return more
+        if upto is None or newest is None:
+            return False
+        with self._changed:
+            self._unfolded = True
+        return newest - upto >= _ROWS_FOLDED_ALONG
 
     def _compact(self, run_no: int) -> None:
         try:
