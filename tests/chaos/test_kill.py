@@ -7,7 +7,7 @@ import pytest
 
 from tests.chaos.kill import survive
 
-ROUNDS = int(os.environ.get("TRIMTAB_TEST_KILLS", "2"))
+ROUNDS = int(os.environ.get("TRIMTAB_TEST_KILLS", "3"))
 SEED = int(os.environ.get("TRIMTAB_TEST_SEED", "20250117"))
 
 

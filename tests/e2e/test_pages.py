@@ -137,8 +137,7 @@ def test_every_page_is_accessible_and_quiet(wide: tuple[Watched, str]) -> None:
     findings: dict[str, Any] = {}
     for path in PAGES:
         page = watched.open(path)
-        # A scan takes a second a page; those in light are made of fuller pages elsewhere.
-        serious = _scanned(page) if view.endswith("dark") else []
+        serious = _scanned(page)
         overflow = page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )

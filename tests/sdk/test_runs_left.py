@@ -260,9 +260,8 @@ def test_a_script_that_fails_or_is_told_to_end(client: Client, server: str, spoo
     process = leaving.start(code + "raise ValueError", url=server, spool=spool)
     run_id = process.communicate(timeout=30)[0].strip()
     assert client.get(f"/runs/{run_id}")["status"] == "FAILED"
-    heeding = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # also in the background
-    )
+    # A shell has the commands that it starts in the background ignore interrupts.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     process = leaving.start(heeding + code + "import time; time.sleep(30)", url=server, spool=spool)
     (run_id,) = leaving.lines_until(process.stdout, 1)
     process.send_signal(signal.SIGINT)

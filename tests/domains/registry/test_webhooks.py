@@ -125,7 +125,7 @@ def test_a_busy_receiver_is_tried_again_and_a_refusal_is_final(
 def test_a_message_is_stored_with_its_cause_or_not_at_all(
     app: App, owner: Principal, receiver: Receiver
 ) -> None:
-    hook = app.registry.webhooks.create(owner, name="h", url=receiver.url, events=[CREATED])
+    hook = app.registry.webhooks.create(owner, name="A", url=receiver.url, events=[CREATED])
     app.registry.create_model(owner, "a")
     with pytest.raises(Exception, match="exists"):
         app.registry.create_model(owner, "a")

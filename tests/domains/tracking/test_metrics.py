@@ -4,6 +4,7 @@ import math
 import random
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimtab.app import App
-from trimtab.domains.tracking.metrics import blocks, compaction, folding, store, tails
+from trimtab.domains.tracking.metrics import blocks, compaction, folding, settling, store, tails
 from trimtab.domains.tracking.metrics.model import Point, PointColumns, columns_of
 from trimtab.infra.db.queries import statement
 from trimtab.kernel.who import Principal
@@ -224,17 +225,39 @@ def test_long_tails_are_compacted_in_the_background_and_short_ones_stay(
 
 def test_latest_values_follow_without_a_reader(app: App, owner: Principal) -> None:
     run = app.tracking.runs.create(owner)
-    compactor = app.tracking.metrics.compactor
-    compactor.start()
+    for step in range(150):
+        app.tracking.runs.log(owner, run.id, points=[Point("loss", 1.0 / (step + 1), step, step)])
+    app.tracking.start()
     try:
-        for step in range(150):
-            app.tracking.runs.log(owner, run.id, points=[Point("loss", 1.0 / (step + 1), step, step)])
         until = time.monotonic() + 20
-        while True:
-            with app.db.read() as tx:
-                if store.newest_unfolded(tx) is None:
-                    break
+        while _newest_unfolded(app) is not None:
             assert time.monotonic() < until, "nobody folded"
             time.sleep(0.05)
     finally:
-        compactor.stop()
+        app.tracking.stop()
+
+
+def test_settling_stops_at_what_was_there_when_it_began(
+    app: App, owner: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = app.tracking.runs.create(owner)
+    fold = store.fold
+
+    def fold_among_writers(tx: Any, *, most_rows: int) -> int | None:
+        upto = fold(tx, most_rows=most_rows)
+        tx.after_commit(log_one)
+        return upto
+
+    def log_one() -> None:
+        at_us = time.time_ns()
+        app.tracking.runs.log(owner, run.id, points=[Point("loss", 0.5, at_us, 0)])
+
+    log_one()
+    monkeypatch.setattr(store, "fold", fold_among_writers)
+    settling.settle(app.db)
+    assert _newest_unfolded(app) is not None
+
+
+def _newest_unfolded(app: App) -> int | None:
+    with app.db.read() as tx:
+        return store.newest_unfolded(tx)

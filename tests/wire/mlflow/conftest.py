@@ -28,9 +28,8 @@ def server(sqlite_server: str) -> Iterator[str]:
 def _pointed(url: str) -> Iterator[str]:
     mlflow.set_tracking_uri(url)
     mlflow.set_registry_uri(url)
-    mlflow.set_experiment(
-        experiment_id="0"
-    )  # the client goes on with that of another test, on another server
+    # The client would go on with that of another test, on another server.
+    mlflow.set_experiment(experiment_id="0")
     yield url
     while mlflow.active_run():
         mlflow.end_run()

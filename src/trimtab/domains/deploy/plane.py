@@ -153,7 +153,7 @@ class Plane:
             self._gateway.wait()
 
     def _reconcile(self) -> None:
-        _, endpoints = self._deploy.plane_view(_WHO)
+        endpoints = self._deploy.plane_view(_WHO)
         wanted = {(endpoint.name, one.version) for endpoint in endpoints for one in endpoint.served}
         for endpoint in endpoints:
             for one in endpoint.served:
@@ -213,10 +213,9 @@ class Plane:
         return self._folders[key]
 
     def _push(self) -> None:
-        with (
-            self._push_lock
-        ):  # and only then the reading: what was read before another's push must not undo it
-            _, endpoints = self._deploy.plane_view(_WHO)
+        # Read with the lock held: what was read before another's push must not undo it.
+        with self._push_lock:
+            endpoints = self._deploy.plane_view(_WHO)
             table = self._table(endpoints)
             content = msgspec.json.encode([table.auth, table.endpoints])
             if content != self._pushed:

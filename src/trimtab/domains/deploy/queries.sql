@@ -70,6 +70,3 @@ from deploy_rollout {where} order by id desc limit :limit;
 
 -- name: next_generation
 update deploy_plane set generation = generation + 1 where id = 1 returning generation;
-
--- name: generation
-select generation from deploy_plane where id = 1;

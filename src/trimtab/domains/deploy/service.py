@@ -207,11 +207,11 @@ class DeployService:
 
     # What the data plane of the server and a rollout call, in their own name.
 
-    def plane_view(self, who: Principal) -> tuple[int, list[Endpoint]]:
-        """Return (generation, endpoints): what the data plane is to serve."""
+    def plane_view(self, who: Principal) -> list[Endpoint]:
+        """Return what the data plane is to serve."""
         self._govern.permit(who, "read", "endpoints")
         with self._db.read() as tx:
-            return store.generation(tx), store.endpoints(tx)
+            return store.endpoints(tx)
 
     def replica_ready(self, who: Principal, name: str, version: str, *, pid: int) -> None:
         """Note that a version answers, and give it the traffic that it was deployed for."""

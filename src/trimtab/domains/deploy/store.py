@@ -96,12 +96,6 @@ def next_generation(tx: Tx) -> int:
     return row[0]
 
 
-def generation(tx: Tx) -> int:
-    row = tx.one(Q.generation)
-    assert row is not None, "the migration made the row"
-    return row[0]
-
-
 def _served(row: Any) -> Served:
     version, weight, role, state, activate, allow_pickle, added_us, error, pid = row
     return Served(version, weight, role, state, activate, bool(allow_pickle), added_us, error, pid)

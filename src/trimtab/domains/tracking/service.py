@@ -58,9 +58,11 @@ class TrackingService:
         self.model_records = ModelRecordService(db, govern, lineage)
 
     def start(self) -> None:
-        """Begin the background work: compacting metrics."""
+        """Begin the background work: compacting metrics and folding their latest values."""
         self.metrics.compactor.start()
+        self.metrics.settler.start()
 
     def stop(self) -> None:
         """End the background work."""
+        self.metrics.settler.stop()
         self.metrics.compactor.stop()

@@ -9,7 +9,7 @@ from trimtab.domains.tracking.catalog import store
 from trimtab.domains.tracking.catalog.model import Columns, Facet, Facets, RunColumn
 from trimtab.domains.tracking.experiments.model import View, parse_id
 from trimtab.domains.tracking.keys import Keys
-from trimtab.domains.tracking.metrics.compaction import settle
+from trimtab.domains.tracking.metrics.settling import settle
 from trimtab.domains.tracking.runs import store as runs_store
 from trimtab.domains.tracking.runs.search import COLUMNS, plan, within
 from trimtab.infra.db import Database, Query, Tx, Where

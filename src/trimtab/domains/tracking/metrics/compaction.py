@@ -10,6 +10,7 @@ from trimtab.domains.tracking.keys import Keys
 from trimtab.domains.tracking.metrics import store
 from trimtab.domains.tracking.metrics.model import columns_of
 from trimtab.domains.tracking.metrics.recent import Recent
+from trimtab.domains.tracking.metrics.settling import settle
 from trimtab.infra.db import Database, Tx
 from trimtab.kernel.errors import Unavailable
 
@@ -22,26 +23,9 @@ _QUIET_S = 60.0
 _FORGOTTEN_S = 3600.0
 _TURN_S = 10.0
 _ROWS_IN_A_TURN = 512
-_ROWS_IN_A_FOLD = 512
-_ROWS_FOLDED_ALONG = 64
-"""Few, since whoever writes waits for a fold: some 30 ms where rows are whole runs."""
-_REST = 2.0
-"""How long folding along rests, in times of what the last fold took."""
-_SOON_S = 1.0
 _OLD_POINTS_AT_ONCE = 50_000
 
 Places = Sequence[tuple[Any, ...]]
-
-
-def settle(db: Database) -> None:
-    """Fold every point that was logged before this call into the latest values; later ones do not hold it up."""
-    with db.read() as tx:
-        newest = store.newest_unfolded(tx)
-    while newest is not None:
-        with db.write() as tx:
-            upto = store.fold(tx, most_rows=_ROWS_IN_A_FOLD)
-        if upto is None or upto >= newest:
-            return
 
 
 def compact(db: Database, run_no: int) -> None:
@@ -125,10 +109,9 @@ def _block(run_no: int, key_no: int, part: Any) -> dict[str, Any]:
 
 
 class Compactor:
-    """Two threads. One compacts the tails that grew long, and those that have been left alone for a minute.
+    """A thread that compacts the tails that grew long, and those that have been left alone for a minute.
 
-    A tail of few rows stays: for a short run it takes less space than blocks would, and is read as fast. The other folds
-    along with what is logged, so that the first search after many points does not wait for all of them.
+    A tail of few rows stays: for a short run it takes less space than blocks would, and is read as fast.
     """
 
     def __init__(self, db: Database, *, keys: Keys) -> None:
@@ -138,12 +121,8 @@ class Compactor:
         self._changed = threading.Condition()
         self._waiting: dict[int, list[float]] = {}  # rows, points and the time of the last, of each run
         self._long: set[int] = set()
-        self._unfolded = True
         self._stopping = False
-        self._threads = [
-            threading.Thread(target=self._work, name="metric-compaction", daemon=True),
-            threading.Thread(target=self._fold_along, name="metric-folding", daemon=True),
-        ]
+        self._thread: threading.Thread | None = None
 
     def noticed(self, run_no: int, points: int) -> None:
         """Hear that a run's tail has another row."""
@@ -152,25 +131,23 @@ class Compactor:
             entry[0] += 1
             entry[1] += points
             entry[2] = time.monotonic()
-            self._unfolded = True
             if entry[0] >= MANY_ROWS or entry[1] >= MANY_POINTS:
                 self._long.add(run_no)
-                self._changed.notify_all()
+                self._changed.notify()
 
     def start(self) -> None:
         """Take over what earlier versions and earlier processes left, and begin."""
         self._adopt()
-        for thread in self._threads:
-            thread.start()
+        self._thread = threading.Thread(target=self._work, name="metric-compaction", daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         """End after the run at hand; the rest waits in the tail for the next start."""
         with self._changed:
             self._stopping = True
-            self._changed.notify_all()
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join(timeout=10)
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
 
     def _take_over(self) -> None:
         try:
@@ -196,35 +173,6 @@ class Compactor:
             for run_no in due:
                 if not self._stopping:
                     self._compact(run_no)
-
-    def _fold_along(self) -> None:
-        rest_s = _SOON_S
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._stopping, rest_s)
-                if self._stopping:
-                    return
-                waits, self._unfolded = self._unfolded, False
-            began = time.monotonic()
-            rest_s = _SOON_S
-            if waits and self._fold():
-                rest_s = _REST * (time.monotonic() - began)
-
-    def _fold(self) -> bool:
-        """Fold some rows; returns whether many more wait, so that there is no time to lose."""
-        try:
-            with self._db.write() as tx:
-                upto = store.fold(tx, most_rows=_ROWS_FOLDED_ALONG)
-            with self._db.read() as tx:
-                newest = store.newest_unfolded(tx)
-        except Exception:  # the next reader folds, and hears of what ails it
-            log.warning("latest metrics wait to be folded", exc_info=True)
-            return False
-        if upto is None or newest is None:
-            return False
-        with self._changed:
-            self._unfolded = True
-        return newest - upto >= _ROWS_FOLDED_ALONG
 
     def _compact(self, run_no: int) -> None:
         try:

@@ -8,7 +8,7 @@ from trimtab.domains.tracking.errors import RunNotFound
 from trimtab.domains.tracking.experiments.model import parse_id
 from trimtab.domains.tracking.keys import Keys
 from trimtab.domains.tracking.metrics import store
-from trimtab.domains.tracking.metrics.compaction import Compactor, settle
+from trimtab.domains.tracking.metrics.compaction import Compactor
 from trimtab.domains.tracking.metrics.model import (
     Curve,
     History,
@@ -19,6 +19,7 @@ from trimtab.domains.tracking.metrics.model import (
     encode,
     finite,
 )
+from trimtab.domains.tracking.metrics.settling import Settler, settle
 from trimtab.domains.tracking.names import MOST_KEY
 from trimtab.domains.tracking.runs import store as runs_store
 from trimtab.infra.db import Database, Tx
@@ -46,6 +47,7 @@ class MetricService:
         self.govern = govern
         self._keys = keys
         self.compactor = Compactor(db, keys=keys)
+        self.settler = Settler(db)
 
     def history(
         self, who: Principal, run_id: str, key: str, *, limit: int | None = None, cursor: str | None = None

@@ -11,8 +11,9 @@ from trimtab.domains.tracking.experiments.service import active as active_experi
 from trimtab.domains.tracking.keys import Keys
 from trimtab.domains.tracking.logged_models import store as logged_models_store
 from trimtab.domains.tracking.metrics import store as metrics_store
-from trimtab.domains.tracking.metrics.compaction import Compactor, settle
+from trimtab.domains.tracking.metrics.compaction import Compactor
 from trimtab.domains.tracking.metrics.model import Point, PointColumns, check_columns, columns_of
+from trimtab.domains.tracking.metrics.settling import settle
 from trimtab.domains.tracking.names import (
     MOST_KEY,
     MOST_TAG,
