@@ -21,6 +21,7 @@ from trimtab.infra.http import Route
 from trimtab.infra.http.problems import STATUS
 from trimtab.kernel.errors import TrimtabError
 from trimtab.kernel.events import Event
+from trimtab.serving.addresses import ADDRESSES
 from trimtab.serving.http import _STATUS_OF_CODE
 from trimtab.settings import ENVIRONMENT_PREFIX, EXPLANATIONS, Settings
 from trimtab.wire.mlflow import (
@@ -54,20 +55,6 @@ PLAIN = [
         "/api/v1/events/stream",
         "Server-sent events as they happen; `after` or `Last-Event-ID` resumes.",
     ),
-]
-INFERENCE = [
-    ("POST", "/endpoints/{name}/invocations", "Predict: MLflow's scoring protocol."),
-    ("POST", "/endpoints/{name}/feedback", "Labels for earlier predictions, joined by prediction id."),
-    ("POST", "/v2/models/{name}/infer", "Predict: Open Inference Protocol v2."),
-    ("POST", "/v2/models/{name}/versions/{version}/infer", "Predict with one version."),
-    ("GET", "/v2/models/{name}", "Metadata of an endpoint: its versions, inputs and outputs."),
-    ("GET", "/v2/models/{name}/versions/{version}", "Metadata of one version."),
-    ("GET", "/v2/models/{name}/ready", "Whether the endpoint answers."),
-    ("GET", "/v2/models/{name}/versions/{version}/ready", "Whether one version answers."),
-    ("GET", "/v2", "The name and the extensions of the inference server."),
-    ("GET", "/v2/health/live", "Whether the gateway runs."),
-    ("GET", "/v2/health/ready", "Whether the gateway takes requests."),
-    ("GET", "/health", "Answers `OK` while the gateway runs."),
 ]
 
 
@@ -213,7 +200,8 @@ def routes_page(app: App) -> str:
     )
     parts.append(
         "## Inference\n\nOn the inference port, in processes of their own. Every prediction carries "
-        "`x-prediction-id`.\n\n" + _routes_table(INFERENCE)
+        "`x-prediction-id`.\n\n"
+        + _routes_table([(one.method, one.template, one.summary) for one in ADDRESSES])
     )
     return page("HTTP routes", *parts)
 

@@ -47,25 +47,8 @@ def test_every_route_has_a_summary(pages: dict[str, str]) -> None:
             assert line.split(" | ")[2].rstrip(" |"), line
 
 
-def test_every_inference_route_is_listed() -> None:
-    listed = {path for _, path, _ in reference.INFERENCE}
-    assert listed == set(_served(ROOT / "src/trimtab/serving/front.py"))
-
-
 def test_every_event_and_error_is_listed(pages: dict[str, str]) -> None:
     for event in reference.descendants(Event):
         assert f"## `{event.kind()}`" in pages["events.md"]
     for error in reference.descendants(TrimtabError):
         assert f"| `{error.code}` |" in pages["errors.md"]
-
-
-def _served(file: Path) -> Iterator[str]:
-    """Yield the paths that the inference front matches, written as in the reference."""
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.MatchSequence):
-            parts = [
-                one.value.value if isinstance(one, ast.MatchValue) else f"{{{one.name}}}"
-                for one in node.patterns
-            ]
-            if parts[0] == "":
-                yield "/".join(parts)

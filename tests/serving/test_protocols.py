@@ -51,10 +51,10 @@ def test_mlflow_layouts(body: bytes) -> None:
 
 def test_mlflow_csv() -> None:
     body = "﻿b,a,c,other\r\n3,1.5,,x\r\n4,-2,0.5,y\r\n".encode()
-    batch = mlflow.decode(SCHEMA, body, b"text/csv; charset=utf-8")
+    batch = mlflow.decode(SCHEMA, body, {b"content-type": b"text/csv; charset=utf-8"})
     assert batch.columns == COLUMNS
     words = Schema(Signature([Field("s", "string"), Field("ok", "boolean")]))
-    assert mlflow.decode(words, b's,ok\n"a,b",true\n1,0\n', b"text/csv").columns == {
+    assert mlflow.decode(words, b's,ok\n"a,b",true\n1,0\n', {b"content-type": b"text/csv"}).columns == {
         "s": ["a,b", "1"],
         "ok": [True, False],
     }
@@ -140,15 +140,15 @@ def test_mlflow_says_what_is_wrong(body: bytes, message: str) -> None:
 )
 def test_csv_says_what_is_wrong(body: bytes, message: str) -> None:
     with pytest.raises(Invalid) as caught:
-        mlflow.decode(SCHEMA, body, b"text/csv")
+        mlflow.decode(SCHEMA, body, {b"content-type": b"text/csv"})
     assert message in caught.value.message
 
 
 def test_other_types_of_body_are_refused() -> None:
     with pytest.raises(UnsupportedMedia, match="text/plain"):
-        mlflow.decode(SCHEMA, b"{}", b"text/plain")
+        mlflow.decode(SCHEMA, b"{}", {b"content-type": b"text/plain"})
     with pytest.raises(UnsupportedMedia, match="text/csv"):
-        v2.decode(SCHEMA, b"{}", b"text/csv")
+        v2.decode(SCHEMA, b"{}", {b"content-type": b"text/csv"})
 
 
 def test_mlflow_answers() -> None:
@@ -156,11 +156,11 @@ def test_mlflow_answers() -> None:
     who = {"endpoint": "m", "version": "3", "prediction_id": "p", "batch": batch}
     labels = Output("predictions", "INT64", [2], [0, 1])
     scores = Output("probabilities", "FP64", [2, 2], [0.25, 0.75, 0.5, 0.5])
-    assert mlflow.encode([labels, scores], **who) == b'{"predictions":[0,1]}'
+    assert mlflow.encode([labels, scores], **who).content == b'{"predictions":[0,1]}'
     rows = Output("predictions", "FP64", [2, 2], [0.25, 0.75, 0.5, float("nan")])
-    assert mlflow.encode([rows], **who) == b'{"predictions":[[0.25,0.75],[0.5,null]]}'
+    assert mlflow.encode([rows], **who).content == b'{"predictions":[[0.25,0.75],[0.5,null]]}'
     table = [Output("x", "INT64", [2], [1, 2]), Output("y", "BYTES", [2], ["u", "v"])]
-    assert mlflow.encode(table, **who) == b'{"predictions":[{"x":1,"y":"u"},{"x":2,"y":"v"}]}'
+    assert mlflow.encode(table, **who).content == b'{"predictions":[{"x":1,"y":"u"},{"x":2,"y":"v"}]}'
     assert mlflow.encode_error(400, "no") == b'{"error_code":"BAD_REQUEST","message":"no"}'
     assert mlflow.encode_error(503, "no") == b'{"error_code":"TEMPORARILY_UNAVAILABLE","message":"no"}'
 
@@ -252,13 +252,13 @@ def test_v2_answers() -> None:
         Output("probabilities", "FP64", [1, 2], [0.25, 0.75]),
     ]
     who = {"endpoint": "m", "version": "3", "prediction_id": "p"}
-    assert v2.encode(outputs, **who, batch=Batch({}, 1)) == (
+    assert v2.encode(outputs, **who, batch=Batch({}, 1)).content == (
         b'{"model_name":"m","model_version":"3","id":"p","outputs":['
         b'{"name":"predictions","shape":[1],"datatype":"INT64","data":[1]},'
         b'{"name":"probabilities","shape":[1,2],"datatype":"FP64","data":[0.25,0.75]}]}'
     )
     chosen = Batch({}, 1, id="mine", outputs=("predictions",))
-    assert v2.encode(outputs, **who, batch=chosen) == (
+    assert v2.encode(outputs, **who, batch=chosen).content == (
         b'{"model_name":"m","model_version":"3","id":"mine","outputs":['
         b'{"name":"predictions","shape":[1],"datatype":"INT64","data":[1]}]}'
     )
@@ -367,7 +367,7 @@ BODIES = (
 def test_no_body_can_do_more_than_be_refused(body: bytes, schema: Schema, kind: bytes) -> None:
     for adapter in (mlflow, v2):
         with suppress(Invalid):
-            batch = adapter.decode(schema, body, kind)
+            batch = adapter.decode(schema, body, {b"content-type": kind})
             assert batch.rows > 0
             assert all(len(values) == batch.rows for values in batch.columns.values())
             schema.pack(batch.columns, batch.rows)

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ import pytest
 from tests.serving.conftest import ABC
 from trimtab.kernel.errors import Forbidden, Invalid, Unauthenticated
 from trimtab.kernel.ids import new_id
-from trimtab.serving import routes
+from trimtab.serving import compiled, routes
 from trimtab.serving.access import Access
 from trimtab.serving.errors import NoReplica, VersionNotFound
 from trimtab.serving.links import Replicas
@@ -204,7 +205,7 @@ def test_a_table_on_a_full_disk_is_served_all_the_same(tmp_path: Path) -> None:
     async def replace() -> tuple[str, int]:
         replicas = Replicas()
         (tmp_path / "routes.json.new").mkdir()  # stands in the way of writing, as a full disk does
-        served = LiveTable(replicas, tmp_path)
+        served = LiveTable(replicas, tmp_path, load=compiled.loader(ThreadPoolExecutor(1)))
         problem = await served.replace(msgspec.json.encode(table(Version("1", "m", 1, "champion"))))
         replicas.close()
         return problem, served.generation

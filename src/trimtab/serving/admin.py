@@ -1,19 +1,13 @@
 """The control socket's routes: replace the table, read it, read the counters."""
 
+from collections.abc import Coroutine
+from typing import Any
+
 import msgspec
 
 from trimtab.kernel.errors import NotFound, TrimtabError
 from trimtab.serving.front import Front
-from trimtab.serving.http import (
-    ClientGone,
-    MethodNotAllowed,
-    Receive,
-    Scope,
-    Send,
-    answer,
-    read_body,
-    refusal,
-)
+from trimtab.serving.http import TEXT, Answer, MethodNotAllowed, Request, refusal
 from trimtab.serving.segments import SegmentWriter
 from trimtab.serving.stats import GatewayState, prometheus
 from trimtab.serving.table import LiveTable
@@ -30,7 +24,7 @@ class Applied(msgspec.Struct):
 
 
 class Admin:
-    """The ASGI application behind the Unix socket, which only the gateway's own user can open."""
+    """The application behind the Unix socket, which only the gateway's own user can open."""
 
     def __init__(
         self,
@@ -49,30 +43,38 @@ class Admin:
         self._pid = pid
         self._started_us = started_us
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method: str = scope["method"]
+    def admit(self, request: Request) -> int:
+        del request  # whoever opens this socket may send a whole table
+        return _MAX_TABLE_BYTES
+
+    def handle(self, request: Request) -> Answer | Coroutine[Any, Any, Answer]:
+        method = request.method.decode("latin-1")
+        match method, request.path:
+            case "PUT", "/routes":
+                return self._replace(request)
+            case "GET", "/routes":
+                return Answer(200, self._table.route_table or b"null")
+            case "GET", "/state":
+                return Answer(200, _encode(self.state()))
+            case "GET", "/metrics":
+                return Answer(200, prometheus(self.state()).encode(), TEXT)
+            case _, "/routes" | "/state" | "/metrics":
+                return self.refuse(request, MethodNotAllowed(method, "GET"))
+            case _:
+                return self.refuse(request, NotFound("the control socket has /routes, /state and /metrics"))
+
+    def refuse(self, request: Request | None, error: TrimtabError) -> Answer:
+        del request  # one protocol for all
+        status, headers = refusal(error)
+        problem = {"code": error.code, "detail": error.message, "field": error.field}
+        return Answer(status, _encode(problem), headers=headers)
+
+    async def _replace(self, request: Request) -> Answer:
         try:
-            match method, scope["path"]:
-                case "PUT", "/routes":
-                    body = await read_body(receive, dict(scope["headers"]), _MAX_TABLE_BYTES)
-                    problem = await self._table.replace(body)
-                    await answer(send, 200, _encode(Applied(self._table.generation, problem)))
-                case "GET", "/routes":
-                    await answer(send, 200, self._table.route_table or b"null")
-                case "GET", "/state":
-                    await answer(send, 200, _encode(self.state()))
-                case "GET", "/metrics":
-                    await answer(send, 200, prometheus(self.state()).encode(), text=True)
-                case _, "/routes" | "/state" | "/metrics":
-                    raise MethodNotAllowed(method, "GET")
-                case _:
-                    raise NotFound("the control socket has /routes, /state and /metrics")
-        except ClientGone:
-            return
+            problem = await self._table.replace(request.body)
         except TrimtabError as error:
-            status, headers = refusal(error)
-            problem = {"code": error.code, "detail": error.message, "field": error.field}
-            await answer(send, status, _encode(problem), headers)
+            return self.refuse(request, error)
+        return Answer(200, _encode(Applied(self._table.generation, problem)))
 
     def state(self) -> GatewayState:
         """Return all that this gateway knows of itself."""

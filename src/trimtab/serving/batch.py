@@ -1,19 +1,49 @@
 """The rows of one request between protocol and model: named columns, and what the model answered for them."""
 
+import sys
+from array import array
 from collections.abc import Sequence
+from math import isnan
 from typing import Any
 
 import msgspec
 
+from trimtab.serving.routes import Field
+
 
 class Batch(msgspec.Struct):
-    """The checked rows of one request: ``columns`` maps names, in the signature's order, to one value per row."""
+    """The checked rows of one request: ``columns`` maps names, in the signature's order, to one value per row.
+
+    Where a protocol brings arrays of numbers, ``columns`` is empty and ``packed`` has the values as little-endian
+    float64, column after column in the signature's order, missing ones as NaN.
+    """
 
     columns: dict[str, list[Any]]
     rows: int
     id: str | int | None = None
     parameters: dict[str, Any] | None = None
     outputs: tuple[str, ...] | None = None
+    packed: bytes | None = None
+
+    def by_name(self, fields: Sequence[Field]) -> dict[str, list[Any]]:
+        """Return the columns as lists, also where they came packed."""
+        return self.columns if self.packed is None else unpack(self.packed, fields)
+
+
+def unpack(packed: bytes, fields: Sequence[Field]) -> dict[str, list[Any]]:
+    """Return packed columns as lists of their fields' types; what is missing is None."""
+    values = array("d", packed)
+    if sys.byteorder == "big":
+        values.byteswap()
+    rows = len(values) // len(fields)
+    return {
+        field.name: _typed(values[at * rows : (at + 1) * rows], field.type) for at, field in enumerate(fields)
+    }
+
+
+def _typed(values: "array[float]", kind: str) -> list[Any]:
+    read = {"boolean": bool, "integer": int, "long": int}.get(kind, float)
+    return [None if isnan(value) else read(value) for value in values]
 
 
 class Output(msgspec.Struct, array_like=True):

@@ -1,56 +1,61 @@
-"""The public inference routes as one raw ASGI application, with as little as possible between bytes and model."""
+"""The public inference port as one application, with as little as possible between bytes and model.
+
+A model that runs in this process answers without a task, a future or a hop; all others are asked over their links.
+"""
 
 import asyncio
-import sys
-import traceback
-from collections.abc import Mapping
+from collections.abc import Coroutine
 from time import perf_counter_ns
-from typing import Protocol
+from typing import Any
 
 import msgspec
 
-from trimtab.kernel.errors import Invalid, NotFound, TrimtabError
+from trimtab.kernel.errors import Invalid, TrimtabError
 from trimtab.kernel.ids import new_id
 from trimtab.kernel.time import now_us
-from trimtab.serving import segments
+from trimtab.serving import addresses, segments
+from trimtab.serving.addresses import Target
 from trimtab.serving.batch import Batch, Output, predictions
 from trimtab.serving.errors import FeedbackLost, NoReplica
 from trimtab.serving.frames import PREDICTIONS, PROBABILITIES
-from trimtab.serving.http import (
-    ClientGone,
-    MethodNotAllowed,
-    Receive,
-    Scope,
-    Send,
-    answer,
-    read_body,
-    refusal,
-    status_of,
-)
-from trimtab.serving.protocols import feedback, mlflow, v2
-from trimtab.serving.schema import Schema
+from trimtab.serving.http import JSON, TEXT, Answer, Request, plain_body, refusal, status_of
+from trimtab.serving.protocols import feedback, v2
 from trimtab.serving.table import LiveEndpoint, LiveTable, LiveVersion
 
 MAX_SHADOWS_WAITING = 256
 """How many copies may wait for one shadow before further ones are dropped."""
 
 _MAX_REROUTES = 3
+_MAX_KNOWN_TARGETS = 4096
+_MAX_QUESTION_BYTES = 64 * 1024
+_PACKED_ROWS = 64
+"""From so many rows on, columns of numbers are logged as arrays."""
+_ASKS_A_MODEL = frozenset(("infer", "feedback"))
 _encode = msgspec.json.Encoder().encode
 
 
-class Adapter(Protocol):
-    """A wire protocol of prediction: a module of pure functions."""
+class _Asked:
+    """One prediction under way: what was asked of whom, and when."""
 
-    @staticmethod
-    def decode(schema: Schema, body: bytes, content_type: bytes = ..., /) -> Batch: ...
+    __slots__ = ("at_us", "batch", "endpoint", "event_us", "id", "name", "started_ns", "target", "version")
 
-    @staticmethod
-    def encode(
-        outputs: list[Output], *, endpoint: str, version: str, prediction_id: str, batch: Batch
-    ) -> bytes: ...
+    def __init__(self, target: Target, name: str, endpoint: LiveEndpoint) -> None:
+        self.started_ns = perf_counter_ns()
+        self.at_us = self.event_us = now_us()
+        self.id = new_id()
+        self.target = target
+        self.name = name
+        self.endpoint = endpoint
+        self.batch: Batch | None = None
+        self.version: LiveVersion | None = None
 
-    @staticmethod
-    def encode_error(status: int, message: str, /) -> bytes: ...
+    def want(self) -> int:
+        """Return what to ask of the model: probabilities cost extra, so only where the answer shows them."""
+        assert self.batch is not None
+        shown = self.batch.outputs
+        if shown is None:
+            return PREDICTIONS | (PROBABILITIES if self.target.address.protocol.probabilities else 0)
+        return PREDICTIONS | (PROBABILITIES if "probabilities" in shown else 0)
 
 
 class Front:
@@ -61,205 +66,206 @@ class Front:
         self.shadows_dropped = 0
         self._table = table
         self._log = log
+        self._targets: dict[tuple[bytes, str], Target] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        parts: list[str] = scope["path"].split("/")
-        adapter: Adapter = mlflow if parts[1:2] == ["endpoints"] else v2
+    def admit(self, request: Request) -> int:
+        """Return how much body a request may have, after looking whether its sender may ask at all."""
+        target = self._target(request)
+        action = target.address.action
+        if action in _ASKS_A_MODEL:
+            request.who = self._table.access.check(request.headers, write=action == "feedback")
+            return self._table.named(target.name).max_body_bytes
+        if action == "model":
+            request.who = self._table.access.check(request.headers)
+        return _MAX_QUESTION_BYTES
+
+    def handle(self, request: Request) -> Answer | Coroutine[Any, Any, Answer]:
+        """Answer a request that was admitted."""
+        target = self._target(request)
+        if target.address.action == "infer":
+            return self._infer(request, target)
         try:
-            match parts:
-                case ["", "endpoints", name, "invocations"]:
-                    await self._predict(scope, receive, send, mlflow, name, None)
-                case ["", "v2", "models", name, "infer"]:
-                    await self._predict(scope, receive, send, v2, name, None)
-                case ["", "v2", "models", name, "versions", version, "infer"]:
-                    await self._predict(scope, receive, send, v2, name, version)
-                case ["", "endpoints", name, "feedback"]:
-                    await self._feedback(scope, receive, send, name)
-                case _:
-                    await self._describe(scope, send, parts)
-        except ClientGone:
-            return
+            if target.address.action == "feedback":
+                return self._feedback(request, target)
+            return self._describe(target)
         except TrimtabError as error:
-            status, headers = refusal(error)
-            await answer(send, status, adapter.encode_error(status, error.message), headers)
-        except Exception:  # noqa: BLE001 - the edge of the process
-            # A bug answers in the protocol too, and the connection lives on.
-            traceback.print_exc(file=sys.stderr)
-            await answer(send, 500, adapter.encode_error(500, "the gateway met an error of its own"))
+            return self.refuse(request, error)
 
-    async def _predict(
-        self, scope: Scope, receive: Receive, send: Send, adapter: Adapter, name: str, pinned: str | None
-    ) -> None:
-        if scope["method"] != "POST":
-            raise MethodNotAllowed(scope["method"], "POST")
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        table = self._table
-        table.access.check(headers)
-        body = await read_body(receive, headers, table.endpoint(name).max_body_bytes)
+    def refuse(self, request: Request | None, error: TrimtabError) -> Answer:
+        """Return an error in the words of the protocol whose address was asked."""
+        status, headers = refusal(error)
+        protocol = addresses.protocol_of(request.path if request is not None else "")
+        return Answer(status, protocol.encode_error(status, error.message), headers=headers)
 
-        started_ns = perf_counter_ns()
-        at_us = event_us = now_us()
-        prediction_id = new_id()
-        endpoint = table.endpoint(name)
-        version: LiveVersion | None = None
-        batch: Batch | None = None
-        outputs: list[Output] = []
-        status, problem, extra = 200, None, ()
+    def _target(self, request: Request) -> Target:
+        key = (request.method, request.path)
+        target = self._targets.get(key)
+        if target is None:
+            target = addresses.find(request.method.decode("latin-1"), request.path)
+            if len(self._targets) >= _MAX_KNOWN_TARGETS:
+                self._targets.clear()
+            self._targets[key] = target
+        return target
+
+    def _infer(self, request: Request, target: Target) -> Answer | Coroutine[Any, Any, Answer]:
+        headers = request.headers
         try:
-            event_us = _event_us(headers, at_us)
-            batch = adapter.decode(endpoint.schema, body, headers.get(b"content-type", b""))
-            schema, want = endpoint.schema, _want(adapter, batch)
+            endpoint = self._table.named(target.name)
+        except TrimtabError as error:  # it left the table while the body came
+            return self.refuse(request, error)
+        asked = _Asked(target, endpoint.name, endpoint)
+        try:
+            if b"content-encoding" in headers:
+                plain_body(headers)
+            if b"x-event-time" in headers:
+                asked.event_us = _event_us(headers[b"x-event-time"])
+            batch = asked.batch = target.address.protocol.decode(endpoint.schema, request.body, headers)
+            version = asked.version = self._version(asked)
+            compiled = version.compiled
+            if compiled is None or not compiled.is_quick(batch.rows):
+                return self._infer_aside(asked)
+            outputs = compiled.predict(endpoint.schema, batch, asked.want())
+        except TrimtabError as error:
+            return self._answer(asked, [], error)
+        return self._answer(asked, outputs, None)
+
+    async def _infer_aside(self, asked: _Asked) -> Answer:
+        """Answer a prediction that takes longer than one turn of the loop."""
+        batch = asked.batch
+        assert batch is not None
+        schema, want = asked.endpoint.schema, asked.want()
+        try:
             for attempt in range(_MAX_REROUTES):
-                version = endpoint.version(pinned) if pinned else endpoint.choose(prediction_id)
-                counters = version.counters
-                counters.in_flight += 1
+                version = asked.version = asked.version if attempt == 0 else self._version(asked)
+                assert version is not None
                 try:
-                    outputs = await version.pool.infer(schema, batch, want=want, timeout_s=endpoint.timeout_s)
-                    break
+                    outputs = await version.infer(
+                        schema, batch, want=want, timeout_s=asked.endpoint.timeout_s
+                    )
                 except NoReplica:
                     # The table may have changed while this request waited: ask the present one, if it is another.
-                    present = table.endpoint(name)
-                    if present is endpoint or attempt == _MAX_REROUTES - 1:
+                    present = self._table.endpoint(asked.name)
+                    if present is asked.endpoint or attempt == _MAX_REROUTES - 1:
                         raise
-                    endpoint = present
-                finally:
-                    counters.in_flight -= 1
-            assert version is not None
-            content = adapter.encode(
-                outputs,
-                endpoint=name,
-                version=version.route.version,
-                prediction_id=prediction_id,
-                batch=batch,
-            )
+                    asked.endpoint = present
+                else:
+                    return self._answer(asked, outputs, None)
         except TrimtabError as error:
+            return self._answer(asked, [], error)
+        raise AssertionError("the last attempt answers or raises")
+
+    def _version(self, asked: _Asked) -> LiveVersion:
+        pinned = asked.target.version
+        return asked.endpoint.version(pinned) if pinned else asked.endpoint.choose(asked.id)
+
+    def _answer(self, asked: _Asked, outputs: list[Output], error: TrimtabError | None) -> Answer:
+        """Return the answer to a prediction; count it, write it down, and have shadows copy it."""
+        version, batch, protocol = asked.version, asked.batch, asked.target.address.protocol
+        shown = version.route.version if version is not None else ""
+        status, problem, extra = 200, None, ()
+        content, content_type = b"", JSON
+        if error is None:
+            assert batch is not None
+            try:
+                content, content_type, extra = protocol.encode(
+                    outputs, endpoint=asked.name, version=shown, prediction_id=asked.id, batch=batch
+                )
+            except TrimtabError as refused:
+                error = refused
+        if error is not None:
             status, extra = refusal(error)
             problem, outputs = error.message, []
-            content = adapter.encode_error(status, problem)
-
-        shown = version.route.version if version is not None else ""
-        await answer(
-            send,
-            status,
-            content,
-            ((b"x-prediction-id", prediction_id.encode()), (b"x-model-version", shown.encode()), *extra),
-        )
-        latency_us = (perf_counter_ns() - started_ns) // 1000
+            content = protocol.encode_error(status, problem)
+        latency_us = (perf_counter_ns() - asked.started_ns) // 1000
         if version is None or batch is None:
-            table.invalid[name] = table.invalid.get(name, 0) + 1
+            self._table.invalid[asked.name] = self._table.invalid.get(asked.name, 0) + 1
         else:
-            _count(version, status, latency_us, batch.rows, at_us)
-        self._write(
-            name,
-            version,
-            prediction_id,
-            at_us,
-            event_us,
-            latency_us,
-            batch,
-            outputs,
-            status=status,
-            problem=problem,
-        )
-        if status == 200 and endpoint.shadows and pinned is None and batch is not None:
-            self._shadow(endpoint, prediction_id, at_us, event_us, batch)
+            _count(version, status, latency_us, batch.rows, asked.at_us)
+        self._write(asked, version, latency_us, outputs, status=status, problem=problem)
+        if status == 200 and asked.endpoint.shadows and asked.target.version is None:
+            self._shadow(asked)
+        headers = ((b"x-prediction-id", asked.id.encode()), (b"x-model-version", shown.encode()), *extra)
+        return Answer(status, content, content_type, headers)
 
     def _write(
         self,
-        endpoint: str,
+        asked: _Asked,
         version: LiveVersion | None,
-        prediction_id: str,
-        at_us: int,
-        event_us: int,
         latency_us: int,
-        batch: Batch | None,
         outputs: list[Output],
         *,
         status: int,
         problem: str | None,
     ) -> None:
+        batch, route = asked.batch, version.route if version is not None else None
         probabilities = None
         for output in outputs:
             if output.name == "probabilities":
                 probabilities = output.by_row()
+        packed: segments.Packed | None = None
+        columns: dict[str, list[Any]] = {}
+        if batch is not None:
+            columns = batch.columns
+            if batch.packed is not None or batch.rows >= _PACKED_ROWS:
+                schema = asked.endpoint.schema
+                values = batch.packed if batch.packed is not None else schema.pack(columns, batch.rows)
+                if values is not None:
+                    packed, columns = segments.Packed(list(schema.fields), values), {}
         self._log.append(
             segments.Prediction(
-                prediction_id,
-                endpoint,
-                version.route.version if version is not None else "",
-                version.route.role if version is not None else "",
-                at_us,
-                event_us,
+                asked.id,
+                asked.name,
+                route.version if route is not None else "",
+                route.role if route is not None else "",
+                asked.at_us,
+                asked.event_us,
                 latency_us,
                 batch.rows if batch is not None else 0,
-                batch.columns if batch is not None else {},
+                columns,
                 predictions(outputs) if outputs else [],
                 status,
                 problem,
                 probabilities,
+                packed,
             )
         )
 
-    def _shadow(
-        self, endpoint: LiveEndpoint, prediction_id: str, at_us: int, event_us: int, batch: Batch
-    ) -> None:
-        for version in endpoint.shadowed_by(prediction_id):
+    def _shadow(self, asked: _Asked) -> None:
+        for version in asked.endpoint.shadowed_by(asked.id):
             if version.shadows_waiting >= MAX_SHADOWS_WAITING:
                 self.shadows_dropped += 1
                 continue
             version.shadows_waiting += 1
-            task = asyncio.get_running_loop().create_task(
-                self._infer_shadow(endpoint, version, prediction_id, at_us, event_us, batch)
-            )
+            task = asyncio.get_running_loop().create_task(self._infer_shadow(asked, version))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _infer_shadow(
-        self,
-        endpoint: LiveEndpoint,
-        version: LiveVersion,
-        prediction_id: str,
-        at_us: int,
-        event_us: int,
-        batch: Batch,
-    ) -> None:
+    async def _infer_shadow(self, asked: _Asked, version: LiveVersion) -> None:
+        batch = asked.batch
+        assert batch is not None
         started_ns = perf_counter_ns()
         status, problem = 200, None
         outputs: list[Output] = []
-        version.counters.in_flight += 1
         try:
-            outputs = await version.pool.infer(
-                endpoint.schema, batch, want=PREDICTIONS | PROBABILITIES, timeout_s=endpoint.timeout_s
+            outputs = await version.infer(
+                asked.endpoint.schema,
+                batch,
+                want=PREDICTIONS | PROBABILITIES,
+                timeout_s=asked.endpoint.timeout_s,
             )
         except TrimtabError as error:
             status, problem = status_of(error), error.message
         finally:
-            version.counters.in_flight -= 1
             version.shadows_waiting -= 1
         latency_us = (perf_counter_ns() - started_ns) // 1000
-        _count(version, status, latency_us, batch.rows, at_us)
-        self._write(
-            endpoint.name,
-            version,
-            prediction_id,
-            at_us,
-            event_us,
-            latency_us,
-            batch,
-            outputs,
-            status=status,
-            problem=problem,
-        )
+        _count(version, status, latency_us, batch.rows, asked.at_us)
+        self._write(asked, version, latency_us, outputs, status=status, problem=problem)
 
-    async def _feedback(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
-        if scope["method"] != "POST":
-            raise MethodNotAllowed(scope["method"], "POST")
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        self._table.access.check(headers, write=True)
-        endpoint = self._table.endpoint(name)
-        body = await read_body(receive, headers, endpoint.max_body_bytes)
-        labels = feedback.decode(body, headers.get(b"content-type", b""))
+    def _feedback(self, request: Request, target: Target) -> Answer:
+        plain_body(request.headers)
+        name = self._table.named(target.name).name
+        labels = feedback.decode(request.body, request.headers)
         at_us = now_us()
         for label in labels:
             event_us = at_us if label.event_us is None else label.event_us
@@ -268,46 +274,31 @@ class Front:
             )
         if not self._log.flush():
             raise FeedbackLost("the labels could not be written down; send them again later")
-        await answer(send, 200, _encode({"accepted": len(labels)}))
+        return Answer(200, _encode({"accepted": len(labels)}))
 
-    async def _describe(self, scope: Scope, send: Send, parts: list[str]) -> None:
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        table = self._table
-        status = 200
-        match parts:
-            case ["", "health"]:
-                content = b"OK"
-            case ["", "v2"]:
-                content = v2.server_metadata()
-            case ["", "v2", "health", "live"]:
-                content = _encode({"live": True})
-            case ["", "v2", "health", "ready"]:
+    def _describe(self, target: Target) -> Answer:
+        table, name = self._table, target.name
+        match target.address.action:
+            case "health":
+                return Answer(200, b"OK", TEXT)
+            case "server":
+                return Answer(200, v2.server_metadata())
+            case "live":
+                return Answer(200, _encode({"live": True}))
+            case "ready":
                 # Ready means: it takes connections. A broken endpoint must not take the others off a load balancer.
-                status = 503 if self.draining else 200
-                content = _encode({"live": True, "ready": not self.draining})
-            case ["", "v2", "models", name, "ready"]:
-                ready = table.endpoint(name).ready
-                status, content = 200 if ready else 503, _encode({"name": name, "ready": ready})
-            case ["", "v2", "models", name, "versions", version, "ready"]:
-                ready = table.endpoint(name).version(version).pool.ready
-                status, content = 200 if ready else 503, _encode({"name": name, "ready": ready})
-            case ["", "v2", "models", name]:
-                table.access.check(headers)
-                endpoint = table.endpoint(name)
-                content = v2.model_metadata(name, list(endpoint.versions), endpoint.schema)
-            case ["", "v2", "models", name, "versions", version]:
-                table.access.check(headers)
-                endpoint = table.endpoint(name)
-                endpoint.version(version)
-                content = v2.model_metadata(name, [version], endpoint.schema)
-            case _:
-                raise NotFound(
-                    f"there is no {scope['path'][:200]!r} here; predictions go to /v2/models/ENDPOINT/infer "
-                    "or /endpoints/ENDPOINT/invocations"
+                return Answer(
+                    503 if self.draining else 200, _encode({"live": True, "ready": not self.draining})
                 )
-        if scope["method"] not in ("GET", "HEAD"):
-            raise MethodNotAllowed(scope["method"], "GET")
-        await answer(send, status, content, text=parts[1] == "health")
+            case "model-ready":
+                endpoint = table.named(name)
+                ready = endpoint.version(target.version).ready if target.version else endpoint.ready
+                return Answer(200 if ready else 503, _encode({"name": endpoint.name, "ready": ready}))
+            case _:
+                endpoint = table.named(name)
+                versions = [target.version] if target.version else list(endpoint.versions)
+                endpoint.version(versions[0])
+                return Answer(200, v2.model_metadata(endpoint.name, versions, endpoint.schema))
 
     async def finish(self) -> None:
         """Wait for the shadows that are still under way."""
@@ -315,19 +306,7 @@ class Front:
             await asyncio.wait(self._tasks, timeout=5)
 
 
-def _want(adapter: Adapter, batch: Batch) -> int:
-    """Return what to ask of the model: probabilities cost extra, so only where the answer shows them."""
-    if adapter is mlflow:
-        return PREDICTIONS
-    if batch.outputs is None:
-        return PREDICTIONS | PROBABILITIES
-    return PREDICTIONS | (PROBABILITIES if "probabilities" in batch.outputs else 0)
-
-
-def _event_us(headers: Mapping[bytes, bytes], at_us: int) -> int:
-    given = headers.get(b"x-event-time")
-    if given is None:
-        return at_us
+def _event_us(given: bytes) -> int:
     try:
         return feedback.event_us(given.decode())
     except (ValueError, OverflowError):

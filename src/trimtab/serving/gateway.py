@@ -11,23 +11,21 @@ import argparse
 import asyncio
 import fcntl
 import json
-import logging
 import os
 import signal
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TextIO
 
 import uvloop
-from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import Server, ServerState
 
 from trimtab.kernel.process import die_with_parent, settle_heap
 from trimtab.kernel.time import now_us
-from trimtab.serving import segments
+from trimtab.serving import compiled, segments
 from trimtab.serving.admin import Admin
+from trimtab.serving.connections import HttpServer
 from trimtab.serving.frames import socket_address
 from trimtab.serving.front import Front
 from trimtab.serving.links import Replicas
@@ -37,8 +35,9 @@ EXIT_FOLDER_TAKEN = 4
 EXIT_PORT_TAKEN = 5
 
 _BACKLOG = 2048
-_KEEP_ALIVE_S = 75
 _DRAIN_S = 30
+_MODEL_THREADS = 2
+"""Threads for batches that are too long for the event loop; the model's library leaves Python meanwhile."""
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -70,62 +69,32 @@ def control_socket(path: Path) -> socket.socket:
     return listener
 
 
-def _config(application: Any) -> Config:
-    return Config(
-        application,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_DRAIN_S,
-    )
-
-
-class _Server(Server):
-    """uvicorn's server, which tells the front when it starts to drain."""
-
-    def __init__(self, config: Config, front: Front) -> None:
-        super().__init__(config)
-        self._front = front
-
-    def handle_exit(self, sig: int, frame: Any) -> None:
-        self._front.draining = True
-        super().handle_exit(sig, frame)
-
-
-async def _control_server(listener: socket.socket, admin: Admin) -> asyncio.Server:
-    config = _config(admin)
-    config.load()
-    state = ServerState()
-    return await asyncio.get_running_loop().create_unix_server(
-        lambda: HttpToolsProtocol(config=config, server_state=state, app_state={}), sock=listener
-    )
-
-
 async def _serve(folder: Path, listener: socket.socket, control_listener: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
     segments.adopt(folder / "log")
     log = segments.SegmentWriter(folder / "log")
     replicas = Replicas()
-    table = LiveTable(replicas, folder)
-    table.load()
+    threads = ThreadPoolExecutor(_MODEL_THREADS, "model")
+    table = LiveTable(replicas, folder, load=compiled.loader(threads))
+    await table.load()
     front = Front(table, log)
     address: tuple[str, int] = listener.getsockname()[:2]
     admin = Admin(table, front, log, address=address, pid=os.getpid(), started_us=now_us())
-    control = await _control_server(control_listener, admin)
+    public, control = HttpServer(front), HttpServer(admin)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await control.listen(control_listener)
     settle_heap()
-    server = _Server(_config(front), front)
+    await public.listen(listener)
     _say(sys.stdout, event="ready", host=address[0], port=address[1], pid=os.getpid())
-    await server.serve(sockets=[listener])
+    await stop.wait()
+    front.draining = True
+    await public.drain(_DRAIN_S)
     await front.finish()
     log.close()
     replicas.close()
-    control.close()
+    await control.drain(1.0)
 
 
 def main() -> int:
@@ -139,7 +108,6 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.parent is not None:
         die_with_parent(parent=arguments.parent)
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     folder: Path = arguments.state
     folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder / "gateway.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -151,17 +119,10 @@ def main() -> int:
         listener = listening_socket(arguments.host, arguments.port)
     except OSError as error:
         return _fail(EXIT_PORT_TAKEN, f"cannot listen on {arguments.host}:{arguments.port}: {error}")
-    # uvicorn raises the signal again when it has drained; the log is still to be closed then.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _already_drained)
     control = folder / "control.sock"
     uvloop.run(_serve(folder, listener, control_socket(control)))
     control.unlink(missing_ok=True)
     return 0
-
-
-def _already_drained(_number: int, _frame: Any) -> None:
-    """Do nothing more for a signal that has been obeyed."""
 
 
 def _fail(code: int, message: str) -> int:

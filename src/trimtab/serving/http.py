@@ -1,19 +1,57 @@
-"""The little of HTTP that the gateway's two applications share: bodies, answers, and statuses of errors."""
+"""HTTP as the gateway's two applications see it: whole requests, whole answers, and the statuses of errors."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Coroutine, Mapping
+from typing import Any, NamedTuple, Protocol
 
 from trimtab.kernel.errors import Invalid, TooLarge, TrimtabError
 from trimtab.serving.errors import ModelTimeout, UnsupportedMedia
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
+JSON = b"application/json"
+TEXT = b"text/plain; charset=utf-8"
 
-class ClientGone(Exception):
-    """The client left before its request was whole; nobody waits for an answer."""
+
+class Request:
+    """One request: header names are in lower case, ``path`` is decoded, and ``body`` is whole when it is handled."""
+
+    __slots__ = ("body", "headers", "keep_alive", "method", "path", "query", "refusal", "url", "who")
+
+    def __init__(self, method: bytes, url: bytes, path: str, query: str, headers: dict[bytes, bytes]) -> None:
+        self.method = method
+        self.url = url
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.body = b""
+        self.keep_alive = True
+        self.refusal: TrimtabError | None = None
+        self.who: Any = None
+
+
+class Answer(NamedTuple):
+    """A whole answer; length, date and connection headers are the connection's affair."""
+
+    status: int
+    content: bytes
+    content_type: bytes = JSON
+    headers: tuple[Header, ...] = ()
+
+
+class Application(Protocol):
+    """What answers requests. Neither method raises for what a client may send, other than as said."""
+
+    def admit(self, request: Request) -> int:
+        """Return how many bytes of body a request may have; raises TrimtabError where it is refused without one."""
+        ...
+
+    def handle(self, request: Request) -> Answer | Coroutine[Any, Any, Answer]:
+        """Return the answer, or what will return it."""
+        ...
+
+    def refuse(self, request: Request | None, error: TrimtabError) -> Answer:
+        """Return an error as the protocol of a request words it; there is none where it could not be read."""
+        ...
 
 
 class MethodNotAllowed(Invalid):
@@ -25,7 +63,29 @@ class MethodNotAllowed(Invalid):
         super().__init__(f"{method} is not answered here; use {allowed}", details={"allow": allowed})
 
 
-_STATUS_OF_CODE = {UnsupportedMedia.code: 415, ModelTimeout.code: 504, MethodNotAllowed.code: 405}
+class NotHttp(Invalid):
+    """What came is no HTTP/1.1 request that could be read."""
+
+    code = "not-http"
+
+
+class TooSlow(Invalid):
+    """A request did not arrive whole within its time."""
+
+    code = "request-timeout"
+
+
+class HeadersTooLarge(TooLarge):
+    code = "headers-too-large"
+
+
+_STATUS_OF_CODE = {
+    UnsupportedMedia.code: 415,
+    ModelTimeout.code: 504,
+    MethodNotAllowed.code: 405,
+    TooSlow.code: 408,
+    HeadersTooLarge.code: 431,
+}
 _STATUS_OF_KIND = {
     "not-found": 404,
     "conflict": 409,
@@ -55,45 +115,7 @@ def refusal(error: TrimtabError) -> tuple[int, tuple[Header, ...]]:
     return status, ()
 
 
-async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
-    """Return the whole body; raises TooLarge, UnsupportedMedia for a compressed one, ClientGone."""
+def plain_body(headers: Mapping[bytes, bytes]) -> None:
+    """Raise UnsupportedMedia where a body is compressed."""
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise UnsupportedMedia("a compressed body is not read here; send it plain")
-    length = headers.get(b"content-length")
-    if length is not None and int(length) > limit:
-        raise TooLarge(f"the body has {int(length)} bytes, more than the {limit} that this endpoint takes")
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientGone
-        body: bytes = message["body"]
-        if not message["more_body"] and not chunks:
-            if len(body) > limit:
-                raise TooLarge(f"the body has more than the {limit} bytes that this endpoint takes")
-            return body
-        size += len(body)
-        if size > limit:
-            raise TooLarge(f"the body has more than the {limit} bytes that this endpoint takes")
-        chunks.append(body)
-        if not message["more_body"]:
-            return b"".join(chunks)
-
-
-async def answer(
-    send: Send, status: int, content: bytes, headers: Iterable[Header] = (), *, text: bool = False
-) -> None:
-    """Send a whole answer, JSON unless it is ``text``."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (b"content-type", b"text/plain; charset=utf-8" if text else b"application/json"),
-                (b"content-length", str(len(content)).encode()),
-                *headers,
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": content})

@@ -246,14 +246,14 @@ class Pool:
         """Return the model's outputs; raises Invalid, ModelFailed, ModelTimeout or NoReplica."""
         now = asyncio.get_running_loop().time()
         deadline = now + timeout_s
-        packed = schema.pack(batch.columns, batch.rows)
+        packed = batch.packed if batch.packed is not None else schema.pack(batch.columns, batch.rows)
         columns: bytes | None = None
         for attempt in (1, 2):
             link = self._pick() or await self._wait(min(deadline, now + REPLICA_WAIT_S))
             assert link.hello is not None
             plain = packed is None or not link.hello.packed or link.hello.names != schema.names
             if plain and columns is None:
-                columns = encode_columns(batch.columns)
+                columns = encode_columns(batch.by_name(schema.fields))
             try:
                 answer = await link.call(
                     batch.rows,

@@ -58,7 +58,8 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One model version behind an endpoint and the sockets of its replicas.
 
     ``weight`` is relative among champion and challengers; for a shadow it is the percentage of requests copied
-    (0-100); for a warm version it is 0: it gets no traffic, but can be addressed by its version.
+    (0-100); for a warm version it is 0: it gets no traffic, but can be addressed by its version. ``compiled`` is the
+    folder of a compiled model, which the gateway then runs itself.
     """
 
     version: str
@@ -66,6 +67,7 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weight: float
     role: Role
     sockets: list[str] = []
+    compiled: str | None = None
 
 
 class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,6 +100,8 @@ class RouteTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     generation: int
     auth: Auth
     endpoints: dict[str, Endpoint]
+    default: str | None = None
+    """The endpoint of addresses that name none; where it is not said, the only one there is."""
 
 
 def decode(body: bytes) -> RouteTable:

@@ -17,6 +17,8 @@ from typing import Any, Literal
 import msgspec
 
 from trimtab.kernel.time import now_us
+from trimtab.serving.batch import unpack
+from trimtab.serving.routes import Field
 
 MAX_SEGMENT_BYTES = 4 * 1024 * 1024
 MAX_SEGMENT_AGE_S = 0.5
@@ -25,12 +27,19 @@ _UNLOCKED = ".new"
 _FRAME = struct.Struct("<II")
 
 
+class Packed(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Columns of numbers: little-endian float64, column after column, missing ones as NaN."""
+
+    fields: list[Field]
+    values: bytes
+
+
 class Prediction(msgspec.Struct, tag="p", array_like=True, frozen=True, gc=False):
     """One request as one version answered it; row ``i`` of it is addressed as ``<id>/<i>``.
 
     ``outputs`` has one item per row and is empty where ``status`` is not 200; ``error`` then says why. A shadow's
     record has the id of the request that it copied. A request refused before any version was asked has neither
-    version nor role nor rows.
+    version nor role nor rows. Columns that came as arrays are written so, and read as lists like all others.
     """
 
     id: str
@@ -46,6 +55,7 @@ class Prediction(msgspec.Struct, tag="p", array_like=True, frozen=True, gc=False
     status: int
     error: str | None = None
     probabilities: list[list[float]] | None = None
+    packed: Packed | None = None
 
 
 class Feedback(msgspec.Struct, tag="f", array_like=True, frozen=True, gc=False):
@@ -247,6 +257,10 @@ def _next(data: bytes, at: int) -> tuple[Record | None, int]:
     if len(body) < size or zlib.crc32(body) != checksum:
         return None, at
     try:
-        return _decode(body), start + size
+        record = _decode(body)
     except msgspec.DecodeError:
         return None, at
+    if isinstance(record, Prediction) and record.packed is not None:
+        columns = unpack(record.packed.values, record.packed.fields)
+        record = msgspec.structs.replace(record, columns=columns, packed=None)
+    return record, start + size

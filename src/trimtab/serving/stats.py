@@ -21,7 +21,8 @@ class VersionState(msgspec.Struct):
     """One version's counters since the gateway started. ``latency_counts`` has one more item than the bounds.
 
     ``requests`` are those that a client made of this version and that were not the client's own fault; ``errors``
-    those among them that failed. ``replicas`` tells for each socket whether its replica is connected.
+    those among them that failed. ``replicas`` tells for each socket whether its replica is connected; ``compiled`` that
+    the model runs in the gateway itself, and ``problem`` why it does not although it was to.
     """
 
     version: str
@@ -38,6 +39,8 @@ class VersionState(msgspec.Struct):
     latency_sum_us: int
     last_request_us: int | None
     replicas: dict[str, bool]
+    compiled: bool = False
+    problem: str = ""
 
 
 class EndpointState(msgspec.Struct):

@@ -3,6 +3,7 @@
 import asyncio
 import zlib
 from bisect import bisect_right
+from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from trimtab.kernel.errors import did_you_mean
 from trimtab.kernel.time import SECOND_US, now_us
 from trimtab.serving import routes
 from trimtab.serving.access import Access
-from trimtab.serving.errors import EndpointNotFound, NoReplica, VersionNotFound
+from trimtab.serving.batch import Batch, Output
+from trimtab.serving.compiled import Compiled
+from trimtab.serving.errors import EndpointNotFound, ModelNotLoaded, NoReplica, VersionNotFound
 from trimtab.serving.files import write_atomically
 from trimtab.serving.links import Pool, Replicas
 from trimtab.serving.protocols import mlflow
@@ -25,15 +28,42 @@ _KEPT_US = 600 * SECOND_US
 class LiveVersion:
     """One version as it is served: it lives on while the table is replaced around it."""
 
-    __slots__ = ("counters", "endpoint", "left_us", "pool", "route", "shadows_waiting")
+    __slots__ = (
+        "compiled",
+        "counters",
+        "endpoint",
+        "left_us",
+        "pool",
+        "problem",
+        "route",
+        "shadows_waiting",
+        "signature",
+    )
 
     def __init__(self, endpoint: str, route: routes.Version, replicas: Replicas) -> None:
         self.endpoint = endpoint
         self.route = route
         self.pool = Pool(replicas)
+        self.compiled: Compiled | None = None
+        self.problem = ""
+        self.signature: routes.Signature | None = None
         self.counters = Counters()
         self.shadows_waiting = 0
         self.left_us: int | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self.compiled is not None or self.pool.ready
+
+    async def infer(self, schema: Schema, batch: Batch, *, want: int, timeout_s: float) -> list[Output]:
+        """Return the model's outputs; raises Invalid, ModelFailed, ModelTimeout or NoReplica."""
+        self.counters.in_flight += 1
+        try:
+            if self.compiled is not None:
+                return await self.compiled.predict_aside(schema, batch, want)
+            return await self.pool.infer(schema, batch, want=want, timeout_s=timeout_s)
+        finally:
+            self.counters.in_flight -= 1
 
     def state(self) -> VersionState:
         counters, route = self.counters, self.route
@@ -52,6 +82,8 @@ class LiveVersion:
             latency_sum_us=counters.sum_us,
             last_request_us=counters.last_us,
             replicas=self.pool.up(),
+            compiled=self.compiled is not None,
+            problem=self.problem,
         )
 
 
@@ -102,15 +134,19 @@ class LiveEndpoint:
 
     @property
     def ready(self) -> bool:
-        return any(version.pool.ready for version in self._split)
+        return any(version.ready for version in self._split)
 
 
 class LiveTable:
     """What is served now. Replacing it never touches a request that is under way."""
 
-    def __init__(self, replicas: Replicas, folder: Path) -> None:
+    def __init__(
+        self, replicas: Replicas, folder: Path, *, load: Callable[[Path, routes.Signature | None], Compiled]
+    ) -> None:
         self.generation = 0
         self.endpoints: dict[str, LiveEndpoint] = {}
+        self._default: str | None = None
+        self._load = load
         self.access = Access(routes.Auth(open=False))
         self.route_table: bytes = b""
         self.invalid: dict[str, int] = {}
@@ -119,11 +155,12 @@ class LiveTable:
         self._writing = asyncio.Lock()
         self._versions: dict[tuple[str, str], LiveVersion] = {}
 
-    def load(self) -> None:
+    async def load(self) -> None:
         """Serve what was served when the gateway last ran, if it ever did."""
         if self._path.exists():
             body = self._path.read_bytes()
-            self._serve(routes.decode(body), body)
+            table = routes.decode(body)
+            self._serve(table, body, await self._load_compiled(table))
 
     async def replace(self, body: bytes) -> str:
         """Check a new table, put it on disk, and serve it to all requests to come; raises Invalid.
@@ -137,8 +174,29 @@ class LiveTable:
                 await asyncio.to_thread(write_atomically, self._path, body)
             except OSError as error:
                 problem = str(error)
-            self._serve(table, body)
+            self._serve(table, body, await self._load_compiled(table))
         return problem
+
+    async def _load_compiled(self, table: RouteTable) -> dict[tuple[str, str], Compiled | str]:
+        """Load what the table wants in this process and what is not here yet; a text says why it cannot be."""
+        loaded: dict[tuple[str, str], Compiled | str] = {}
+        for name, endpoint in table.endpoints.items():
+            for version in endpoint.versions:
+                live = self._versions.get((name, version.version))
+                if version.compiled is None or (
+                    live is not None
+                    and live.compiled is not None
+                    and live.route.compiled == version.compiled
+                    and live.signature == endpoint.signature
+                ):
+                    continue
+                try:
+                    loaded[name, version.version] = await asyncio.to_thread(
+                        self._load, Path(version.compiled), endpoint.signature
+                    )
+                except ModelNotLoaded as error:
+                    loaded[name, version.version] = error.message
+        return loaded
 
     def endpoint(self, name: str) -> LiveEndpoint:
         found = self.endpoints.get(name)
@@ -146,7 +204,18 @@ class LiveTable:
             raise EndpointNotFound(f"there is no endpoint {name!r}.{did_you_mean(name, self.endpoints)}")
         return found
 
-    def _serve(self, table: RouteTable, body: bytes) -> None:
+    def named(self, name: str | None) -> LiveEndpoint:
+        """Return an endpoint, or the default one for addresses that name none; raises EndpointNotFound."""
+        if name is None:
+            if self._default is None:
+                raise EndpointNotFound(
+                    f"this address names no endpoint, and there are {len(self.endpoints)}: "
+                    "ask /v2/models/ENDPOINT/infer"
+                )
+            name = self._default
+        return self.endpoint(name)
+
+    def _serve(self, table: RouteTable, body: bytes, loaded: dict[tuple[str, str], Compiled | str]) -> None:
         now = now_us()
         endpoints: dict[str, LiveEndpoint] = {}
         for name, route in table.endpoints.items():
@@ -160,6 +229,14 @@ class LiveTable:
                     live.pool = Pool(self._replicas)
                 live.route = version
                 live.pool.set(version.sockets)
+                live.signature = route.signature
+                fresh = loaded.get((name, version.version))
+                if version.compiled is None:
+                    live.compiled, live.problem = None, ""
+                elif isinstance(fresh, str):
+                    live.compiled, live.problem = None, fresh
+                elif fresh is not None:
+                    live.compiled, live.problem = fresh, ""
                 versions[version.version] = live
             endpoints[name] = LiveEndpoint(name, route, versions, self._schema(name, route))
         for (name, version), live in list(self._versions.items()):
@@ -167,10 +244,13 @@ class LiveTable:
                 continue
             if live.left_us is None:
                 live.left_us = now
+                live.compiled = None
                 live.pool.retire()
             elif now - live.left_us > _KEPT_US and not live.counters.in_flight:
                 del self._versions[name, version]
         self.endpoints = endpoints
+        only = next(iter(endpoints)) if len(endpoints) == 1 else None
+        self._default = table.default if table.default in endpoints else only
         self.access = Access(table.auth)
         self.generation = table.generation
         self.route_table = body

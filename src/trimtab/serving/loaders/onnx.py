@@ -1,6 +1,7 @@
 """ONNX models through ONNX Runtime, where that is installed. The files hold no code."""
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from trimtab.serving.frames import PROBABILITIES
 from trimtab.serving.loaders import Rows
 from trimtab.serving.loaders.mlmodel import ModelFolder
 from trimtab.serving.loaders.tables import column, matrix, output
+from trimtab.serving.routes import Signature
 
 _DTYPES: dict[str, Any] = {
     "tensor(float)": np.float32,
@@ -91,10 +93,62 @@ def _probabilities(values: Any) -> np.ndarray:
     return np.asarray(values)
 
 
+class CompiledModel:
+    """A graph made by `trimtab.serving.compiling`: its outputs are what the endpoint serves, by name."""
+
+    flavor = "onnx"
+    row_wise = True
+
+    def __init__(
+        self, session: Any, signature: Signature | None, input_errors: tuple[type[Exception], ...]
+    ) -> None:
+        self._run = session.run
+        inputs = session.get_inputs()
+        self._dtypes = {item.name: _DTYPES[item.type] for item in inputs}
+        self._first = inputs[0].name
+        self._dtype = _DTYPES[inputs[0].type]
+        self.names = signature_names(signature) or tuple(item.name for item in inputs)
+        self.packed = (
+            len(inputs) == 1 and len(inputs[0].shape) == 2 and self._dtype in (np.float32, np.float64)
+        )
+        outputs = [item.name for item in session.get_outputs()]
+        self._predictions = ["predictions"]
+        self._all = ["predictions", "probabilities"] if "probabilities" in outputs else self._predictions
+        self.input_errors = (ValueError, TypeError, *input_errors)
+
+    def predict(self, rows: Rows, want: int) -> list[Output]:
+        names = self._all if want & PROBABILITIES else self._predictions
+        results = self._run(names, self._feed(rows))
+        return [output(name, _squeeze(result)) for name, result in zip(names, results, strict=True)]
+
+    def _feed(self, rows: Rows) -> dict[str, np.ndarray]:
+        if self.packed:
+            return {self._first: np.ascontiguousarray(matrix(rows, self.names), dtype=self._dtype)}
+        assert rows.columns is not None
+        return {
+            name: np.array(column(rows.columns, name), dtype=dtype).reshape(-1, 1)
+            for name, dtype in self._dtypes.items()
+        }
+
+
+def signature_names(signature: Signature | None) -> tuple[str, ...]:
+    return tuple(field.name for field in signature.inputs) if signature else ()
+
+
+def load_compiled(folder: Path, signature: Signature | None) -> CompiledModel:
+    """Load the graph in a compiled model's folder with one thread; raises ModelNotLoaded."""
+    session, state = _session(folder / "model.onnx")
+    return CompiledModel(session, signature, (state.InvalidArgument,))
+
+
 def load(folder: ModelFolder, *, allow_pickle: bool) -> OnnxModel:
     """Load a graph with one thread."""
     del allow_pickle  # these files hold no code
-    path = folder.file("onnx", "data")
+    session, state = _session(folder.file("onnx", "data"))
+    return OnnxModel(session, folder, (state.InvalidArgument,))
+
+
+def _session(path: Path) -> tuple[Any, Any]:
     try:
         onnxruntime: Any = import_module("onnxruntime")
         state: Any = import_module("onnxruntime.capi.onnxruntime_pybind11_state")
@@ -113,4 +167,4 @@ def load(folder: ModelFolder, *, allow_pickle: bool) -> OnnxModel:
         state.InvalidArgument,
     ) as error:
         raise ModelNotLoaded(f"ONNX Runtime cannot read {path.name}: {error}") from None
-    return OnnxModel(session, folder, (state.InvalidArgument,))
+    return session, state

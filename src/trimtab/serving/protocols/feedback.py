@@ -1,6 +1,7 @@
 """Labels that arrive after the prediction: one object, many rows of one prediction, or a list of up to 10,000."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -8,10 +9,12 @@ import msgspec
 from trimtab.kernel import time
 from trimtab.kernel.errors import Invalid
 from trimtab.serving.errors import UnsupportedMedia
+from trimtab.serving.protocols.answers import media_type
 from trimtab.serving.protocols.lenient import loads
 
 MAX_LABELS = 10_000
 
+_NONE: Mapping[bytes, bytes] = {}
 _INT64 = (-(2**63), 2**63 - 1)
 _MAX_ID_CHARACTERS = 128
 _MAX_LABEL_CHARACTERS = 1000
@@ -26,9 +29,9 @@ class Label(msgspec.Struct, frozen=True):
     event_us: int | None
 
 
-def decode(body: bytes, content_type: bytes = b"application/json") -> list[Label]:
+def decode(body: bytes, headers: Mapping[bytes, bytes] = _NONE) -> list[Label]:
     """Return the labels in a body; raises Invalid naming the item and the field."""
-    kind = content_type.partition(b";")[0].strip().lower()
+    kind = media_type(headers)
     if kind not in (b"application/json", b""):
         raise UnsupportedMedia(
             f"content type {kind.decode('latin-1')!r} is not read here; send application/json"

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,12 +10,16 @@ import msgspec
 from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.serving.batch import Batch, Output, predictions
 from trimtab.serving.errors import UnsupportedMedia
+from trimtab.serving.protocols.answers import Encoded, media_type
 from trimtab.serving.protocols.lenient import loads
 from trimtab.serving.routes import Field
 from trimtab.serving.schema import Schema
 
 LAYOUTS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
+probabilities = False
+
+_NONE: Mapping[bytes, bytes] = {}
 _encode = msgspec.json.Encoder().encode
 _ERROR_CODES = {
     400: "BAD_REQUEST",
@@ -57,9 +61,9 @@ def prepare(schema: Schema) -> None:
     schema.compiled["mlflow"] = msgspec.json.Decoder(body).decode
 
 
-def decode(schema: Schema, body: bytes, content_type: bytes = b"application/json") -> Batch:
+def decode(schema: Schema, body: bytes, headers: Mapping[bytes, bytes] = _NONE) -> Batch:
     """Return the rows in a body; raises Invalid naming what is wrong, UnsupportedMedia for other types."""
-    kind = content_type.partition(b";")[0].strip().lower()
+    kind = media_type(headers)
     if kind == b"text/csv":
         return _decode_csv(schema, body)
     if kind not in (b"application/json", b""):
@@ -230,10 +234,10 @@ def _cell(field: Field | None, text: str) -> Any:
 
 def encode(
     outputs: Sequence[Output], *, endpoint: str, version: str, prediction_id: str, batch: Batch
-) -> bytes:
+) -> Encoded:
     """Return ``{"predictions": ...}``; who answered is in the headers, where MLflow's clients expect nothing."""
     del endpoint, version, prediction_id, batch
-    return _encode({"predictions": predictions(outputs)})
+    return Encoded(_encode({"predictions": predictions(outputs)}))
 
 
 def encode_error(status: int, message: str) -> bytes:

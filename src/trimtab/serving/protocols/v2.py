@@ -1,6 +1,6 @@
 """Open Inference Protocol v2 over REST: typed tensors in, typed tensors out, and the model's description."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -8,11 +8,15 @@ import msgspec
 from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.serving.batch import Batch, Output, nest
 from trimtab.serving.errors import UnsupportedMedia
+from trimtab.serving.protocols.answers import Encoded, media_type
 from trimtab.serving.protocols.lenient import loads
 from trimtab.serving.routes import Field
 from trimtab.serving.schema import Schema
 from trimtab.version import __version__
 
+probabilities = True
+
+_NONE: Mapping[bytes, bytes] = {}
 _encode = msgspec.json.Encoder().encode
 _INTEGERS = frozenset(("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"))
 _FLOATS = frozenset(("FP16", "FP32", "FP64"))
@@ -62,9 +66,9 @@ class _Request(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Request).decode
 
 
-def decode(schema: Schema, body: bytes, content_type: bytes = b"application/json") -> Batch:
+def decode(schema: Schema, body: bytes, headers: Mapping[bytes, bytes] = _NONE) -> Batch:
     """Return the rows in an inference request; raises Invalid naming the input that is wrong."""
-    kind = content_type.partition(b";")[0].strip().lower()
+    kind = media_type(headers)
     if kind not in (b"application/json", b""):
         raise UnsupportedMedia(
             f"content type {kind.decode('latin-1')!r} is not read here; send application/json"
@@ -187,7 +191,7 @@ def encode(
     version: str,
     prediction_id: str,
     batch: Batch,
-) -> bytes:
+) -> Encoded:
     """Return an inference response with the outputs that were asked for, all of them where none was named."""
     chosen = outputs
     if batch.outputs:
@@ -196,7 +200,7 @@ def encode(
             if name not in by_name:
                 raise Invalid(f"the model has no output {name!r}; it has {', '.join(by_name)}", field=name)
         chosen = [by_name[name] for name in batch.outputs]
-    return _encode(
+    content = _encode(
         {
             "model_name": endpoint,
             "model_version": version,
@@ -206,6 +210,7 @@ def encode(
             ],
         }
     )
+    return Encoded(content)
 
 
 def encode_error(status: int, message: str) -> bytes:
