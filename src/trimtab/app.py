@@ -150,9 +150,14 @@ class App:
         )
 
         self.deploy = DeployService(
-            database, self.bus, govern=self.govern, lineage=self.lineage, registry=self.registry
+            database,
+            self.bus,
+            self.jobs,
+            govern=self.govern,
+            lineage=self.lineage,
+            registry=self.registry,
         )
-        deploy_jobs.register(self.bus, self.deploy)
+        deploy_jobs.register(self.bus, self.jobs, self.deploy)
         self.monitors = MonitorService(
             database,
             self.bus,

@@ -45,6 +45,10 @@ GROUPS: dict[str, tuple[str, str]] = {
     "holds": ("trimtab.loop.cli:holds", "Legal holds: list, place, release."),
     "gc": ("trimtab.loop.cli:gc", "Purge what lay in the trash long enough, and return the space."),
     "endpoints": ("trimtab.domains.deploy.cli:endpoints", "Endpoints: deploy, traffic, rollback, logs."),
+    "rollouts": (
+        "trimtab.domains.deploy.rollouts.cli:rollouts",
+        "Rollouts: start by a strategy, watch, approve, promote, take back.",
+    ),
     "monitors": ("trimtab.domains.monitor.cli:monitors", "Monitors: create, list, show."),
     "import": (
         "trimtab.moving.cli:imports",

@@ -1,4 +1,4 @@
-"""A gated candidate takes a share of the live requests until the judge promotes it or sends it back."""
+"""A gated candidate is rolled out; how any rollout went is told, and everything follows the champion that it leaves."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import msgspec
 
 from trimtab.domains.alerts import AlertService
 from trimtab.domains.deploy import DeployService
-from trimtab.domains.deploy.events import EndpointDeployed, RolloutEnded, VersionFailed
+from trimtab.domains.deploy.events import EndpointDeployed, RolloutEnded, RolloutStarted, VersionFailed
 from trimtab.domains.deploy.model import Rollout
 from trimtab.domains.monitor import MonitorService
 from trimtab.domains.monitor.events import TrialJudged
@@ -14,10 +14,10 @@ from trimtab.domains.monitor.model import Baseline
 from trimtab.domains.registry import RegistryService
 from trimtab.infra.db import Database
 from trimtab.kernel import refs
-from trimtab.kernel.errors import Conflict, TrimtabError
+from trimtab.kernel.errors import Conflict, NotFound, TrimtabError
 from trimtab.kernel.events import EventRecord
 from trimtab.kernel.who import system
-from trimtab.loop.model import CanaryPolicy, Episode
+from trimtab.loop.model import ACTIVE, CanaryPolicy, Episode
 from trimtab.loop.service import LoopService, version_of
 
 WHO = system("loop")
@@ -25,7 +25,7 @@ CHAMPION = "champion"
 
 
 class Canary:
-    """From the gate to the verdict of the judge."""
+    """From the gate to the end of the rollout, and the telling of rollouts that people started."""
 
     def __init__(
         self,
@@ -45,98 +45,123 @@ class Canary:
         self._registry = registry
 
     def prepare(self, episode_id: str) -> None:
-        """Warm the candidate up beside the champion; the canary begins when it is ready."""
+        """Have the candidate rolled out; where it is the endpoint's first version it answers as soon as it is ready."""
         episode = self._loop.episode(WHO, episode_id)
-        if episode.state != "warming" or episode.candidate is None:
+        if episode.state != "warming" or episode.candidate is None or episode.rollout is not None:
             return
-        self._deploy.deploy(
-            WHO,
-            episode.endpoint,
-            episode.candidate,
-            weight=100.0 if episode.champion is None else None,
-            reason=f"candidate of {episode.id}",
-        )
-        self._begin_if_ready(episode, cause_event=None)
+        if episode.champion is None:
+            self._deploy.deploy(
+                WHO, episode.endpoint, episode.candidate, weight=100.0, reason=f"candidate of {episode.id}"
+            )
+            self._released_if_ready(episode, cause_event=None)
+            return
+        policy = self._policy(episode.endpoint)
+        try:
+            rollout = self._deploy.rollouts.start(
+                WHO,
+                episode.endpoint,
+                episode.candidate,
+                plan=policy.plan(),
+                policy=policy.judge,
+                reason=f"canary of {episode.candidate.removeprefix('models:/')}",
+                episode_id=episode.id,
+            )
+        except Conflict as error:
+            running = self._deploy.rollouts.list(WHO, endpoint=episode.endpoint, state="running")
+            if not any(one.episode_id == episode.id for one in running):
+                self._not_begun(episode, error.message)
+                return
+            rollout = running[0]  # an earlier attempt at this job got so far
+        with self._db.write() as tx:
+            current = self._loop.find(tx, episode.id)
+            if current.state in ("warming", "canary"):
+                self._loop.move(tx, current, current.state, rollout=rollout.id)
 
     def on_deployed(self, record: EventRecord) -> None:
-        """Begin the canary of the candidate that has just become ready."""
+        """Close the story of an endpoint's first version when it answers."""
         event = msgspec.convert(record.data, EndpointDeployed)
         with self._db.read() as tx:
             episode = self._loop.active(tx, event.endpoint)
-        if episode is not None and episode.state == "warming" and episode.candidate is not None:
-            self._begin_if_ready(episode, cause_event=record.id)
+        if episode is not None and episode.state == "warming" and episode.champion is None:
+            self._released_if_ready(episode, cause_event=record.id)
 
     def on_version_failed(self, record: EventRecord) -> None:
-        """Stay with the champion when the candidate cannot be loaded."""
+        """Close the story of an endpoint's first version when it cannot be loaded."""
         event = msgspec.convert(record.data, VersionFailed)
-        with self._db.write() as tx:
+        with self._db.read() as tx:
             episode = self._loop.active(tx, event.endpoint)
-            if episode is None or episode.state != "warming" or episode.candidate is None:
-                return
-            if version_of(episode.candidate) != event.version:
-                return
+        if episode is None or episode.state != "warming" or episode.candidate is None:
+            return
+        if episode.champion is None and version_of(episode.candidate) == event.version:
+            self._not_begun(
+                episode, event.error, title=f"Version {event.version} could not be loaded", cause=record.id
+            )
+
+    def on_started(self, record: EventRecord) -> None:
+        """Tell that a challenger sees its first requests."""
+        begun = msgspec.convert(record.data, RolloutStarted)
+        rollout = self._deploy.rollouts.get(WHO, begun.rollout)
+        share = f"{begun.weight:g} % of the requests"
+        title = {
+            "shadow": f"Shadow: copies of {share} to version {begun.challenger}",
+            "blue-green": f"Blue/green: all requests to version {begun.challenger}",
+            "ab": f"A/B: {share} to version {begun.challenger}",
+            "bandit": f"Bandit: at first {share} to version {begun.challenger}",
+        }.get(begun.strategy, f"Canary: {share} to version {begun.challenger}")
+        with self._db.write() as tx:
+            episode = self._loop.find(tx, begun.episode) if begun.episode else None
             self._loop.step(
                 tx,
                 WHO,
                 cause_event=record.id,
                 kind="canary",
-                state="failed",
-                title=f"Version {event.version} could not be loaded",
-                detail=event.error,
-                subject=refs.make("endpoint", event.endpoint),
+                state="started",
+                title=title,
+                detail=f"Version {begun.champion} is the champion. The judge may look at any time.",
+                subject=refs.make("endpoint", begun.endpoint),
+                event_us=episode.event_us if episode else None,
                 episode=episode,
+                data={
+                    "rollout": rollout.id,
+                    "weight": begun.weight,
+                    "strategy": begun.strategy,
+                    "started_by": rollout.actor,
+                },
             )
-            self._loop.move(tx, episode, "failed")
-        self.watch_again(episode)
+            if episode is not None and episode.state == "warming":
+                self._loop.move(tx, episode, "canary", rollout=rollout.id)
 
     def on_judged(self, record: EventRecord) -> None:
-        """Keep the judge's evidence with the rollout and do what it says."""
+        """Hand the judge's evidence to the rollout, which does what follows from it by its plan."""
         judged = msgspec.convert(record.data, TrialJudged)
-        rollout = self._deploy.rollouts.get(WHO, judged.rollout)
-        if rollout.state != "running":
-            return
-        self._deploy.rollouts.judged(WHO, rollout.id, judged.evidence, at_us=record.at_us)
-        try:
-            match judged.action:
-                case "promote":
-                    self._deploy.rollouts.promote(WHO, rollout.id, reason=judged.reason)
-                case "rollback":
-                    self._deploy.rollouts.roll_back(WHO, rollout.id, reason=judged.reason)
-                case _:
-                    return
-        except Conflict:
-            return  # somebody else ended it in this moment, and the timeline has it from them
-        with self._db.read() as tx:
-            episode = self._loop.of_rollout(tx, rollout.id)
-        if judged.action == "promote":
-            self._promoted(record, judged, rollout, episode)
-        else:
-            self._rolled_back(record, judged, rollout, episode)
+        self._deploy.rollouts.judged(
+            WHO,
+            judged.rollout,
+            judged.evidence,
+            action=judged.action,
+            reason=judged.reason,
+            at_us=record.at_us,
+            event_us=judged.event_us,
+        )
 
     def on_ended(self, record: EventRecord) -> None:
-        """Close the story of a rollout that a person ended."""
+        """Tell how a rollout ended, whoever ended it, and have everything follow the champion that it leaves."""
         ended = msgspec.convert(record.data, RolloutEnded)
-        if record.actor == WHO.id:
-            return  # the verdict's own line tells it
-        with self._db.write() as tx:
+        rollout = self._deploy.rollouts.get(WHO, ended.rollout)
+        with self._db.read() as tx:
             episode = self._loop.of_rollout(tx, ended.rollout)
-            if episode is None or episode.state != "canary":
-                return
-            promoted = ended.state == "promoted"
-            self._loop.step(
-                tx,
-                WHO,
-                cause_event=record.id,
-                kind="promotion" if promoted else "rollback",
-                state="done",
-                title=f"{record.actor} ended the canary: version {ended.challenger} {ended.state}",
-                detail=ended.reason,
-                subject=refs.make("endpoint", ended.endpoint),
-                episode=episode,
-                data={"rollout": ended.rollout},
-            )
-            self._loop.move(tx, episode, "promoted" if promoted else "rolled-back")
-        self.watch_again(episode)
+            if episode is None and rollout.episode_id is not None:
+                episode = self._loop.find(tx, rollout.episode_id)
+        if episode is not None and episode.state not in ACTIVE:
+            return  # it was told before
+        by = "" if record.actor.startswith("system:") else f" by {record.actor}"
+        if ended.state == "promoted":
+            self._promoted(record, ended, rollout, episode, by=by)
+        elif not rollout.steps and episode is not None:
+            title = f"Version {ended.challenger} was not tried{by}"
+            self._not_begun(episode, ended.reason, title=title, cause=record.id)
+        else:
+            self._went_back(record, ended, rollout, episode, by=by)
 
     def watch_again(self, episode: Episode) -> None:
         """Begin the monitor's alarms anew after an episode that changed nothing, so that it can sound again."""
@@ -144,44 +169,39 @@ class Canary:
             if monitor.state == "alarm":
                 self._monitors.set_reference(WHO, monitor.name)
 
-    def _begin_if_ready(self, episode: Episode, *, cause_event: str | None) -> None:
+    def _released_if_ready(self, episode: Episode, *, cause_event: str | None) -> None:
         assert episode.candidate is not None, "an episode that warms up has a candidate"
         version = version_of(episode.candidate)
         endpoint = self._deploy.endpoint(WHO, episode.endpoint)
-        if endpoint.find(version).state != "ready":
-            return
-        if endpoint.champion == version:
+        if endpoint.find(version).state == "ready" and endpoint.champion == version:
             self._released(episode, version, cause_event=cause_event)
-            return
-        policy = self._policy(episode.endpoint)
-        try:
-            rollout = self._deploy.rollouts.start(
-                WHO,
-                episode.endpoint,
-                version,
-                weight=policy.weight,
-                policy=policy.judge,
-                reason=f"canary of {episode.candidate.removeprefix('models:/')}",
-                episode_id=episode.id,
-            )
-        except Conflict:
-            return  # it has begun already
+
+    def _not_begun(
+        self,
+        episode: Episode,
+        detail: str,
+        *,
+        title: str = "The canary did not begin",
+        cause: str | None = None,
+    ) -> None:
+        """Stay with the champion where the candidate saw no request."""
         with self._db.write() as tx:
             current = self._loop.find(tx, episode.id)
+            if current.state not in ACTIVE:
+                return
             self._loop.step(
                 tx,
                 WHO,
-                cause_event=cause_event or rollout.id,
+                cause_event=cause or episode.id,
                 kind="canary",
-                state="started",
-                title=f"Canary: {policy.weight:g} % of the requests to version {version}",
-                detail=f"Version {rollout.champion} keeps {100 - policy.weight:g} %. The judge may look at any time.",
+                state="failed",
+                title=title,
+                detail=detail,
                 subject=refs.make("endpoint", episode.endpoint),
-                event_us=episode.event_us,
                 episode=current,
-                data={"rollout": rollout.id, "weight": policy.weight},
             )
-            self._loop.move(tx, current, "canary", rollout=rollout.id)
+            self._loop.move(tx, current, "failed")
+        self.watch_again(episode)
 
     def _released(self, episode: Episode, version: str, *, cause_event: str | None) -> None:
         """Close the story of an endpoint's first version, which had nobody to be judged against."""
@@ -206,19 +226,22 @@ class Canary:
             self._loop.move(tx, current, "promoted")
 
     def _promoted(
-        self, record: EventRecord, judged: TrialJudged, rollout: Rollout, episode: Episode | None
+        self, record: EventRecord, ended: RolloutEnded, rollout: Rollout, episode: Episode | None, *, by: str
     ) -> None:
         version = rollout.challenger
         model = self._deploy.endpoint(WHO, rollout.endpoint).model
-        evidence = {"rollout": rollout.id, "judge": judged.evidence}
-        self._registry.set_alias(
-            WHO,
-            model,
-            CHAMPION,
-            int(version),
-            reason=f"canary at {rollout.endpoint}: {judged.reason}",
-            evidence=evidence,
-        )
+        kept = ""
+        try:
+            self._registry.set_alias(
+                WHO,
+                model,
+                rollout.plan.environment,
+                int(version),
+                reason=f"{rollout.plan.strategy} at {rollout.endpoint}: {ended.reason}"[:2000],
+                evidence={"rollout": rollout.id, "judge": rollout.judge},
+            )
+        except (Conflict, NotFound) as error:
+            kept = f" Its alias stays: {error.message}"
         self._follow(episode, rollout)
         with self._db.write() as tx:
             current = self._loop.find(tx, episode.id) if episode else None
@@ -228,12 +251,12 @@ class Canary:
                 cause_event=record.id,
                 kind="promotion",
                 state="done",
-                title=f"Promoted version {version}",
-                detail=f"{judged.reason}. Version {rollout.champion} stays warm for roll-back.",
+                title=f"Promoted version {version}{by}",
+                detail=f"{ended.reason}. Version {rollout.champion} stays warm for roll-back.{kept}",
                 subject=refs.make("endpoint", rollout.endpoint),
-                event_us=judged.event_us or None,
+                event_us=ended.event_us or None,
                 episode=current,
-                data=_facts(judged, rollout),
+                data=_facts(rollout),
             )
             if current is not None:
                 self._loop.move(tx, current, "promoted")
@@ -241,40 +264,44 @@ class Canary:
             for alert in self._alerts.find(WHO, episode_id=episode.id).items:
                 self._alerts.resolve(WHO, alert.id, note=f"version {version} was promoted")
 
-    def _rolled_back(
-        self, record: EventRecord, judged: TrialJudged, rollout: Rollout, episode: Episode | None
+    def _went_back(
+        self, record: EventRecord, ended: RolloutEnded, rollout: Rollout, episode: Episode | None, *, by: str
     ) -> None:
         ref = refs.make("endpoint", rollout.endpoint)
-        title = f"Rolled back version {rollout.challenger} of {rollout.endpoint}"
+        title = {
+            "passed": f"Version {rollout.challenger} passed as a shadow at {rollout.endpoint}",
+            "aborted": f"Ended the rollout of version {rollout.challenger} at {rollout.endpoint}{by}",
+        }.get(ended.state, f"Rolled back version {rollout.challenger} of {rollout.endpoint}{by}")
         with self._db.write() as tx:
             current = self._loop.find(tx, episode.id) if episode else None
             self._loop.step(
                 tx,
                 WHO,
                 cause_event=record.id,
-                kind="rollback",
-                state="done",
+                kind="canary" if ended.state == "passed" else "rollback",
+                state="passed" if ended.state == "passed" else "done",
                 title=title,
-                detail=f"{judged.reason}. Version {rollout.champion} answers all requests.",
+                detail=ended.reason,
                 subject=ref,
-                event_us=judged.event_us or None,
+                event_us=ended.event_us or None,
                 episode=current,
-                data=_facts(judged, rollout),
+                data=_facts(rollout),
             )
             if current is not None:
                 self._loop.move(tx, current, "rolled-back")
-        self._alerts.open(
-            WHO,
-            rule="rollout.rolled-back",
-            severity="critical",
-            title=title,
-            detail=judged.reason,
-            subject=ref,
-            dedupe_key=f"rollout:{rollout.id}",
-            data={"rollout": rollout.id},
-            episode_id=episode.id if episode else None,
-            cause=record.id,
-        )
+        if ended.state == "rolled-back" and not by:
+            self._alerts.open(
+                WHO,
+                rule="rollout.rolled-back",
+                severity="critical",
+                title=title,
+                detail=ended.reason,
+                subject=ref,
+                dedupe_key=f"rollout:{rollout.id}",
+                data={"rollout": rollout.id},
+                episode_id=episode.id if episode else None,
+                cause=record.id,
+            )
         if episode is not None:
             self.watch_again(episode)
 
@@ -306,10 +333,11 @@ def baseline_of(metrics: dict[str, float]) -> Baseline | None:
     return Baseline(brier=metrics["brier"], metrics=shown, clustering=metrics.get("clustering", 0.0))
 
 
-def _facts(judged: TrialJudged, rollout: Rollout) -> dict[str, Any]:
+def _facts(rollout: Rollout) -> dict[str, Any]:
     return {
         "rollout": rollout.id,
+        "strategy": rollout.plan.strategy,
         "champion": rollout.champion,
         "challenger": rollout.challenger,
-        "judge": judged.evidence,
+        "judge": rollout.judge,
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from trimtab.domains.deploy.events import EndpointDeployed, RolloutEnded, VersionFailed
+from trimtab.domains.deploy.events import EndpointDeployed, RolloutEnded, RolloutStarted, VersionFailed
 from trimtab.domains.monitor.events import MonitorAlarmed, TrialJudged, WindowsClosed
 from trimtab.domains.pipelines.events import PipelineRunFinished
 from trimtab.infra.bus import Bus
@@ -20,6 +20,7 @@ def register(
     bus.subscribe(PipelineRunFinished, "loop.candidate", retrain.on_run_finished)
     bus.subscribe(EndpointDeployed, "loop.canary", canary.on_deployed)
     bus.subscribe(VersionFailed, "loop.canary_failed", canary.on_version_failed)
+    bus.subscribe(RolloutStarted, "loop.started", canary.on_started)
     bus.subscribe(RolloutEnded, "loop.ended", canary.on_ended)
     bus.subscribe(TrialJudged, "loop.verdict", canary.on_judged)
 

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from trimtab.domains.deploy.rollouts.plans import Plan, judge_rules
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.time import DAY_US
 
@@ -44,10 +45,20 @@ class GatePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CanaryPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The challenger's share of the requests in percent, and fields of the judge's policy."""
+    """The challenger's share of the requests in percent, or several ``steps``, each held for ``bake_us``.
+
+    ``judge`` are fields of the judge's policy.
+    """
 
     weight: float = 20.0
     judge: dict[str, Any] = {}
+    steps: tuple[float, ...] = ()
+    bake_us: int = 0
+
+    def plan(self) -> Plan:
+        """Return the plan of the rollout; raises Invalid."""
+        steps = self.steps or (self.weight,)
+        return Plan(steps=steps, bake_us=self.bake_us, min_requests=0).settled()
 
 
 class LoopPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,6 +83,8 @@ class LoopPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Raise Invalid for a policy that could not be followed."""
         if not 0 < self.canary.weight < 100:
             raise Invalid("canary.weight lies between 0 and 100.", field="canary.weight")
+        self.canary.plan()
+        judge_rules(self.canary.judge, "canary")
         if self.cooldown_us < 0:
             raise Invalid("cooldown_us is not negative.", field="cooldown_us")
 

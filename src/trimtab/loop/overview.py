@@ -151,7 +151,11 @@ class OverviewService:
             return [Stage("rollout", "empty", "No rollout yet", "", "/endpoints"), serving]
         if running:
             one = running[0]
-            headline = f"Version {one.challenger} takes {one.steps[-1].weight:g} %"
+            headline = {
+                "warming": f"Version {one.challenger} is being loaded",
+                "approval": f"Version {one.challenger} waits for an approval",
+                "step": f"Version {one.challenger} takes {one.weight:g} %",
+            }[one.phase]
             rollout = Stage(
                 "rollout", "active", headline, f"judged against {one.champion}", f"/endpoints/{one.endpoint}"
             )

@@ -11,7 +11,6 @@ from trimtab.domains.deploy.errors import (
     NothingToRollBackTo,
     NotReady,
     OtherModel,
-    RolloutRunning,
     VersionNotServed,
 )
 from trimtab.domains.deploy.model import Endpoint
@@ -166,38 +165,10 @@ def test_viewers_may_look_and_nothing_else(
         lambda: app.deploy.traffic(viewer, "churn", {"1": 100}),
         lambda: app.deploy.rollback(viewer, "churn"),
         lambda: app.deploy.remove(viewer, "churn"),
-        lambda: app.deploy.rollouts.start(viewer, "churn", "1", weight=10),
+        lambda: app.deploy.rollouts.start(viewer, "churn", "1"),
     ):
         with pytest.raises(NotPermitted):
             attempt()
-
-
-def test_a_rollout_is_promoted_or_rolled_back_once(app: App, models: Models, editor: Principal) -> None:
-    models.version(), models.version()
-    deploy(app, editor, 1)
-    deploy(app, editor, 2, weight=None)
-    rollout = app.deploy.rollouts.start(editor, "churn", "2", weight=20)
-    assert app.deploy.endpoint(editor, "churn").traffic() == {"1": 80.0, "2": 20.0}
-    with pytest.raises(RolloutRunning):
-        app.deploy.rollouts.start(editor, "churn", "2", weight=30)
-    app.deploy.rollouts.step(editor, rollout.id, weight=50)
-    app.deploy.rollouts.judged(editor, rollout.id, [{"name": "errors", "verdict": "safe"}])
-    ended = app.deploy.rollouts.promote(editor, rollout.id, reason="inside every margin")
-    assert (ended.state, len(ended.steps), ended.judge[0]["name"]) == ("promoted", 2, "errors")
-    endpoint = app.deploy.endpoint(editor, "churn")
-    assert (endpoint.champion, endpoint.traffic(), endpoint.find("1").role) == ("2", {"2": 100.0}, "warm")
-    with pytest.raises(Conflict):
-        app.deploy.rollouts.roll_back(editor, rollout.id, reason="too late")
-
-
-def test_rolling_back_by_hand_ends_the_rollout(app: App, models: Models, editor: Principal) -> None:
-    models.version(), models.version()
-    deploy(app, editor, 1)
-    deploy(app, editor, 2, weight=None)
-    app.deploy.rollouts.start(editor, "churn", "2", weight=20)
-    assert app.deploy.rollback(editor, "churn", reason="no").traffic() == {"1": 100.0}
-    (rollout,) = app.deploy.rollouts.list(editor, endpoint="churn")
-    assert (rollout.state, rollout.reason) == ("rolled-back", "no")
 
 
 def test_a_removed_endpoint_keeps_its_history(app: App, models: Models, editor: Principal) -> None:

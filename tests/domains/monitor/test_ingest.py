@@ -8,6 +8,7 @@ import pytest
 from tests.background import work_off
 from tests.domains.deploy.conftest import PLANE, Models
 from tests.domains.monitor.conftest import DAY, Watched
+from trimtab.domains.deploy.rollouts.plans import Plan
 from trimtab.domains.govern.errors import NotPermitted
 from trimtab.domains.monitor.errors import FeatureNotFound, MonitorExists, MonitorNotFound, PredictionNotFound
 from trimtab.domains.monitor.model import Baseline, Policy
@@ -116,15 +117,47 @@ def test_the_judge_of_a_rollout_sees_what_both_versions_do(
     deploy.deploy(owner, "churn", "models:/churn/2", weight=None)
     deploy.replica_ready(PLANE, "churn", "2", pid=2)
     watched.take_in(watched.predictions(9, 300))
-    rollout = deploy.rollouts.start(owner, "churn", "2", weight=50)
+    rollout = deploy.rollouts.start(owner, "churn", "2", plan=Plan(steps=(50,)))
     for _ in range(4):
         champion = watched.predictions(10, 60)
         challenger = watched.predictions(10, 60, shift=4.0, version="2", role="challenger")
         live = [*champion, *challenger]
-        watched.take_in([msgspec.structs.replace(one, at_us=rollout.started_us + 1) for one in live])
+        watched.take_in([msgspec.structs.replace(one, at_us=rollout.steps[0].at_us + 1) for one in live])
     actions = [event["action"] for event in watched.events("monitor.trial_judged")]
     assert actions[-1] == "rollback"
     assert actions.count("rollback") == 1  # what has been decided is not judged again
+
+
+def test_a_shadow_is_judged_by_its_copies_and_their_labels(
+    watched: Watched, models: Models, owner: Principal
+) -> None:
+    deploy = watched.app.deploy
+    models.version()
+    deploy.deploy(owner, "churn", "models:/churn/2", weight=None)
+    deploy.replica_ready(PLANE, "churn", "2", pid=2)
+    rollout = deploy.rollouts.start(owner, "churn", "2", plan=Plan(strategy="shadow"))
+    began = rollout.steps[0].at_us + 1
+    for _ in range(3):
+        live = [msgspec.structs.replace(one, at_us=began) for one in watched.predictions(10, 200)]
+        copies = [
+            msgspec.structs.replace(
+                one, version="2", role="shadow", outputs=[1.0 - value for value in one.outputs]
+            )
+            for one in live
+        ]
+        watched.take_in(live, copies, watched.labels(live, day=12))
+    (*_, newest) = watched.events("monitor.trial_judged")
+    found = {one["name"]: one for one in newest["evidence"]}  # type: ignore[union-attr, index]
+    assert newest["action"] == "rollback"
+    assert "latency" not in found
+    # A coin gives each request to one of the two, so that no request counts for both.
+    counted = found["errors"]["n_champion"] + found["errors"]["n_challenger"]
+    assert counted <= 600
+    assert found["errors"]["n_challenger"] > 50
+    labelled = found["quality"]["n_champion"], found["quality"]["n_challenger"]
+    assert min(labelled) > 50
+    assert found["quality"]["challenger"] > found["quality"]["champion"]
+    assert sum(one[2] for one in windows(watched)) == 600, "labels of copies are none of the monitor's"
 
 
 def test_bad_monitors_are_refused(watched: Watched, owner: Principal, viewer: Principal) -> None:

@@ -1,6 +1,6 @@
 """What can go wrong with endpoints and rollouts."""
 
-from trimtab.kernel.errors import Conflict, Invalid, NotFound
+from trimtab.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 
 
 class EndpointNotFound(NotFound):
@@ -37,3 +37,19 @@ class RolloutRunning(Conflict):
 
 class BadTraffic(Invalid):
     code = "bad-traffic"
+
+
+class NeedsApproval(Conflict):
+    """Somebody other than the one who started the rollout has to approve it first."""
+
+    code = "rollout-needs-approval"
+
+
+class FourEyes(Forbidden):
+    """Who started a rollout may not approve it."""
+
+    code = "four-eyes"
+
+
+class RolloutOver(Conflict):
+    code = "rollout-over"

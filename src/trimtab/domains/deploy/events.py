@@ -39,15 +39,50 @@ class ServedVersionDeleted(Event, frozen=True, tag="deploy.served_version_delete
 
 
 class RolloutStarted(Event, frozen=True, tag="deploy.rollout_started"):
+    """A challenger saw its first request."""
+
     endpoint: str
     rollout: str
     champion: str
     challenger: str
     episode: str | None
+    strategy: str = "canary"
+    weight: float = 0.0
+    reason: str = ""
+
+
+class RolloutStepped(Event, frozen=True, tag="deploy.rollout_stepped"):
+    """A challenger got another share of the requests."""
+
+    endpoint: str
+    rollout: str
+    challenger: str
+    weight: float
+    reason: str
+    episode: str | None
+
+
+class ApprovalAsked(Event, frozen=True, tag="deploy.approval_asked"):
+    """A rollout waits for somebody other than the one who started it."""
+
+    endpoint: str
+    rollout: str
+    challenger: str
+    actor: str
+    environment: str
+
+
+class RolloutApproved(Event, frozen=True, tag="deploy.rollout_approved"):
+    """Somebody other than the one who started a rollout agreed to it."""
+
+    endpoint: str
+    rollout: str
+    challenger: str
+    reason: str
 
 
 class RolloutEnded(Event, frozen=True, tag="deploy.rollout_ended"):
-    """A rollout was promoted, rolled back or aborted."""
+    """A rollout was promoted, rolled back or aborted, or its shadow passed."""
 
     endpoint: str
     rollout: str
@@ -56,3 +91,4 @@ class RolloutEnded(Event, frozen=True, tag="deploy.rollout_ended"):
     state: str
     reason: str
     episode: str | None
+    event_us: int = 0

@@ -1,7 +1,6 @@
-"""The HTTP face of deploy: endpoints, traffic, rollbacks, rollouts, logs."""
+"""The HTTP face of deploy: endpoints, traffic, rollbacks, logs."""
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
@@ -9,8 +8,6 @@ from trimtab.domains.deploy.model import (
     Change,
     Endpoint,
     EndpointState,
-    Rollout,
-    RolloutState,
     Served,
     VersionState,
 )
@@ -19,7 +16,6 @@ from trimtab.domains.deploy.service import DeployService
 from trimtab.domains.deploy.statistics import Traffic
 from trimtab.infra.http import Request, Route, route
 from trimtab.kernel.pages import Page
-from trimtab.kernel.time import now_us
 from trimtab.serving.routes import Role
 
 
@@ -37,13 +33,6 @@ class SetTraffic(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RollBack(msgspec.Struct, forbid_unknown_fields=True):
-    reason: str = ""
-
-
-class StartRollout(msgspec.Struct, forbid_unknown_fields=True):
-    challenger: str
-    weight: float = 10.0
-    policy: dict[str, Any] = {}
     reason: str = ""
 
 
@@ -79,26 +68,6 @@ class EndpointView(msgspec.Struct):
     created_us: int
     updated_us: int
     created_by: str
-
-
-class RolloutView(msgspec.Struct):
-    """A rollout; ``weight`` is the challenger's present or last share."""
-
-    id: str
-    endpoint: str
-    champion: str
-    challenger: str
-    state: RolloutState
-    weight: float
-    steps: list[dict[str, Any]]
-    judge: list[dict[str, Any]]
-    judged_us: int | None
-    policy: dict[str, Any]
-    started_us: int
-    ended_us: int | None
-    reason: str
-    actor: str
-    episode_id: str | None
 
 
 class PageQuery(msgspec.Struct):
@@ -233,33 +202,6 @@ def routes(
         plane = data_plane()
         return LogLines(plane.log_tail(endpoint.name, version, min(query.lines, 1000)) if plane else [])
 
-    @route("GET", "/api/v1/endpoints/{name}/rollouts", returns=Page[RolloutView], tags=["endpoints"])
-    def rollouts(request: Request) -> Page[RolloutView]:
-        """List an endpoint's rollouts with the judge's evidence, newest first."""
-        return Page(
-            [_rollout(one) for one in service.rollouts.list(request.who, endpoint=request.path["name"])]
-        )
-
-    @route(
-        "POST",
-        "/api/v1/endpoints/{name}/rollouts",
-        body=StartRollout,
-        returns=RolloutView,
-        status=201,
-        tags=["endpoints"],
-    )
-    def start_rollout(request: Request, body: StartRollout) -> RolloutView:
-        """Begin a canary with a version that is ready."""
-        started = service.rollouts.start(
-            request.who,
-            request.path["name"],
-            body.challenger,
-            weight=body.weight,
-            policy=body.policy,
-            reason=body.reason,
-        )
-        return _rollout(started)
-
     return [
         list_endpoints,
         get_endpoint,
@@ -269,31 +211,4 @@ def routes(
         remove,
         history,
         logs,
-        rollouts,
-        start_rollout,
     ]
-
-
-def _rollout(rollout: Rollout) -> RolloutView:
-    ends = [step.at_us for step in rollout.steps[1:]] + [rollout.ended_us or now_us()]
-    steps = [
-        {"weight": step.weight, "at_us": step.at_us, "seconds": (end - step.at_us) / 1e6}
-        for step, end in zip(rollout.steps, ends, strict=True)
-    ]
-    return RolloutView(
-        id=rollout.id,
-        endpoint=rollout.endpoint,
-        champion=rollout.champion,
-        challenger=rollout.challenger,
-        state=rollout.state,
-        weight=rollout.steps[-1].weight,
-        steps=steps,
-        judge=rollout.judge,
-        judged_us=rollout.judged_us,
-        policy=rollout.policy,
-        started_us=rollout.started_us,
-        ended_us=rollout.ended_us,
-        reason=rollout.reason,
-        actor=rollout.actor,
-        episode_id=rollout.episode_id,
-    )

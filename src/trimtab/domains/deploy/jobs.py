@@ -1,15 +1,18 @@
-"""How deploy reacts to what happens to registered models."""
+"""How deploy reacts to what happens to registered models and to replicas, and how its rollouts go on with time."""
 
 import msgspec
 
+from trimtab.domains.deploy.events import EndpointDeployed, VersionFailed
+from trimtab.domains.deploy.rollouts.service import ADVANCE
 from trimtab.domains.deploy.service import PLANE, DeployService
 from trimtab.domains.registry.events import ModelDeleted, ModelRenamed, ModelVersionDeleted
 from trimtab.infra.bus import Bus
+from trimtab.infra.jobs import Job, JobContext, Jobs
 from trimtab.kernel.events import EventRecord
 
 
-def register(bus: Bus, service: DeployService) -> None:
-    """Subscribe to the events of the registry."""
+def register(bus: Bus, jobs: Jobs, service: DeployService) -> None:
+    """Subscribe to the events of the registry and of replicas, and name what does the jobs of rollouts."""
 
     def renamed(record: EventRecord) -> None:
         event = msgspec.convert(record.data, ModelRenamed)
@@ -22,6 +25,20 @@ def register(bus: Bus, service: DeployService) -> None:
     def deleted(record: EventRecord) -> None:
         service.model_deleted(PLANE, msgspec.convert(record.data, ModelDeleted).name)
 
+    def ready(record: EventRecord) -> None:
+        event = msgspec.convert(record.data, EndpointDeployed)
+        service.rollouts.version_ready(PLANE, event.endpoint, event.version)
+
+    def failed(record: EventRecord) -> None:
+        event = msgspec.convert(record.data, VersionFailed)
+        service.rollouts.version_failed(PLANE, event.endpoint, event.version, error=event.error)
+
+    def advance(job: Job, _: JobContext) -> None:
+        service.rollouts.advance(PLANE, job.payload["rollout"])
+
+    jobs.handler(ADVANCE, advance)
+    bus.subscribe(EndpointDeployed, "deploy.rollout_ready", ready)
+    bus.subscribe(VersionFailed, "deploy.rollout_failed", failed)
     bus.subscribe(ModelRenamed, "deploy.rename", renamed)
     bus.subscribe(ModelVersionDeleted, "deploy.version_deleted", version_deleted)
     bus.subscribe(ModelDeleted, "deploy.model_deleted", deleted)

@@ -6,12 +6,14 @@ from typing import Any, Literal
 import msgspec
 
 from trimtab.domains.deploy.errors import BadTraffic, NothingToRollBackTo, NotReady, VersionNotServed
+from trimtab.domains.deploy.rollouts.plans import COPIED, Plan
 from trimtab.kernel.errors import did_you_mean
 from trimtab.serving.routes import Role
 
 VersionState = Literal["starting", "ready", "failed"]
 EndpointState = Literal["ready", "starting", "degraded", "stopped"]
-RolloutState = Literal["running", "promoted", "rolled-back", "aborted"]
+RolloutState = Literal["running", "promoted", "rolled-back", "aborted", "passed"]
+Phase = Literal["warming", "approval", "step"]
 Action = Literal["deploy", "traffic", "canary", "promote", "rollback"]
 
 
@@ -71,8 +73,8 @@ class Endpoint(msgspec.Struct, frozen=True):
         )
 
     def traffic(self) -> dict[str, float]:
-        """Return the weights of the versions that get requests."""
-        return {one.version: one.weight for one in self.served if one.weight > 0}
+        """Return the weights of the versions that answer requests; shadows only see copies."""
+        return {one.version: one.weight for one in self.served if one.weight > 0 and one.role != "shadow"}
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -91,14 +93,26 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One step of a rollout: the challenger's share from a moment on."""
+    """One step of a rollout: the challenger's share from a moment on; ``seen`` are its requests judged before."""
 
     weight: float
     at_us: int
+    seen: int = 0
+
+
+class JudgeSaid(msgspec.Struct, frozen=True):
+    """The judge's newest word."""
+
+    action: Literal["continue", "promote", "rollback"] = "continue"
+    reason: str = ""
+    event_us: int = 0
 
 
 class Rollout(msgspec.Struct, frozen=True):
-    """A challenger's way to all the traffic, or back out; ``judge`` is the newest evidence of each test, of ``judged_us``."""
+    """A challenger's way to all the traffic, or back out; ``judge`` is the newest evidence of each test, of ``judged_us``.
+
+    While it runs, its ``phase`` is warming (its version is being loaded), approval (somebody else has to agree) or step.
+    """
 
     id: str
     endpoint: str
@@ -114,16 +128,51 @@ class Rollout(msgspec.Struct, frozen=True):
     reason: str
     actor: str
     episode_id: str | None
+    plan: Plan = Plan()
+    phase: Phase = "step"
+    verdict: JudgeSaid = JudgeSaid()
+    approved_by: str | None = None
+    approved_us: int | None = None
+
+    @property
+    def target(self) -> str:
+        """The kind of evidence by which versions are compared, where the question is which one is better."""
+        return str(self.policy.get("target", "quality"))
+
+    @property
+    def weight(self) -> float:
+        """The percent of the requests that the challenger answers, or answered last."""
+        if not self.steps or self.plan.strategy == "shadow":
+            return 0.0
+        return 100.0 if self.plan.strategy == "blue-green" else self.steps[-1].weight
+
+    @property
+    def copies(self) -> float:
+        """The percent of the requests of which the version that does not answer sees copies."""
+        return self.steps[-1].weight if self.steps and self.plan.strategy in COPIED else 0.0
+
+    @property
+    def began_us(self) -> int | None:
+        """When the challenger saw its first request, None while it waits."""
+        return self.steps[0].at_us if self.steps else None
 
 
-def split(endpoint: Endpoint, weights: Mapping[str, float], *, champion: str | None = None) -> list[Served]:
+def split(
+    endpoint: Endpoint,
+    weights: Mapping[str, float],
+    *,
+    champion: str | None = None,
+    copies: Mapping[str, float] | None = None,
+) -> list[Served]:
     """Return the served versions under new weights; what is not named gets nothing and stays warm.
 
-    The champion stays it while it has traffic, unless another is named. Raises BadTraffic or NotReady.
+    The champion stays it while it has traffic, unless another is named. ``copies`` are the percent of the requests that
+    a version sees beside those that answer. Raises BadTraffic or NotReady.
     """
     if not weights:
         raise BadTraffic("Name at least one version and its weight, such as 3=100.", field="traffic")
-    for version, weight in weights.items():
+    shadows = copies or {}
+    for version, weight in [*weights.items(), *shadows.items()]:
         one = endpoint.find(version)
         if not 0 <= weight <= 100:
             raise BadTraffic(f"The weight of version {version} must be between 0 and 100.", field="traffic")
@@ -142,8 +191,8 @@ def split(endpoint: Endpoint, weights: Mapping[str, float], *, champion: str | N
     return [
         msgspec.structs.replace(
             one,
-            weight=weights.get(one.version, 0.0),
-            role=_role(one.version, weights, champion),
+            weight=weights.get(one.version, shadows.get(one.version, 0.0)),
+            role="shadow" if shadows.get(one.version) else _role(one.version, weights, champion),
             activate=None,
         )
         for one in endpoint.served

@@ -55,17 +55,19 @@ from deploy_change {where} order by id desc limit :limit;
 
 -- name: put_rollout
 insert into deploy_rollout
-  (id, endpoint, champion, challenger, state, policy, steps, judge, judged_us, started_us, ended_us, reason, actor, episode_id)
+  (id, endpoint, champion, challenger, state, policy, steps, judge, judged_us, started_us, ended_us, reason, actor, episode_id,
+   plan, phase, verdict, approved_by, approved_us)
 values
   (:id, :endpoint, :champion, :challenger, :state, :policy, :steps, :judge, :judged_us, :started_us, :ended_us, :reason,
-   :actor, :episode_id)
+   :actor, :episode_id, :plan, :phase, :verdict, :approved_by, :approved_us)
 on conflict (id) do update
-set state = excluded.state, steps = excluded.steps, judge = excluded.judge, judged_us = excluded.judged_us, ended_us = excluded.ended_us,
-    reason = excluded.reason;
+set champion = excluded.champion, state = excluded.state, steps = excluded.steps, judge = excluded.judge,
+    judged_us = excluded.judged_us, ended_us = excluded.ended_us, reason = excluded.reason, phase = excluded.phase,
+    verdict = excluded.verdict, approved_by = excluded.approved_by, approved_us = excluded.approved_us;
 
 -- name: rollouts
 select id, endpoint, champion, challenger, state, policy, steps, judge, judged_us, started_us, ended_us, reason, actor,
-       episode_id
+       episode_id, plan, phase, verdict, approved_by, approved_us
 from deploy_rollout {where} order by id desc limit :limit;
 
 -- name: next_generation

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from trimtab.domains.deploy import store
+from trimtab.domains.deploy.admission import check_loadable
 from trimtab.domains.deploy.errors import EndpointNotFound, OtherModel, VersionNotServed
 from trimtab.domains.deploy.events import (
     EndpointDeployed,
@@ -15,14 +16,15 @@ from trimtab.domains.deploy.events import (
     VersionFailed,
 )
 from trimtab.domains.deploy.model import Action, Change, Endpoint, Served, prune, roll_back, split
-from trimtab.domains.deploy.rollouts import Rollouts
+from trimtab.domains.deploy.rollouts.service import Rollouts
 from trimtab.domains.govern import GovernService
 from trimtab.domains.lineage import LineageService
 from trimtab.domains.registry import RegistryService
 from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database, Tx, Where
+from trimtab.infra.jobs import Jobs
 from trimtab.kernel import refs
-from trimtab.kernel.errors import Conflict, Forbidden, Invalid, did_you_mean
+from trimtab.kernel.errors import Conflict, Invalid, did_you_mean
 from trimtab.kernel.ids import new_id
 from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
 from trimtab.kernel.time import now_us
@@ -39,6 +41,7 @@ class DeployService:
         self,
         db: Database,
         bus: Bus,
+        jobs: Jobs,
         *,
         govern: GovernService,
         lineage: LineageService,
@@ -50,7 +53,7 @@ class DeployService:
         self._lineage = lineage
         self._registry = registry
         self._follow: Callable[[], None] = _nothing
-        self.rollouts = Rollouts(db, bus, govern=govern, endpoints=self)
+        self.rollouts = Rollouts(db, bus, jobs, govern=govern, registry=registry, endpoints=self)
 
     def followed_by(self, apply: Callable[[], None]) -> None:
         """Have this called after each committed change: the data plane of this process applies it at once."""
@@ -91,27 +94,7 @@ class DeployService:
         if weight is not None and not 0 <= weight <= 100:
             raise Invalid("weight must be between 0 and 100.", field="weight")
         found = self._registry.resolve(who, model_uri)
-        suspicious = found.verdict == "suspicious"
-        if suspicious and not (allow_pickle and reason.strip()):
-            named = ", ".join(found.strangers[:5]) or "code that no rule allows"
-            raise Forbidden(
-                f"Loading {found.name} version {found.version} would run {named}. If that is meant, an approver deploys it"
-                " with allow_pickle and a reason.",
-                field="reason",
-            )
-        if not found.safe and not allow_pickle:
-            raise Forbidden(
-                f"{found.name} version {found.version} is stored as {found.format}, which runs code when it is"
-                " loaded. Log it in a safe format, or deploy it with allow_pickle if you trust its author.",
-                field="allow_pickle",
-            )
-        if found.format == "external":
-            raise Invalid(
-                f"The files of {found.name} version {found.version} are not kept by this server.",
-                field="model",
-            )
-        if suspicious or not found.safe:
-            self._govern.permit(who, "approve", f"a model in the format {found.format}")
+        suspicious = check_loadable(self._govern, who, found, allow_pickle=allow_pickle, reason=reason)
         version = str(found.version)
         now = now_us()
         with self._db.write() as tx:
@@ -145,12 +128,18 @@ class DeployService:
     def traffic(
         self, who: Principal, name: str, weights: Mapping[str, float], *, reason: str = ""
     ) -> Endpoint:
-        """Split the requests over versions that are ready; the weights are percent and add up to 100."""
+        """Split the requests over versions that are ready; the weights are percent and add up to 100.
+
+        A running rollout ends with it, as aborted.
+        """
         self._govern.permit(who, "write", refs.make("endpoint", name))
         with self._db.write() as tx:
             tx.lock(f"deploy.endpoint:{name}")
             endpoint = self.find(tx, name)
             self._change(tx, who, endpoint, split(endpoint, weights), action="traffic", reason=reason)
+            self.rollouts.end_running(
+                tx, who, name, state="aborted", reason=reason or "the traffic was changed by hand"
+            )
         return self.endpoint(who, name)
 
     def rollback(self, who: Principal, name: str, *, reason: str = "") -> Endpoint:
@@ -294,10 +283,11 @@ class DeployService:
         action: Action,
         reason: str,
         champion: str | None = None,
+        copies: Mapping[str, float] | None = None,
     ) -> Endpoint:
         """Change the split inside a rollout's transaction, and record it. Permission was checked by the rollout."""
         endpoint = self.find(tx, name)
-        served = split(endpoint, weights, champion=champion)
+        served = split(endpoint, weights, champion=champion, copies=copies)
         self._change(tx, who, endpoint, served, action=action, reason=reason)
         return self.find(tx, name)
 
@@ -310,6 +300,9 @@ class DeployService:
         alone = champion is None or champion == version or one.activate == 100
         weights = {version: 100.0} if alone else {version: one.activate, champion or "": 100 - one.activate}
         self._change(tx, who, endpoint, split(endpoint, weights), action="deploy", reason=reason)
+        self.rollouts.end_running(
+            tx, who, name, state="aborted", reason=f"version {version} was deployed by hand"
+        )
 
     def _change(
         self, tx: Tx, who: Principal, endpoint: Endpoint, served: list[Served], *, action: Action, reason: str

@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from trimtab.domains.deploy.model import Change, Endpoint, Rollout, Served, Step
+from trimtab.domains.deploy.model import Change, Endpoint, JudgeSaid, Rollout, Served, Step
+from trimtab.domains.deploy.rollouts.plans import Plan
 from trimtab.infra.db import Tx, Where, load
 
 Q = load(__package__ or "")
@@ -74,7 +75,7 @@ def changes(tx: Tx, *, where: Where, limit: int) -> list[Change]:
 
 def put_rollout(tx: Tx, rollout: Rollout) -> None:
     columns = msgspec.structs.asdict(rollout)
-    for key in ("policy", "steps", "judge"):
+    for key in ("policy", "steps", "judge", "plan", "verdict"):
         columns[key] = _json(columns[key])
     tx.run(Q.put_rollout, **columns)
 
@@ -82,11 +83,13 @@ def put_rollout(tx: Tx, rollout: Rollout) -> None:
 def rollouts(tx: Tx, *, where: Where, limit: int) -> list[Rollout]:
     found: list[Rollout] = []
     for row in tx.all(Q.rollouts.with_(where=where.sql), limit=limit, **where.params):
-        columns = list(row)
-        columns[5] = msgspec.json.decode(row[5])
-        columns[6] = msgspec.json.decode(row[6], type=list[Step])
-        columns[7] = msgspec.json.decode(row[7])
-        found.append(Rollout(*columns))
+        columns = dict(zip(Rollout.__struct_fields__, row, strict=True))
+        columns["policy"] = msgspec.json.decode(columns["policy"])
+        columns["steps"] = msgspec.json.decode(columns["steps"], type=list[Step])
+        columns["judge"] = msgspec.json.decode(columns["judge"])
+        columns["plan"] = msgspec.json.decode(columns["plan"], type=Plan)
+        columns["verdict"] = msgspec.json.decode(columns["verdict"], type=JudgeSaid)
+        found.append(Rollout(**columns))
     return found
 
 

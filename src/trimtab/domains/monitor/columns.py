@@ -42,9 +42,12 @@ class Rows:
         self.event_us = event_us
         self.scores = scores
         self._first: dict[str, int] = {}
+        self._copies: dict[str, dict[str, int]] = {}
         for position in range(len(ids) - 1, -1, -1):
             if roles[position] != "shadow":
                 self._first[ids[position]] = position
+            else:
+                self._copies.setdefault(ids[position], {})[versions[position]] = position
 
     def find(self, prediction_id: str, row: int | None) -> int | None:
         """Return the position of a prediction's row (None: its first), or None where it is not among these."""
@@ -54,6 +57,11 @@ class Rows:
         position = first + (row or 0)
         inside = position < len(self.ids) and self.ids[position] == prediction_id
         return position if inside else None
+
+    def find_copies(self, prediction_id: str, row: int | None) -> list[int]:
+        """Return the positions of a prediction's row as shadows answered it."""
+        found = [first + (row or 0) for first in self._copies.get(prediction_id, {}).values()]
+        return [at for at in found if at < len(self.ids) and self.ids[at] == prediction_id]
 
 
 def flatten(predictions: Iterable[Prediction]) -> tuple[Rows, pa.Table]:

@@ -92,7 +92,8 @@ class Ingest:
                 self._cache.put(part, rows)
             for monitor in _of(batch, endpoint):
                 self._count(batch, monitor, predictions, rows, table)
-        labelled = self._join(batch)
+        running = self._rollouts()
+        labelled, judged = self._join(batch, copied={one.endpoint for one in running if one.copies})
         for endpoint, table in labelled.items():
             for monitor in _of(batch, endpoint):
                 self._score(batch, monitor, table)
@@ -100,10 +101,10 @@ class Ingest:
             batch.trials,
             batch.events,
             self._db,
-            self._rollouts(),
+            running,
             self._past_scores,
             batch.predictions,
-            labelled,
+            judged,
         )
         for monitor in list(batch.monitors.values()):
             self._close(batch, monitor)
@@ -169,10 +170,13 @@ class Ingest:
             batch.monitors[monitor.name], watermark_us=newest
         )
 
-    def _join(self, batch: _Batch) -> dict[str, pa.Table]:
-        """Return the labels that found their prediction, by endpoint, with its version, score and event time."""
+    def _join(self, batch: _Batch, *, copied: set[str]) -> tuple[dict[str, pa.Table], dict[str, pa.Table]]:
+        """Return the labels that found their prediction, by endpoint, with its version, score and event time.
+
+        The second tables are those for judges: at the endpoints in ``copied`` they have what shadows predicted, too.
+        """
         if not batch.feedback:
-            return {}
+            return {}, {}
         wanted = sorted({one.prediction_id for one in batch.feedback})
         where = Where().equals(kind="predictions")
         where.add("max_id >= :first", first=wanted[0]).add("min_id <= :last", last=wanted[-1])
@@ -180,37 +184,31 @@ class Ingest:
             parts = store.parts(tx, where=where)
         parts += [part for part in batch.parts if part.kind == "predictions"]
         found: dict[str, list[tuple[Any, ...]]] = {}
+        shadowed: dict[str, list[tuple[Any, ...]]] = {}
         for one in batch.feedback:
+            answered = False
             for part in parts:
                 if not part.min_id <= one.prediction_id <= part.max_id:
                     continue
                 rows = self._cache.get(part)
-                at = rows.find(one.prediction_id, one.row)
+                at = None if answered else rows.find(one.prediction_id, one.row)
                 if at is not None:
-                    label = performance.label_number(one.label)
-                    found.setdefault(part.endpoint, []).append(
-                        (
-                            one.prediction_id,
-                            one.row or 0,
-                            rows.versions[at],
-                            rows.roles[at],
-                            int(rows.at_us[at]),
-                            int(rows.event_us[at]),
-                            float(rows.scores[at]),
-                            label,
-                            one.event_us,
-                        )
+                    answered = True
+                    found.setdefault(part.endpoint, []).append(_labelled(rows, at, one))
+                if part.endpoint in copied:
+                    shadowed.setdefault(part.endpoint, []).extend(
+                        _labelled(rows, at, one) for at in rows.find_copies(one.prediction_id, one.row)
                     )
+                elif answered:
                     break
-        tables: dict[str, pa.Table] = {}
-        names = ("prediction_id", "row", "version", "role", "at_us", "event_us", "score", "label", "label_us")
-        for endpoint, values in found.items():
-            columns = list(zip(*values, strict=True))
-            tables[endpoint] = pa.table(
-                {name: list(column) for name, column in zip(names, columns, strict=True)}
-            )
-            batch.parts.append(write_part(self._blobs, endpoint, "labels", tables[endpoint]))
-        return tables
+        tables = {endpoint: _label_table(values) for endpoint, values in found.items()}
+        for endpoint, table in tables.items():
+            batch.parts.append(write_part(self._blobs, endpoint, "labels", table))
+        judged = dict(tables)
+        for endpoint, values in shadowed.items():
+            if values:
+                judged[endpoint] = _label_table([*found.get(endpoint, ()), *values])
+        return tables, judged
 
     def _score(self, batch: _Batch, monitor: Monitor, labels: pa.Table) -> None:
         """Measure the windows that labels arrived for, and add the champion's losses to the alarm's steps."""
@@ -332,6 +330,38 @@ class Ingest:
         )
         newest = {key: position for position, key in enumerate(keys)}
         return table if len(newest) == len(keys) else table.take(pa.array(sorted(newest.values())))
+
+
+_LABEL_COLUMNS = (
+    "prediction_id",
+    "row",
+    "version",
+    "role",
+    "at_us",
+    "event_us",
+    "score",
+    "label",
+    "label_us",
+)
+
+
+def _labelled(rows: Rows, at: int, label: Feedback) -> tuple[Any, ...]:
+    return (
+        label.prediction_id,
+        label.row or 0,
+        rows.versions[at],
+        rows.roles[at],
+        int(rows.at_us[at]),
+        int(rows.event_us[at]),
+        float(rows.scores[at]),
+        performance.label_number(label.label),
+        label.event_us,
+    )
+
+
+def _label_table(values: list[tuple[Any, ...]]) -> pa.Table:
+    columns = list(zip(*values, strict=True))
+    return pa.table({name: list(column) for name, column in zip(_LABEL_COLUMNS, columns, strict=True)})
 
 
 def _of(batch: _Batch, endpoint: str) -> Iterable[Monitor]:

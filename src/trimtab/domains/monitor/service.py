@@ -9,6 +9,7 @@ import msgspec
 
 from trimtab.domains.data import DataService
 from trimtab.domains.deploy import DeployService
+from trimtab.domains.deploy.rollouts.plans import COPIED
 from trimtab.domains.govern import GovernService
 from trimtab.domains.lineage import LineageService
 from trimtab.domains.monitor import store
@@ -262,9 +263,20 @@ class MonitorService:
         from trimtab.domains.monitor.trials import Running
 
         def running() -> list[Running]:
+            found = self._deploy.rollouts.list(WHO, state="running", limit=1000)
             return [
-                Running(one.id, one.endpoint, one.champion, one.challenger, one.started_us, one.policy)
-                for one in self._deploy.rollouts.list(WHO, state="running")
+                Running(
+                    one.id,
+                    one.endpoint,
+                    one.champion,
+                    one.challenger,
+                    one.began_us,
+                    one.policy,
+                    copies=one.plan.strategy in COPIED,
+                    reward=one.plan.reward,
+                )
+                for one in found
+                if one.began_us is not None
             ]
 
         if self._ingest is None:

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -26,7 +27,11 @@ _ENOUGH_SCORES = 200
 
 
 class Running(msgspec.Struct, frozen=True):
-    """A rollout that is under way. ``policy`` overrides fields of the judge's."""
+    """A rollout that is under way. ``policy`` overrides fields of the judge's.
+
+    ``copies``: one version answers and the other sees copies of the same requests. ``reward`` "label" takes labels in
+    0..1 for what was gained, whatever was predicted.
+    """
 
     rollout: str
     endpoint: str
@@ -34,6 +39,8 @@ class Running(msgspec.Struct, frozen=True):
     challenger: str
     started_us: int
     policy: dict[str, Any]
+    copies: bool = False
+    reward: str = "loss"
 
 
 def judge(
@@ -53,14 +60,14 @@ def judge(
             known = known.filter(pa.array(known.column("at_us").to_numpy() >= rollout.started_us))
         with db.read() as tx:
             stored = store.trials(tx, where=Where().equals(rollout=rollout.rollout))
-        if stored and stored[0].action != "continue":
-            continue
+        if stored and stored[0].action == "rollback":
+            continue  # what is found harmful is not tried again; what may be promoted is watched on its further steps
         if stored:
             state = plain.load(science.Judge, stored[0].state)
         else:
             state = _start(rollout, past_scores(rollout.endpoint, rollout.champion))
-        champion = _tally(rollout.champion, fresh, known, state.scores.edges)
-        challenger = _tally(rollout.challenger, fresh, known, state.scores.edges)
+        champion = _tally(rollout, rollout.champion, fresh, known, state.scores.edges)
+        challenger = _tally(rollout, rollout.challenger, fresh, known, state.scores.edges)
         if not (champion.rows or challenger.rows or champion.losses or challenger.losses):
             continue
         state = science.update(state, champion, challenger)
@@ -88,23 +95,38 @@ def judge(
 
 def _start(rollout: Running, past: Floats) -> science.Judge:
     """Return a trial without evidence, whose bins of predictions fit what the champion predicted before it."""
-    policy = policy_of(rollout.policy)
+    policy = policy_of(rollout.policy, copies=rollout.copies)
     if past.size < _ENOUGH_SCORES:
         return science.start(policy)
     return science.start(policy, score_edges=divergence.edges_from(past))
 
 
-def policy_of(given: dict[str, Any]) -> science.Policy:
-    """Return the judge's policy with the given fields in place of the defaults; raises ValueError for others."""
-    merged = {**plain.dump(science.Policy()), **given}
+def policy_of(given: dict[str, Any], *, copies: bool = False) -> science.Policy:
+    """Return the judge's policy with the given fields in place of the defaults; raises ValueError for others.
+
+    A copy is timed without its way from and to the caller, so that latencies are compared only where it is asked for.
+    """
+    merged: dict[str, Any] = plain.dump(science.Policy())
+    if copies:
+        merged["latency"] = None
+    for name, value in given.items():
+        known = merged.get(name) or getattr(science.Policy(), name, None)
+        if isinstance(value, dict) and known is not None:
+            known = known if isinstance(known, dict) else plain.dump(known)
+            value = {**known, **value}  # noqa: PLW2901 - what is left out of a limit keeps its default
+        merged[name] = value
     return plain.load(science.Policy, merged)
 
 
 def _tally(
-    version: str, predictions: list[Prediction], labels: pa.Table | None, edges: tuple[float, ...]
+    rollout: Running,
+    version: str,
+    predictions: list[Prediction],
+    labels: pa.Table | None,
+    edges: tuple[float, ...],
 ) -> science.Tally:
     """Return what a version did. Requests, not rows, were split at random, so that one row of each is taken."""
-    mine = [one for one in predictions if one.version == version and one.role in ("champion", "challenger")]
+    mine = [one for one in predictions if one.version == version and _counts(rollout, one.role, one.id)]
     answered = [one for one in mine if one.status == 200 and one.rows]
     scores = np.asarray([scores_of(one)[_chosen(one.id, one.rows)] for one in answered], np.float64)
     return science.tally(
@@ -112,23 +134,38 @@ def _tally(
         errors=sum(one.status >= 500 for one in mine),
         latency_us=[one.latency_us for one in answered],
         scores=scores[np.isfinite(scores)],
-        losses=_losses(version, labels),
+        losses=_losses(rollout, version, labels),
         score_edges=edges,
     )
 
 
-def _losses(version: str, labels: pa.Table | None) -> Any:
+def _counts(rollout: Running, role: str, prediction_id: str) -> bool:
+    """Whether an answer is evidence on its version.
+
+    Where both versions answered a request, a coin says for which of them it counts: the tests take the rows of the two
+    for independent, and two answers to one question are not.
+    """
+    if not rollout.copies:
+        return role in ("champion", "challenger")
+    heads = blake2b(prediction_id.encode(), digest_size=8).digest()[0] & 1
+    return role in (("shadow",) if heads else ("champion", "challenger"))
+
+
+def _losses(rollout: Running, version: str, labels: pa.Table | None) -> Any:
     if labels is None:
         return ()
     scores, truth = labels.column("score").to_numpy(), labels.column("label").to_numpy()
-    mine = np.asarray(labels.column("version").to_pylist()) == version
     keep = np.zeros(labels.num_rows, bool)
     seen: set[str] = set()
-    for position, prediction_id in enumerate(labels.column("prediction_id").to_pylist()):
-        if mine[position] and prediction_id not in seen:
+    columns = [labels.column(name).to_pylist() for name in ("prediction_id", "version", "role")]
+    for position, (prediction_id, by, role) in enumerate(zip(*columns, strict=True)):
+        if by == version and prediction_id not in seen and _counts(rollout, role, prediction_id):
             seen.add(prediction_id)
             keep[position] = True
-    keep &= np.isfinite(scores) & np.isfinite(truth)
+    keep &= np.isfinite(truth)
+    if rollout.reward == "label":
+        return 1.0 - np.clip(truth[keep], 0.0, 1.0)
+    keep &= np.isfinite(scores)
     return performance.losses(scores[keep], truth[keep])
 
 
@@ -151,4 +188,8 @@ def _evidence(one: science.Evidence) -> dict[str, Any]:
         "n_challenger": one.rows_challenger,
         "champion": one.champion,
         "challenger": one.challenger,
+        "safe_e_value": one.safe_e_value,
+        "safe_e_needed": one.safe_e_needed,
+        "better_e_value": one.better_e_value,
+        "better_e_needed": one.better_e_needed,
     }

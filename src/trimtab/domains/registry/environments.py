@@ -65,6 +65,20 @@ class Environments(Versions):
             )
         return self.environments(who, name)
 
+    def check_entry(
+        self, who: Principal, name: str, environment: str, version: int
+    ) -> ModelEnvironment | None:
+        """Return the rules of an environment that a version meets, None where there is none of that name.
+
+        Who may let it in is asked when its alias is moved. Raises EnvironmentRule and ModelVersionNotFound.
+        """
+        self.govern.permit(who, "read", refs.model(name, version))
+        with self._db.read() as tx:
+            rule = store.environment(tx, name=name, environment=environment)
+            if rule is not None:
+                _check_rules(tx, rule, name, environment, self._version(tx, name, version))
+            return rule
+
     def _check_environment(
         self, tx: Tx, who: Principal, name: str, alias: str, version: ModelVersion | None
     ) -> None:
@@ -77,23 +91,26 @@ class Environments(Versions):
             return
         action = "approve" if rule.role == "approver" else "admin" if rule.role == "admin" else "write"
         self.govern.permit(who, action, f"the environment {alias} of {refs.model(name)}")
-        if version is None:
-            return
-        label = f"Version {version.version}"
-        if rule.after is not None and not store.was_aliased(
-            tx, name=name, alias=rule.after, version=version.version
-        ):
-            raise EnvironmentRule(
-                f"{label} was never in {rule.after}, which comes before {alias}.", field="version"
-            )
-        if rule.needs_gate and not store.has_passed_gate(tx, name=name, version=version.version):
-            raise EnvironmentRule(f"{label} has not passed a gate, which {alias} asks for.", field="version")
-        if rule.verdicts and version.verdict not in rule.verdicts:
-            raise EnvironmentRule(
-                f"The files of version {version.version} are {version.verdict}; {alias} takes only what is"
-                f" {' or '.join(rule.verdicts)}.",
-                field="version",
-            )
+        if version is not None:
+            _check_rules(tx, rule, name, alias, version)
+
+
+def _check_rules(tx: Tx, rule: ModelEnvironment, name: str, alias: str, version: ModelVersion) -> None:
+    label = f"Version {version.version}"
+    if rule.after is not None and not store.was_aliased(
+        tx, name=name, alias=rule.after, version=version.version
+    ):
+        raise EnvironmentRule(
+            f"{label} was never in {rule.after}, which comes before {alias}.", field="version"
+        )
+    if rule.needs_gate and not store.has_passed_gate(tx, name=name, version=version.version):
+        raise EnvironmentRule(f"{label} has not passed a gate, which {alias} asks for.", field="version")
+    if rule.verdicts and version.verdict not in rule.verdicts:
+        raise EnvironmentRule(
+            f"The files of version {version.version} are {version.verdict}; {alias} takes only what is"
+            f" {' or '.join(rule.verdicts)}.",
+            field="version",
+        )
 
 
 def _checked(environments: Sequence[ModelEnvironment]) -> list[ModelEnvironment]:

@@ -7,9 +7,12 @@ predictions (distance of their distribution, and shift of their mean rank) and q
 - Rollback: some kind of evidence shows harm beyond its `harm` limit. Alpha is split among the kinds by
   `weight`, so that the chance of ever rolling back a challenger that does no harm is at most `alpha`, however
   often one looks.
-- Promote: every required kind shows that the challenger is inside its `margin`, each at level `alpha` (all
+- Promote, with the goal "harmless": every required kind shows that the challenger is inside its `margin`, each at level `alpha` (all
   must hold, so nothing needs to be split), and both versions have `min_rows`. The chance of ever promoting a
   challenger beyond a margin is at most `alpha`.
+- Promote, with the goal "better": the `target` shows that the challenger is better than the champion; the chance of
+  ever promoting one that is not is at most `alpha`. Where the target shows that the challenger is not better by as
+  much as the margin, nothing is left to find, and the champion stays ("rollback").
 
 Everything is a pure function of the state, a frozen dataclass that JSON keeps (`science.plain`).
 
@@ -63,6 +66,8 @@ class Policy:
     latency_quantile: float = 0.95
     expected_error_rate: float = 0.01
     expected_loss: float = 0.2
+    goal: Literal["harmless", "better"] = "harmless"
+    target: Literal["errors", "quality"] = "quality"
     errors: Limit | None = Limit(harm=0.0, margin=0.01)
     latency: Limit | None = Limit(harm=1.5, margin=2.0)
     predictions: Limit | None = Limit(harm=0.2, margin=0.25)
@@ -91,7 +96,10 @@ class Tally:
 
 @dataclass(frozen=True)
 class Judge:
-    """State of one rollout's trial. `peaks`: largest log e-value for harm so far, by kind."""
+    """State of one rollout's trial. `peaks`: largest log e-value for harm so far, by kind.
+
+    `better_peak`, `not_better_peak`: of the target, for "better than the champion" and "not better by its margin".
+    """
 
     policy: Policy
     errors: Difference
@@ -102,6 +110,8 @@ class Judge:
     batches: int = 0
     peaks: dict[str, float] = field(default_factory=dict[str, float])
     safe_peaks: dict[str, float] = field(default_factory=dict[str, float])
+    better_peak: float = 0.0
+    not_better_peak: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -110,7 +120,8 @@ class Evidence:
 
     `low`..`high` covers the truth at all times at the level this kind has for harm. `e_value` is against "no
     harm", `p_value` its always-valid p-value (1 / largest e-value so far); harm is found when `e_value` >=
-    `e_needed`.
+    `e_needed`. `safe_e_value` is against "beyond the margin", `better_e_value` (the target of the goal "better" alone)
+    against "not better".
     """
 
     kind: Kind
@@ -127,6 +138,10 @@ class Evidence:
     rows_challenger: int
     champion: float | None
     challenger: float | None
+    safe_e_value: float = 1.0
+    safe_e_needed: float = 20.0
+    better_e_value: float | None = None
+    better_e_needed: float | None = None
 
 
 @dataclass(frozen=True)
@@ -249,7 +264,12 @@ def update(state: Judge, champion: Tally, challenger: Tally) -> Judge:
             harm, safe = _log_e(moved, kind, limit)
             peaks[kind] = max(peaks.get(kind, 0.0), harm)
             safe_peaks[kind] = max(safe_peaks.get(kind, 0.0), safe)
-    return replace(moved, peaks=peaks, safe_peaks=safe_peaks)
+    better, not_better = state.better_peak, state.not_better_peak
+    if state.policy.goal == "better" and (limit := state.policy.limit(state.policy.target)) is not None:
+        compared = moved.errors if state.policy.target == "errors" else moved.quality
+        better = max(better, float(difference.log_e_below(compared, 0.0)[0]))
+        not_better = max(not_better, float(difference.log_e_above(compared, -limit.margin)[0]))
+    return replace(moved, peaks=peaks, safe_peaks=safe_peaks, better_peak=better, not_better_peak=not_better)
 
 
 def verdict(state: Judge) -> Verdict:
@@ -272,6 +292,8 @@ def verdict(state: Judge) -> Verdict:
         if limit.required and one.finding != "safe"
     ]
     rows = min(difference.rows(state.errors))
+    if policy.goal == "better":
+        return _compared(state, evidence, rows)
     if rows < policy.min_rows:
         return Verdict("continue", f"{rows} of at least {policy.min_rows} rows on the smaller side", evidence)
     if waiting:
@@ -279,8 +301,23 @@ def verdict(state: Judge) -> Verdict:
     return Verdict("promote", "inside the margin of every required kind of evidence", evidence)
 
 
+def _compared(state: Judge, evidence: tuple[Evidence, ...], rows: int) -> Verdict:
+    """The verdict where the question is whether the challenger is better, and no harm was found."""
+    policy, needed = state.policy, -math.log(state.policy.alpha)
+    what = _WORDS[policy.target]
+    if rows < policy.min_rows:
+        return Verdict("continue", f"{rows} of at least {policy.min_rows} rows on the smaller side", evidence)
+    if state.better_peak >= needed:
+        p = f"p = {math.exp(-state.better_peak):.2g}"
+        return Verdict("promote", f"{what} is lower than the champion's ({p})", evidence)
+    limit = policy.limit(policy.target)
+    if limit is not None and limit.margin > 0 and state.not_better_peak >= needed:
+        return Verdict("rollback", f"{what} is not lower by {limit.margin:g}: the champion stays", evidence)
+    return Verdict("continue", f"not yet decided whether {what} is lower", evidence)
+
+
 def _evidence(state: Judge, kind: Kind, limit: Limit, alpha: float) -> Evidence:
-    log_e, _ = _log_e(state, kind, limit)
+    log_e, log_e_safe = _log_e(state, kind, limit)
     peak, safe = state.peaks.get(kind, 0.0), state.safe_peaks.get(kind, 0.0)
     needed = -math.log(alpha) if alpha > 0 else math.inf
     finding: Literal["harm", "safe", "open"] = "open"
@@ -291,6 +328,7 @@ def _evidence(state: Judge, kind: Kind, limit: Limit, alpha: float) -> Evidence:
     level = alpha if alpha > 0 else state.policy.alpha
     found, first, second, rows = _measured(state, kind, level)
     known = rows[0] > 0 and rows[1] > 0
+    compared = state.policy.goal == "better" and kind == state.policy.target
     return Evidence(
         kind=kind,
         finding=finding,
@@ -306,6 +344,10 @@ def _evidence(state: Judge, kind: Kind, limit: Limit, alpha: float) -> Evidence:
         rows_challenger=rows[1],
         champion=_number(first),
         challenger=_number(second),
+        safe_e_value=math.exp(min(log_e_safe, 700.0)),
+        safe_e_needed=1 / state.policy.alpha,
+        better_e_value=math.exp(min(state.better_peak, 700.0)) if compared else None,
+        better_e_needed=1 / state.policy.alpha if compared else None,
     )
 
 

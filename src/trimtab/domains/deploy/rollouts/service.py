@@ -1,0 +1,444 @@
+"""Rollouts: a challenger takes its share of the requests by a plan until it is promoted or rolled back.
+
+What is next is decided by `strategies` whenever the judge has spoken or a bake time is over; that moment is a durable
+job, so that a rollout goes on after the server was restarted.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from trimtab.domains.deploy import store
+from trimtab.domains.deploy.errors import (
+    FourEyes,
+    NeedsApproval,
+    NotReady,
+    RolloutNotFound,
+    RolloutOver,
+    RolloutRunning,
+    VersionNotServed,
+)
+from trimtab.domains.deploy.events import (
+    ApprovalAsked,
+    RolloutApproved,
+    RolloutEnded,
+    RolloutStarted,
+    RolloutStepped,
+)
+from trimtab.domains.deploy.model import Endpoint, JudgeSaid, Rollout, RolloutState, Step
+from trimtab.domains.deploy.rollouts import strategies
+from trimtab.domains.deploy.rollouts.plans import Plan, judge_rules
+from trimtab.domains.govern import GovernService
+from trimtab.domains.registry import RegistryService
+from trimtab.infra.bus import Bus
+from trimtab.infra.db import Database, Duplicate, Tx, Where
+from trimtab.infra.jobs import Jobs
+from trimtab.kernel import refs
+from trimtab.kernel.errors import Conflict, Invalid
+from trimtab.kernel.events import Event
+from trimtab.kernel.ids import new_id
+from trimtab.kernel.pages import check_limit
+from trimtab.kernel.time import now_us
+from trimtab.kernel.who import Principal
+
+if TYPE_CHECKING:
+    from trimtab.domains.deploy.service import DeployService
+
+ADVANCE = "deploy.advance"
+_MOST_REASON = 2000
+_APPROVERS = ("approver", "admin")
+
+
+class Rollouts:
+    """One rollout at a time for an endpoint; each of its acts is audited with its evidence."""
+
+    def __init__(
+        self,
+        db: Database,
+        bus: Bus,
+        jobs: Jobs,
+        *,
+        govern: GovernService,
+        registry: RegistryService,
+        endpoints: "DeployService",
+    ) -> None:
+        self._db = db
+        self._bus = bus
+        self._jobs = jobs
+        self._govern = govern
+        self._registry = registry
+        self._endpoints = endpoints
+
+    def list(
+        self,
+        who: Principal,
+        *,
+        endpoint: str | None = None,
+        state: RolloutState | None = None,
+        limit: int | None = None,
+    ) -> list[Rollout]:
+        """Return rollouts, newest first."""
+        self._govern.permit(who, "read", "rollouts")
+        size = check_limit(limit)
+        with self._db.read() as tx:
+            return store.rollouts(tx, where=Where().equals(endpoint=endpoint, state=state), limit=size)
+
+    def get(self, who: Principal, rollout_id: str) -> Rollout:
+        """Return a rollout; raises RolloutNotFound."""
+        self._govern.permit(who, "read", refs.make("rollout", rollout_id))
+        with self._db.read() as tx:
+            return _get(tx, rollout_id)
+
+    def start(
+        self,
+        who: Principal,
+        endpoint: str,
+        challenger: str,
+        *,
+        plan: Plan | None = None,
+        policy: dict[str, Any] | None = None,
+        allow_pickle: bool = False,
+        reason: str = "",
+        episode_id: str | None = None,
+    ) -> Rollout:
+        """Begin a rollout of a version, or of ``models:/NAME/VERSION``; one that is not served yet is loaded first.
+
+        Where the plan or the rules of its environment ask for it, somebody else has to approve before the first request.
+        Raises Invalid, EnvironmentRule, NotReady without a champion, and RolloutRunning where one is under way.
+        """
+        self._govern.permit(who, "write", refs.make("endpoint", endpoint))
+        if len(reason) > _MOST_REASON:
+            raise Invalid(f"A reason has at most {_MOST_REASON} characters.", field="reason")
+        settled = (plan or Plan()).settled()
+        rules = judge_rules(policy or {}, settled.strategy)
+        before = self._endpoints.endpoint(who, endpoint)
+        if before.champion is None:
+            raise NotReady(f"Endpoint {endpoint} has no champion yet: deploy the first version.")
+        version = self._version(who, before, challenger)
+        if version == before.champion:
+            raise NotReady(f"Version {version} is the champion of {endpoint} already.")
+        environment = self._registry.check_entry(who, before.model, settled.environment, int(version))
+        if environment is not None and environment.role in _APPROVERS:
+            settled = msgspec.structs.replace(settled, approval=True)
+        if self.list(who, endpoint=endpoint, state="running"):
+            raise RolloutRunning(f"Endpoint {endpoint} has a rollout under way.")
+        self._load(who, before, version, allow_pickle=allow_pickle, reason=reason)
+        with self._db.write() as tx:
+            tx.lock(f"deploy.endpoint:{endpoint}")
+            champion = self._endpoints.find(tx, endpoint).champion
+            if champion is None or champion == version:
+                raise NotReady(f"Version {version} cannot challenge: the champion is {champion}.")
+            rollout = Rollout(
+                id=new_id("ro_"),
+                endpoint=endpoint,
+                champion=champion,
+                challenger=version,
+                state="running",
+                policy=rules,
+                steps=[],
+                judge=[],
+                judged_us=None,
+                started_us=now_us(),
+                ended_us=None,
+                reason=reason,
+                actor=who.id,
+                episode_id=episode_id,
+                plan=settled,
+                phase="warming",
+            )
+            try:
+                store.put_rollout(tx, rollout)
+            except Duplicate as error:
+                raise RolloutRunning(f"Endpoint {endpoint} has a rollout under way.") from error
+            self._audit(tx, who, rollout, "start", {"plan": msgspec.to_builtins(settled), "reason": reason})
+            return self._go_on(tx, who, rollout)
+
+    def approve(self, who: Principal, rollout_id: str, *, reason: str = "") -> Rollout:
+        """Agree to a rollout that somebody else started; raises FourEyes for the one who did."""
+        self._govern.permit(who, "approve", refs.make("rollout", rollout_id))
+        before = self.get(who, rollout_id)
+        model = self._endpoints.endpoint(who, before.endpoint).model
+        environment = self._registry.check_entry(who, model, before.plan.environment, int(before.challenger))
+        if environment is not None and environment.role == "admin":
+            self._govern.permit(who, "admin", f"the environment {environment.name} of {refs.model(model)}")
+        if who.id == before.actor:
+            raise FourEyes("Somebody other than the one who started a rollout has to approve it.")
+        with self._db.write() as tx:
+            rollout = self._running(tx, rollout_id)
+            if not rollout.plan.approval or rollout.approved_by is not None:
+                raise Conflict(f"Rollout {rollout_id} does not wait for an approval.")
+            approved = msgspec.structs.replace(rollout, approved_by=who.id, approved_us=now_us())
+            self._audit(tx, who, approved, "approve", {"started_by": rollout.actor, "reason": reason})
+            event = RolloutApproved(
+                endpoint=rollout.endpoint, rollout=rollout.id, challenger=rollout.challenger, reason=reason
+            )
+            self._emit(tx, who, event, rollout.endpoint)
+            return self._go_on(tx, who, approved)
+
+    def judged(
+        self,
+        who: Principal,
+        rollout_id: str,
+        evidence: Sequence[dict[str, Any]],
+        *,
+        action: Literal["continue", "promote", "rollback"] = "continue",
+        reason: str = "",
+        at_us: int | None = None,
+        event_us: int = 0,
+    ) -> Rollout:
+        """Keep the newest evidence of each test and do what follows from it, in one transaction.
+
+        ``at_us`` is when it was weighed, by default now; what is older than the evidence kept so far changes nothing.
+        """
+        self._govern.permit(who, "write", refs.make("rollout", rollout_id))
+        weighed = at_us or now_us()
+        with self._db.write() as tx:
+            rollout = self._locked(tx, rollout_id)
+            if rollout.state != "running" or weighed < (rollout.judged_us or 0):
+                return rollout
+            judged = msgspec.structs.replace(
+                rollout,
+                judge=list(evidence),
+                judged_us=weighed,
+                verdict=JudgeSaid(action, reason, event_us),
+            )
+            store.put_rollout(tx, judged)
+            return self._follow_plan(tx, who, judged)
+
+    def advance(self, who: Principal, rollout_id: str) -> Rollout:
+        """Take the step that is due by now, if there is one."""
+        self._govern.permit(who, "write", refs.make("rollout", rollout_id))
+        with self._db.write() as tx:
+            rollout = self._locked(tx, rollout_id)
+            return self._follow_plan(tx, who, rollout) if rollout.state == "running" else rollout
+
+    def promote(self, who: Principal, rollout_id: str, *, reason: str) -> Rollout:
+        """Make the challenger the champion at once; the former champion stays warm. Raises NeedsApproval, NotReady."""
+        self._govern.permit(who, "write", refs.make("rollout", rollout_id))
+        with self._db.write() as tx:
+            return self._promote(tx, who, self._running(tx, rollout_id), reason)
+
+    def roll_back(self, who: Principal, rollout_id: str, *, reason: str) -> Rollout:
+        """Give all requests back to the champion, at once."""
+        self._govern.permit(who, "write", refs.make("rollout", rollout_id))
+        with self._db.write() as tx:
+            return self._back(tx, who, self._running(tx, rollout_id), "rolled-back", reason)
+
+    def abort(self, who: Principal, rollout_id: str, *, reason: str) -> Rollout:
+        """End a rollout without a judgement on its challenger; the champion answers all requests."""
+        self._govern.permit(who, "write", refs.make("rollout", rollout_id))
+        with self._db.write() as tx:
+            return self._back(tx, who, self._running(tx, rollout_id), "aborted", reason)
+
+    def version_ready(self, who: Principal, endpoint: str, version: str) -> None:
+        """Go on with the rollout that waited for a version to answer."""
+        self._govern.permit(who, "write", refs.make("endpoint", endpoint))
+        with self._db.write() as tx:
+            tx.lock(f"deploy.endpoint:{endpoint}")
+            rollout = _running_at(tx, endpoint)
+            if rollout is not None and rollout.challenger == version and rollout.phase == "warming":
+                self._go_on(tx, who, rollout)
+
+    def version_failed(self, who: Principal, endpoint: str, version: str, *, error: str) -> None:
+        """End the rollout of a version that cannot be loaded, or whose replicas do not stay up."""
+        self._govern.permit(who, "write", refs.make("endpoint", endpoint))
+        with self._db.write() as tx:
+            tx.lock(f"deploy.endpoint:{endpoint}")
+            rollout = _running_at(tx, endpoint)
+            if rollout is not None and rollout.challenger == version:
+                state = "rolled-back" if rollout.steps else "aborted"
+                self._back(tx, who, rollout, state, f"version {version} does not run: {error}"[:_MOST_REASON])
+
+    def end_running(self, tx: Tx, who: Principal, endpoint: str, *, state: RolloutState, reason: str) -> None:
+        """End the endpoint's running rollout, if there is one, in the caller's transaction, which sets the traffic."""
+        rollout = _running_at(tx, endpoint)
+        if rollout is not None:
+            self._end(tx, who, rollout, state=state, reason=reason)
+
+    def _version(self, who: Principal, endpoint: Endpoint, challenger: str) -> str:
+        """Return the number of a version that is given as it is served or as a registered model."""
+        if not challenger.startswith("models:/"):
+            if not challenger.isdigit():
+                raise Invalid("The challenger is a version such as 3, or models:/NAME/3.", field="challenger")
+            challenger = f"models:/{endpoint.model}/{challenger}"
+        found = self._registry.resolve(who, challenger)
+        if found.name != endpoint.model:
+            raise Invalid(
+                f"Endpoint {endpoint.name} serves {endpoint.model}, not {found.name}.", field="challenger"
+            )
+        return str(found.version)
+
+    def _load(
+        self, who: Principal, endpoint: Endpoint, version: str, *, allow_pickle: bool, reason: str
+    ) -> None:
+        """Have a version loaded that is not served, or that failed when it was tried last."""
+        try:
+            if endpoint.find(version).state != "failed":
+                return
+        except VersionNotServed:
+            pass
+        uri = f"models:/{endpoint.model}/{version}"
+        self._endpoints.deploy(who, endpoint.name, uri, weight=None, allow_pickle=allow_pickle, reason=reason)
+
+    def _go_on(self, tx: Tx, who: Principal, rollout: Rollout) -> Rollout:
+        """Store the phase that a rollout without a share is in now, and give it its first share where it may have one."""
+        one = self._endpoints.find(tx, rollout.endpoint).find(rollout.challenger)
+        if one.state == "failed":
+            return self._end(
+                tx, who, rollout, state="aborted", reason=f"version {rollout.challenger}: {one.error}"
+            )
+        if one.state != "ready":
+            waiting = msgspec.structs.replace(rollout, phase="warming")
+            store.put_rollout(tx, waiting)
+            return waiting
+        if rollout.plan.approval and rollout.approved_by is None:
+            waiting = msgspec.structs.replace(rollout, phase="approval")
+            store.put_rollout(tx, waiting)
+            event = ApprovalAsked(
+                endpoint=rollout.endpoint,
+                rollout=rollout.id,
+                challenger=rollout.challenger,
+                actor=rollout.actor,
+                environment=rollout.plan.environment,
+            )
+            self._emit(tx, who, event, rollout.endpoint)
+            return waiting
+        weight = rollout.plan.steps[0]
+        begun = msgspec.structs.replace(rollout, phase="step")
+        begun = self._step(tx, who, begun, weight, reason=rollout.reason or f"{rollout.plan.strategy} begins")
+        event = RolloutStarted(
+            endpoint=rollout.endpoint,
+            rollout=rollout.id,
+            champion=rollout.champion,
+            challenger=rollout.challenger,
+            episode=rollout.episode_id,
+            strategy=rollout.plan.strategy,
+            weight=weight,
+            reason=rollout.reason,
+        )
+        self._emit(tx, who, event, rollout.endpoint)
+        if rollout.plan.patience_us is not None:
+            due = rollout.started_us + rollout.plan.patience_us
+            self._jobs.enqueue(
+                tx, ADVANCE, {"rollout": rollout.id}, due_us=due, dedupe_key=f"{rollout.id}:patience"
+            )
+        return begun
+
+    def _follow_plan(self, tx: Tx, who: Principal, rollout: Rollout) -> Rollout:
+        act = strategies.decide(rollout, now_us())
+        if act is None:
+            return rollout
+        if act.kind == "promote":
+            return self._promote(tx, who, rollout, act.reason)
+        if act.kind != "step":
+            return self._back(tx, who, rollout, "passed" if act.kind == "pass" else "rolled-back", act.reason)
+        event = RolloutStepped(
+            endpoint=rollout.endpoint,
+            rollout=rollout.id,
+            challenger=rollout.challenger,
+            weight=act.weight,
+            reason=act.reason,
+            episode=rollout.episode_id,
+        )
+        self._emit(tx, who, event, rollout.endpoint)
+        return self._step(tx, who, rollout, act.weight, reason=act.reason)
+
+    def _step(self, tx: Tx, who: Principal, rollout: Rollout, weight: float, *, reason: str) -> Rollout:
+        """Give the challenger a share, and have the rollout looked at when it has baked."""
+        step = Step(weight, now_us(), strategies.seen(rollout))
+        stepped = msgspec.structs.replace(rollout, steps=[*rollout.steps, step])
+        store.put_rollout(tx, stepped)
+        weights, copies, champion = strategies.traffic(rollout, weight)
+        self._endpoints.shift(
+            tx,
+            who,
+            rollout.endpoint,
+            weights,
+            action="canary",
+            reason=reason,
+            champion=champion,
+            copies=copies,
+        )
+        detail = {"weight": weight, "reason": reason, "evidence": rollout.judge}
+        self._audit(tx, who, stepped, "step", detail)
+        due = strategies.due_us(stepped)
+        if due is not None:
+            key = f"{rollout.id}:{len(stepped.steps)}"
+            self._jobs.enqueue(tx, ADVANCE, {"rollout": rollout.id}, due_us=due, dedupe_key=key)
+        return stepped
+
+    def _promote(self, tx: Tx, who: Principal, rollout: Rollout, reason: str) -> Rollout:
+        if rollout.plan.approval and rollout.approved_by is None:
+            raise NeedsApproval(f"Rollout {rollout.id} has to be approved by somebody else first.")
+        self._endpoints.shift(
+            tx,
+            who,
+            rollout.endpoint,
+            {rollout.challenger: 100.0},
+            action="promote",
+            reason=reason,
+            champion=rollout.challenger,
+        )
+        return self._end(tx, who, rollout, state="promoted", reason=reason)
+
+    def _back(self, tx: Tx, who: Principal, rollout: Rollout, state: RolloutState, reason: str) -> Rollout:
+        if rollout.steps:
+            self._endpoints.shift(
+                tx,
+                who,
+                rollout.endpoint,
+                {rollout.champion: 100.0},
+                action="canary" if state == "passed" else "rollback",
+                reason=reason,
+                champion=rollout.champion,
+            )
+        return self._end(tx, who, rollout, state=state, reason=reason)
+
+    def _end(self, tx: Tx, who: Principal, rollout: Rollout, *, state: RolloutState, reason: str) -> Rollout:
+        ended = msgspec.structs.replace(rollout, state=state, ended_us=now_us(), reason=reason)
+        store.put_rollout(tx, ended)
+        self._audit(tx, who, ended, state, {"state": state, "reason": reason, "evidence": rollout.judge})
+        event = RolloutEnded(
+            endpoint=rollout.endpoint,
+            rollout=rollout.id,
+            champion=rollout.champion,
+            challenger=rollout.challenger,
+            state=state,
+            reason=reason,
+            episode=rollout.episode_id,
+            event_us=rollout.verdict.event_us,
+        )
+        self._emit(tx, who, event, rollout.endpoint)
+        return ended
+
+    def _audit(self, tx: Tx, who: Principal, rollout: Rollout, act: str, detail: dict[str, Any]) -> None:
+        subject = refs.make("endpoint", rollout.endpoint)
+        known = {"rollout": rollout.id, "champion": rollout.champion, "challenger": rollout.challenger}
+        self._govern.audit(tx, who, f"deploy.rollout.{act}", subject, detail={**known, **detail})
+
+    def _emit(self, tx: Tx, who: Principal, event: Event, endpoint: str) -> None:
+        self._bus.emit(tx, event, subject=refs.make("endpoint", endpoint), actor=who.id)
+
+    def _locked(self, tx: Tx, rollout_id: str) -> Rollout:
+        """Return a rollout as it stands once nobody else can change its endpoint."""
+        tx.lock(f"deploy.endpoint:{_get(tx, rollout_id).endpoint}")
+        return _get(tx, rollout_id)
+
+    def _running(self, tx: Tx, rollout_id: str) -> Rollout:
+        rollout = self._locked(tx, rollout_id)
+        if rollout.state != "running":
+            raise RolloutOver(f"Rollout {rollout_id} has ended already: {rollout.state}.")
+        return rollout
+
+
+def _running_at(tx: Tx, endpoint: str) -> Rollout | None:
+    found = store.rollouts(tx, where=Where().equals(endpoint=endpoint, state="running"), limit=1)
+    return found[0] if found else None
+
+
+def _get(tx: Tx, rollout_id: str) -> Rollout:
+    found = store.rollouts(tx, where=Where().equals(id=rollout_id), limit=1)
+    if not found:
+        raise RolloutNotFound(f"There is no rollout {rollout_id}.")
+    return found[0]
