@@ -1,0 +1,438 @@
+"""Answering predictions: ours beside MLServer, BentoML, LitServe, Ray Serve, MLflow and FastAPI by hand, in one run.
+
+    python bench/bench_serving.py --recipe /tmp/peers       prints how to make the peers' environments
+    python bench/bench_serving.py [--peers /tmp/peers] [--only ours,litserve] [--models logistic,xgboost,forest,python]
+        [--seconds 5] [--costs] [--keep FOLDER] [--report FILE.json]
+
+Models over twelve features of the real flights are served by one worker process each and asked by wrk: one row a request
+over 64 connections and over one, and 1,000 rows a request over four. Ours answers through the public inference port of
+a whole server, with the signature checked, a token checked and every prediction logged. Before anything is measured
+each server's predictions are compared with the model's own. Memory is that of all processes that serve the model; for
+ours the server that manages them, which serves nothing, is told apart. The limits are an empty handler on uvicorn, and
+the model's ONNX graph by hand under granian.
+
+"others" is the share of the machine that was busy with something else meanwhile: read requests a second only where it is
+near nothing, processor time a request (us) also elsewhere. ``--costs`` switches off one part of ours at a time.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from serving import costs, models, ours, peers
+from serving.load import DidNotStart, Load, Server, Target, ask, free_ports, press, running
+
+# What is promised for ours: requests/s and p99 ms of one row over 64 connections, and how many times the best
+# peer's rows/s it is by JSON and by binary forms.
+TARGETS: dict[str, dict[str, float]] = {
+    "logistic": {"requests_per_s": 15_000, "p99_ms": 8, "rows_json": 3, "rows_binary": 10},
+    "xgboost": {"requests_per_s": 12_000, "p99_ms": 10, "rows_json": 3, "rows_binary": 10},
+    "forest": {"requests_per_s": 8_000, "p99_ms": 15, "rows_json": 2, "rows_binary": 10},
+    "python": {"requests_per_s": 3_000},
+}
+P50_OF_ONE_MS, START_S, MEMORY_MB = 0.3, 0.8, 110.0
+MANY = 1000
+BINARY = ("binary", "arrow")
+console = Console(width=150)
+
+
+class Found(msgspec.Struct):
+    """What one server did with one model; ``problem`` says why there is nothing."""
+
+    who: str
+    title: str
+    kind: str
+    limit: bool = False
+    start_s: float = 0.0
+    memory_mb: float = 0.0
+    beside_mb: float = 0.0
+    worst: float = 0.0
+    full: Load | None = None
+    single: Load | None = None
+    many: dict[str, Load] = {}
+    note: str = ""
+    problem: str = ""
+
+
+def main() -> None:
+    """Measure what was asked for, print a table for each model, and write a report where one is wanted."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--peers", type=Path, help="folder with one environment for each peer")
+    parser.add_argument("--recipe", type=Path, help="print how to make them there, and end")
+    parser.add_argument("--only", default="", help=f"of ours, {', '.join(peers.PEERS)}")
+    parser.add_argument("--models", default=",".join(models.KINDS))
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument("--protocols", action="store_true", help="ask ours one row in each of its forms")
+    parser.add_argument(
+        "--costs", action="store_true", help="only ours, with one part switched off at a time"
+    )
+    parser.add_argument("--keep", type=Path, help="keep the models there for the next run")
+    parser.add_argument("--report", type=Path)
+    given = parser.parse_args()
+    if given.recipe:
+        print(peers.recipe(given.recipe))
+        return
+    kinds = given.models.split(",")
+    only = [name for name in given.only.split(",") if name]
+    unknown = [name for name in kinds if name not in models.KINDS]
+    unknown += [name for name in only if name != "ours" and name not in peers.PEERS]
+    if unknown:
+        parser.error(f"there is no {', '.join(unknown)}")
+    report: dict[str, object] = {"seconds": given.seconds}
+    with tempfile.TemporaryDirectory(prefix="bench-serving-") as name:
+        bench = Bench(Path(name), given.keep or Path(name) / "models", given.seconds, given.peers)
+        console.log("models")
+        models.prepare(bench.models, kinds)
+        if given.costs:
+            report["costs"] = {kind: bench.costs(kind) for kind in kinds}
+        else:
+            report["empty"] = empty = bench.empty()
+            report["servers"] = servers = []
+            for kind in kinds:
+                found = list(bench.servers(kind, only, protocols=given.protocols))
+                servers += found
+                show(kind, found, empty)
+    if given.report:
+        given.report.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+
+
+class Bench:
+    """One run: where things are, and how long each measurement takes."""
+
+    def __init__(self, folder: Path, models_folder: Path, seconds: float, peers_folder: Path | None) -> None:
+        self.models = models_folder
+        self._folder = folder
+        self._seconds = seconds
+        self._peers = peers_folder
+        self._number = 0
+
+    def servers(self, kind: str, only: list[str], *, protocols: bool) -> Generator[Found]:
+        """Yield what each server does with a model."""
+        if not only or "ours" in only:
+            console.log(f"{kind}: ours")
+            yield self._guarded(Found("ours", "trimtab", kind), lambda found: self._ours(found, protocols))
+        for name, peer in peers.PEERS.items():
+            if (only and name not in only) or kind not in peer.kinds or self._peers is None:
+                continue
+            console.log(f"{kind}: {peer.title}")
+            found = Found(name, peer.title, kind, limit=peer.limit)
+            yield self._guarded(found, lambda found, peer=peer: self._peer(found, peer))
+
+    def _guarded(self, found: Found, measure) -> Found:
+        try:
+            measure(found)
+        except (DidNotStart, RuntimeError, OSError) as error:
+            found.problem = str(error)
+            console.log(f"[red]{found.title}: {error}", markup=True)
+        return found
+
+    def _scratch(self) -> Path:
+        self._number += 1
+        return self._folder / str(self._number)
+
+    def _press(self, target: Target, server: Server, connections: int) -> Load:
+        return press(
+            target, connections=connections, seconds=self._seconds, server=server, folder=self._folder
+        )
+
+    def _peer(self, found: Found, peer: peers.Peer) -> None:
+        assert self._peers is not None, "it was asked for"
+        scratch = self._scratch()
+        place = peers.place_of(
+            peer, found.kind, peers=self._peers, models_folder=self.models, scratch=scratch
+        )
+        if place is None:
+            found.problem = f"no environment {self._peers / peer.environment}; see --recipe"
+            return
+        peers.lay_out(peer, place)
+        rows = models.rows(self.models)
+        one = peers.target(peer, place, rows, each=1)
+        server = Server(
+            peer.start(place), environment=peers.environment(peer, place), folder=scratch, log=scratch / "log"
+        )
+        with running(server):
+            found.start_s = server.first_answer_s(one)
+            many = peers.target(peer, place, rows, each=MANY)
+            found.worst = self._compare(found.kind, (one, peer.read), (many, peer.read))
+            found.full = self._press(one, server, 64)
+            found.single = self._press(one, server, 1)
+            found.many = {"JSON": self._press(many, server, 4)}
+            found.memory_mb = sum(server.memory_mb().values())
+
+    def _ours(self, found: Found, protocols: bool) -> None:  # noqa: FBT001 (one caller)
+        home = ours.prepare(self._scratch() / "home", found.kind, self.models)
+        found.note = home.note
+        with self._our_server(home) as (server, port, rows):
+            one = ours.target(home, port, ours.PROTOCOLS["v2"], rows, each=1)
+            found.start_s = server.first_answer_s(one)
+            many: dict[str, Target] = {}
+            for name, protocol in ours.PROTOCOLS.items():
+                target = ours.target(home, port, protocol, rows, each=MANY)
+                if (protocols or name in ("v2", *BINARY)) and ours.speaks(target):
+                    many["JSON" if name == "v2" else name] = target
+                    found.worst = max(found.worst, self._compare(found.kind, (target, protocol.read)))
+            found.worst = max(found.worst, self._compare(found.kind, (one, ours.PROTOCOLS["v2"].read)))
+            found.full = self._press(one, server, 64)
+            found.single = self._press(one, server, 1)
+            found.many = {name: self._press(target, server, 4) for name, target in many.items()}
+            memory = server.memory_mb()
+            found.memory_mb = sum(memory.get(role, 0.0) for role in ours.SERVED)
+            found.beside_mb = sum(memory.values()) - found.memory_mb
+            if protocols:
+                self._forms(home, port, server, rows)
+
+    def _forms(self, home: ours.Home, port: int, server: Server, rows: np.ndarray) -> None:
+        table = Table(
+            "one row a request", "req/s", "p50 ms", "p99 ms", "CPU us", title="forms of a request to ours"
+        )
+        for protocol in ours.PROTOCOLS.values():
+            target = ours.target(home, port, protocol, rows, each=1)
+            if not ours.speaks(target):
+                table.add_row(protocol.title, "not spoken")
+                continue
+            load = self._press(target, server, 64)
+            table.add_row(protocol.title, *_load_cells(load), f"{load.cpu_us:.0f}")
+        console.print(table)
+
+    @contextmanager
+    def _our_server(
+        self, home: ours.Home, part: costs.Part | None = None
+    ) -> Generator[tuple[Server, int, np.ndarray]]:
+        port = free_ports(4)
+        chosen = part or costs.PARTS["all"]
+        environment = costs.environment(chosen, self._scratch())
+        server = ours.start(home.folder, port, sign_in=chosen.sign_in, environment=environment)
+        with running(server):
+            yield server, port, models.rows(self.models)
+
+    def _compare(self, kind: str, *asked: tuple[Target, peers.Read]) -> float:
+        """Return the largest difference from the model's own predictions; raises where more than a few are wrong."""
+        expected = models.expected(self.models, kind)
+        worst = 0.0
+        for target, read in asked:
+            for at, body in enumerate(target.bodies[: 32 if target.rows == 1 else 2]):
+                status, answer = ask(target, body)
+                if status != 200:
+                    raise RuntimeError(f"{target.path} answered {status}: {answer[:300]!r}")
+                given = np.array(read(answer), dtype=np.float64)
+                wanted = expected[at * target.rows : (at + 1) * target.rows]
+                if given.shape != wanted.shape:
+                    raise RuntimeError(
+                        f"{target.path} gave {given.shape} for {wanted.shape}: {answer[:300]!r}"
+                    )
+                apart = np.abs(given - wanted)
+                # A graph compares in float32, so that a row on a split's edge may fall on its other side.
+                if np.quantile(apart, 0.95) > 1e-4:
+                    raise RuntimeError(f"{target.path} is wrong: {given[:3]} instead of {wanted[:3]}")
+                worst = max(worst, float(apart.max()))
+        return worst
+
+    def empty(self) -> dict[int, Load]:
+        """Return what an empty handler answers at 64 connections and at one."""
+        import sys
+
+        port = free_ports(4)
+        scratch = self._scratch()
+        scratch.mkdir()
+        command = [sys.executable, str(peers.APPS / "empty_app.py")]
+        server = Server(command, environment={"BENCH_PORT": str(port)}, folder=scratch, log=scratch / "log")
+        rows = models.rows(self.models)
+        bodies = [peers.rows_body(rows[at : at + 1]) for at in range(256)]
+        target = Target(port, "/", {"Content-Type": "application/json"}, bodies, 1)
+        console.log("empty handler")
+        with running(server):
+            server.first_answer_s(target)
+            return {connections: self._press(target, server, connections) for connections in (64, 1)}
+
+    def costs(self, kind: str) -> dict[str, Load]:
+        """Measure ours with each part missing in turn and print the differences."""
+        found: dict[str, Load] = {}
+        homes: dict[bool, ours.Home] = {}
+        for name, part in costs.PARTS.items():
+            if kind not in part.kinds:
+                continue
+            console.log(f"{kind}: {part.title}")
+            if part.signature not in homes:
+                homes[part.signature] = ours.prepare(
+                    self._scratch() / "home", kind, self.models, signature=part.signature
+                )
+            home = homes[part.signature]
+            try:
+                with self._our_server(home, part) as (server, port, rows):
+                    target = ours.target(home, port, ours.PROTOCOLS["v2"], rows, each=1)
+                    server.first_answer_s(target)
+                    found[name] = self._press(target, server, 64)
+            except DidNotStart as error:
+                console.log(f"[red]{part.title}: it can no longer be switched off this way: {error}")
+        show_costs(kind, found)
+        return found
+
+
+def show(kind: str, found: list[Found], empty: dict[int, Load]) -> None:
+    """Print one model's table, what became of the promises, and which share of the limits is reached."""
+    table = Table(
+        title=f"{models.TITLES[kind]}: one row a request at 64 connections and at 1; {MANY:,} rows at 4"
+    )
+    for name in (
+        "",
+        "req/s",
+        "p50 ms",
+        "p99 ms",
+        "CPU us",
+        "1: p50 ms",
+        "p99 ms",
+        "rows/s",
+        "MB",
+        "start s",
+        "off by",
+    ):
+        table.add_column(name, justify="left" if not name else "right")
+    table.add_column("others")
+    for one in found:
+        if one.full is None or one.single is None:
+            table.add_row(one.title, *[""] * 10, one.problem.partition(":\n")[0][:40])
+            continue
+        table.add_row(
+            f"{one.title}{f' ({one.note})' if one.note else ''}",
+            *_load_cells(one.full),
+            f"{one.full.cpu_us:,.0f}",
+            f"{one.single.p50_ms:.2f}",
+            f"{one.single.p99_ms:.2f}",
+            "\n".join(f"{load.rows_per_s:,.0f} {name}" for name, load in one.many.items()),
+            f"{one.memory_mb:,.0f}" + (f" + {one.beside_mb:,.0f}" if one.beside_mb else ""),
+            f"{one.start_s:.2f}",
+            f"{one.worst:.0e}",
+            f"{one.full.others:.0%}",
+        )
+    for connections, load in empty.items():
+        if connections == 64:
+            single = empty[1]
+            table.add_row(
+                "empty handler (limit)",
+                *_load_cells(load),
+                f"{load.cpu_us:,.0f}",
+                f"{single.p50_ms:.2f}",
+                f"{single.p99_ms:.2f}",
+                *[""] * 4,
+                f"{load.others:.0%}",
+            )
+    console.print(table)
+    failed = {one.title: one.full.failed for one in found if one.full and one.full.failed}
+    if failed:
+        console.print(f"[red]requests that failed: {failed}")
+    _verdict(kind, found, empty)
+
+
+def _verdict(kind: str, found: list[Found], empty: dict[int, Load]) -> None:
+    us = next((one for one in found if one.who == "ours" and one.full), None)
+    if us is None or us.full is None or us.single is None:
+        return
+    rivals = [
+        one for one in found if one.who != "ours" and not one.limit and one.full and "fastapi" not in one.who
+    ]
+    table = Table("", "ours", "best peer", "times", "target", "", title=f"{models.TITLES[kind]}: promises")
+    goal = TARGETS[kind]
+    best = max(rivals, key=lambda one: one.full.requests_per_s, default=None)
+    _line(
+        table,
+        "req/s, 64 connections",
+        us.full.requests_per_s,
+        (best.full.requests_per_s, best.title) if best else None,
+        goal["requests_per_s"],
+    )
+    if "p99_ms" in goal:
+        against = (best.full.p99_ms, best.title) if best else None
+        _line(table, "p99 ms, 64 connections", us.full.p99_ms, against, goal["p99_ms"], least=False)
+    quickest = min(rivals, key=lambda one: one.single.p50_ms, default=None)
+    against = (quickest.single.p50_ms, quickest.title) if quickest else None
+    _line(table, "p50 ms, 1 connection", us.single.p50_ms, against, P50_OF_ONE_MS, least=False)
+    widest = max(rivals, key=lambda one: one.many["JSON"].rows_per_s, default=None)
+    against = (widest.many["JSON"].rows_per_s, widest.title) if widest else None
+    for name, load in us.many.items():
+        factor = goal.get("rows_binary" if name in BINARY else "rows_json")
+        wanted = factor * against[0] if factor and against else None
+        _line(table, f"rows/s, {name}", load.rows_per_s, against, wanted)
+    soonest = min(rivals, key=lambda one: one.start_s, default=None)
+    _line(
+        table,
+        "start s",
+        us.start_s,
+        (soonest.start_s, soonest.title) if soonest else None,
+        START_S,
+        least=False,
+    )
+    smallest = min(rivals, key=lambda one: one.memory_mb, default=None)
+    against = (smallest.memory_mb, smallest.title) if smallest else None
+    _line(table, "MB", us.memory_mb, against, MEMORY_MB, least=False)
+    console.print(table)
+    shares = [f"{us.full.requests_per_s / empty[64].requests_per_s:.0%} of an empty handler's requests"]
+    shares += [
+        f"{us.full.requests_per_s / one.full.requests_per_s:.0%} of {one.title}'s"
+        for one in found
+        if one.limit and one.full
+    ]
+    shares.append(
+        f"its processor time {us.full.cpu_us / max(empty[64].cpu_us, 1e-9):.1f} times an empty handler's"
+    )
+    console.print(f"{models.TITLES[kind]}: ours reaches {', '.join(shares)}\n")
+
+
+def _line(
+    table: Table,
+    name: str,
+    us: float,
+    best: tuple[float, str] | None,
+    goal: float | None,
+    *,
+    least: bool = True,
+) -> None:
+    """Add a promise: at ``least`` the goal, or else at most."""
+    digits = 0 if us >= 100 else 2
+    times = "" if best is None else f"{us / best[0] if least else best[0] / max(us, 1e-9):.1f}"
+    kept = "" if goal is None else "kept" if (us >= goal if least else us <= goal) else "[red]not yet"
+    sign = "at least" if least else "at most"
+    table.add_row(
+        name,
+        f"{us:,.{digits}f}",
+        f"{best[0]:,.{digits}f} {best[1]}" if best else "",
+        times,
+        f"{sign} {goal:,.{0 if goal >= 100 else 2}f}" if goal is not None else "",
+        kept,
+    )
+
+
+def show_costs(kind: str, found: dict[str, Load]) -> None:
+    """Print what each part costs: processor time of one request with everything, less that without the part."""
+    if "all" not in found:
+        return
+    whole = found["all"]
+    roles = sorted({role for load in found.values() for role in load.cpu_of})
+    table = Table(title=f"{models.TITLES[kind]}: what a request costs, us of processor time (64 connections)")
+    for name in ("switched off", "req/s", "p50 ms", "p99 ms", *roles, "all", "costs us", "others"):
+        table.add_column(name, justify="left" if name == "switched off" else "right")
+    for name, load in found.items():
+        table.add_row(
+            "nothing" if name == "all" else name,
+            *_load_cells(load),
+            *(f"{load.cpu_of.get(role, 0.0):,.1f}" for role in roles),
+            f"{load.cpu_us:,.1f}",
+            "" if name == "all" else f"{whole.cpu_us - load.cpu_us:,.1f}",
+            f"{load.others:.0%}",
+        )
+    console.print(table)
+
+
+def _load_cells(load: Load) -> tuple[str, str, str]:
+    return f"{load.requests_per_s:,.0f}", f"{load.p50_ms:.2f}", f"{load.p99_ms:.2f}"
+
+
+if __name__ == "__main__":
+    main()
