@@ -44,8 +44,8 @@ MLFLOW_BODIES = {
 @pytest.mark.parametrize("body", MLFLOW_BODIES.values(), ids=MLFLOW_BODIES)
 def test_mlflow_layouts(body: bytes) -> None:
     batch = mlflow.decode(SCHEMA, body)
-    assert batch.columns == COLUMNS
-    assert list(batch.columns) == ["a", "b", "c"]
+    assert batch.by_name(SCHEMA.fields) == COLUMNS
+    assert list(batch.by_name(SCHEMA.fields)) == ["a", "b", "c"]
     assert batch.rows == 2
 
 

@@ -10,7 +10,7 @@ from trimtab.kernel.time import now_us
 from trimtab.serving.routes import Auth, Token
 
 _OPEN = Token(principal="owner", role="admin")
-_MAX_KNOWN_HOSTS = 256
+_MAX_KNOWN = 256
 
 
 class Access:
@@ -20,6 +20,7 @@ class Access:
         self._open = auth.open
         self._tokens = auth.tokens
         self._hosts: set[bytes] = set()
+        self._known: dict[bytes, Token] = {}
 
     def check(self, headers: Mapping[bytes, bytes], *, write: bool = False) -> Token:
         """Return who calls; raises Unauthenticated without a valid token and Forbidden where it does not suffice."""
@@ -31,14 +32,27 @@ class Access:
             if origin is not None and origin.partition(b"://")[2] != host:
                 raise Forbidden("a page of another site may not call an open gateway")
             return _OPEN
-        token = self._tokens.get(_digest(headers.get(b"authorization", b"")))
-        if token is None:
-            raise Unauthenticated("send a valid token: Authorization: Bearer TOKEN")
+        given = headers.get(b"authorization", b"")
+        token = self._known.get(given) or self._find(given)
         if token.expires_us is not None and token.expires_us <= now_us():
             raise Unauthenticated("this token has expired")
         if write and token.role == "viewer":
             raise Forbidden("a viewer's token may predict, but not send labels")
         return token
+
+    def _find(self, authorization: bytes) -> Token:
+        token = self._tokens.get(_digest(authorization))
+        if token is None:
+            raise Unauthenticated("send a valid token: Authorization: Bearer TOKEN")
+        if len(self._known) < _MAX_KNOWN:
+            self._known[authorization] = token
+        return token
+
+    @staticmethod
+    def check_scope(who: Token, endpoint: str) -> None:
+        """Raise Forbidden where a key is limited to other endpoints."""
+        if who.endpoints is not None and endpoint not in who.endpoints:
+            raise Forbidden(f"this key is for other endpoints than {endpoint!r}")
 
     def _check_host(self, host: bytes) -> None:
         """Accept addresses and localhost only: a name could be another site's, pointed at this machine."""
@@ -49,7 +63,7 @@ class Access:
                 "an open gateway answers to localhost and to addresses only; "
                 "turn on sign-in to call it by a name"
             )
-        if len(self._hosts) < _MAX_KNOWN_HOSTS:
+        if len(self._hosts) < _MAX_KNOWN:
             self._hosts.add(host)
 
 

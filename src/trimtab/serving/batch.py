@@ -24,6 +24,8 @@ class Batch(msgspec.Struct):
     parameters: dict[str, Any] | None = None
     outputs: tuple[str, ...] | None = None
     packed: bytes | None = None
+    answer: Any = None
+    """How the request wants its answer worded: known to its protocol alone."""
 
     def by_name(self, fields: Sequence[Field]) -> dict[str, list[Any]]:
         """Return the columns as lists, also where they came packed."""

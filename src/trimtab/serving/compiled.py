@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter_ns
+from typing import Any
 
 from trimtab.kernel.errors import Invalid
 from trimtab.serving.batch import Batch, Output
@@ -23,8 +24,11 @@ _LEARN = 0.1
 class Compiled:
     """One compiled model, on one thread at a time for each request."""
 
-    def __init__(self, model: Model, threads: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, model: Model, threads: ThreadPoolExecutor, *, matrix: Callable[[bytes, int], Any]
+    ) -> None:
         self._model = model
+        self._matrix = matrix
         self._threads = threads
         self._row_ns = float(_FIRST_ROWS_NS)
 
@@ -54,12 +58,9 @@ class Compiled:
 
     def _rows(self, schema: Schema, batch: Batch) -> Rows:
         if self._model.packed and self._model.names == schema.names:
-            packed = batch.packed if batch.packed is not None else schema.pack(batch.columns, batch.rows)
+            packed = batch.packed = schema.packed(batch)
             if packed is not None:
-                import numpy as np
-
-                matrix = np.frombuffer(packed, "<f8").reshape(len(schema.names), batch.rows).T
-                return Rows(batch.rows, matrix=matrix)
+                return Rows(batch.rows, matrix=self._matrix(packed, batch.rows))
         return Rows(batch.rows, columns=batch.by_name(schema.fields))
 
 
@@ -68,8 +69,9 @@ def loader(threads: ThreadPoolExecutor) -> Callable[[Path, Signature | None], Co
 
     def load(folder: Path, signature: Signature | None) -> Compiled:
         from trimtab.serving.loaders.onnx import load_compiled
+        from trimtab.serving.loaders.tables import unpacked
 
-        return Compiled(load_compiled(folder, signature), threads)
+        return Compiled(load_compiled(folder, signature), threads, matrix=unpacked)
 
     return load
 

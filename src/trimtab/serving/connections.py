@@ -211,8 +211,8 @@ class Connection(asyncio.Protocol):
         self._write(request, answer)
         while self._waiting and not self._answering:
             self._answer(self._waiting.popleft())
-        if self._closing and not self._answering and self._transport is not None:
-            self._transport.close()
+        if self._closing and not self._answering:
+            self._send(b"", last=True)
         if self._paused and len(self._waiting) < MAX_WAITING:
             self.resume_writing()
 
@@ -238,15 +238,13 @@ class Connection(asyncio.Protocol):
         parts.append(b"connection: close\r\n\r\n" if last else b"\r\n")
         if request.method != b"HEAD":
             parts.append(content)
-        self._send(b"".join(parts))
+        self._send(b"".join(parts), last=last)
         self.deadline = server.now + server.keep_alive_s
-        if last and self._transport is not None:
-            self._closing = True
-            self._transport.close()
 
-    def _send(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+    def _send(self, data: bytes, *, last: bool = False) -> None:
+        if self._transport is not None:
+            self._closing = self._closing or last
+            self._server.send(self._transport, data, last=last)
 
     def _too_large(self) -> None:
         self._refuse(TooLarge(f"the body has more than the {self._limit} bytes that are taken here"))
@@ -271,7 +269,7 @@ class Connection(asyncio.Protocol):
                 )
             )
         )
-        self._transport.write_eof() if self._transport.can_write_eof() else self._transport.close()
+        self._server.end(self._transport)
         self.deadline = self._server.now + _LINGER_S
 
     def sweep(self, now: float) -> None:
@@ -290,6 +288,15 @@ class Connection(asyncio.Protocol):
         if not self._answering and not self._reading and self._transport is not None:
             self._closing = True
             self._transport.close()
+
+
+def _end(transport: asyncio.Transport) -> None:
+    if transport.is_closing():
+        return
+    if transport.can_write_eof():
+        transport.write_eof()
+    else:
+        transport.close()
 
 
 def _absolute(url: bytes) -> bytes:
@@ -327,6 +334,7 @@ class HttpServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
         self._empty = asyncio.Event()
+        self._outgoing: list[tuple[asyncio.Transport, bytes, bool]] = []
         self._tick()
 
     async def listen(self, listener: socket.socket, *, tls: ssl.SSLContext | None = None) -> None:
@@ -355,6 +363,28 @@ class HttpServer:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def send(self, transport: asyncio.Transport, data: bytes, *, last: bool) -> None:
+        """Send at the end of this turn of the loop, and close the connection after its last answer.
+
+        All answers of a turn leave together: a client that sleeps is woken once for them instead of once for each, which
+        costs more than most predictions, and whatever was written down before them in this turn is on its file by then.
+        """
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.append((transport, data, last))
+
+    def end(self, transport: asyncio.Transport) -> None:
+        """Say that no more answers come, once those of this turn are sent; the client may still be sending."""
+        self._loop.call_soon(_end, transport)
+
+    def _flush(self) -> None:
+        outgoing, self._outgoing = self._outgoing, []
+        for transport, data, last in outgoing:
+            if not transport.is_closing():
+                transport.write(data)
+                if last:
+                    transport.close()
 
     def left(self, connection: Connection) -> None:
         self.connections.discard(connection)

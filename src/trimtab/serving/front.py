@@ -4,9 +4,9 @@ A model that runs in this process answers without a task, a future or a hop; all
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -28,8 +28,6 @@ MAX_SHADOWS_WAITING = 256
 _MAX_REROUTES = 3
 _MAX_KNOWN_TARGETS = 4096
 _MAX_QUESTION_BYTES = 64 * 1024
-_PACKED_ROWS = 64
-"""From so many rows on, columns of numbers are logged as arrays."""
 _ASKS_A_MODEL = frozenset(("infer", "feedback"))
 _encode = msgspec.json.Encoder().encode
 
@@ -71,7 +69,7 @@ class Front:
 
     def admit(self, request: Request) -> int:
         """Return how much body a request may have, after looking whether its sender may ask at all."""
-        target = self._target(request)
+        target = request.target = self._target(request)
         action = target.address.action
         if action in _ASKS_A_MODEL:
             request.who = self._table.access.check(request.headers, write=action == "feedback")
@@ -82,7 +80,7 @@ class Front:
 
     def handle(self, request: Request) -> Answer | Coroutine[Any, Any, Answer]:
         """Answer a request that was admitted."""
-        target = self._target(request)
+        target: Target = request.target
         if target.address.action == "infer":
             return self._infer(request, target)
         try:
@@ -120,7 +118,10 @@ class Front:
                 plain_body(headers)
             if b"x-event-time" in headers:
                 asked.event_us = _event_us(headers[b"x-event-time"])
-            batch = asked.batch = target.address.protocol.decode(endpoint.schema, request.body, headers)
+            batch = target.address.protocol.decode(endpoint.schema, request.body, headers)
+            if type(batch) is not Batch:
+                return self._infer_later(asked, cast(Callable[[], Batch], batch))
+            asked.batch = batch
             version = asked.version = self._version(asked)
             compiled = version.compiled
             if compiled is None or not compiled.is_quick(batch.rows):
@@ -129,6 +130,15 @@ class Front:
         except TrimtabError as error:
             return self._answer(asked, [], error)
         return self._answer(asked, outputs, None)
+
+    async def _infer_later(self, asked: _Asked, decoding: Callable[[], Batch]) -> Answer:
+        """Answer a prediction whose body takes longer to read than one turn of the loop."""
+        try:
+            asked.batch = await asyncio.get_running_loop().run_in_executor(None, decoding)
+            asked.version = self._version(asked)
+        except TrimtabError as error:
+            return self._answer(asked, [], error)
+        return await self._infer_aside(asked)
 
     async def _infer_aside(self, asked: _Asked) -> Answer:
         """Answer a prediction that takes longer than one turn of the loop."""
@@ -203,15 +213,13 @@ class Front:
         for output in outputs:
             if output.name == "probabilities":
                 probabilities = output.by_row()
-        packed: segments.Packed | None = None
+        packed, layout = None, 0
         columns: dict[str, list[Any]] = {}
         if batch is not None:
-            columns = batch.columns
-            if batch.packed is not None or batch.rows >= _PACKED_ROWS:
-                schema = asked.endpoint.schema
-                values = batch.packed if batch.packed is not None else schema.pack(columns, batch.rows)
-                if values is not None:
-                    packed, columns = segments.Packed(list(schema.fields), values), {}
+            packed, columns = batch.packed, batch.columns
+            if packed is not None:
+                schema, columns = asked.endpoint.schema, {}
+                layout = schema.layout = schema.layout or self._log.layout(schema.fields)
         self._log.append(
             segments.Prediction(
                 asked.id,
@@ -228,6 +236,7 @@ class Front:
                 problem,
                 probabilities,
                 packed,
+                layout,
             )
         )
 

@@ -4,7 +4,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from trimtab.kernel.errors import Invalid, TooLarge, TrimtabError
-from trimtab.serving.errors import ModelTimeout, UnsupportedMedia
+from trimtab.serving.errors import ModelTimeout, QuotaExceeded, RateLimited, UnsupportedMedia
 
 Header = tuple[bytes, bytes]
 
@@ -15,7 +15,18 @@ TEXT = b"text/plain; charset=utf-8"
 class Request:
     """One request: header names are in lower case, ``path`` is decoded, and ``body`` is whole when it is handled."""
 
-    __slots__ = ("body", "headers", "keep_alive", "method", "path", "query", "refusal", "url", "who")
+    __slots__ = (
+        "body",
+        "headers",
+        "keep_alive",
+        "method",
+        "path",
+        "query",
+        "refusal",
+        "target",
+        "url",
+        "who",
+    )
 
     def __init__(self, method: bytes, url: bytes, path: str, query: str, headers: dict[bytes, bytes]) -> None:
         self.method = method
@@ -26,6 +37,7 @@ class Request:
         self.body = b""
         self.keep_alive = True
         self.refusal: TrimtabError | None = None
+        self.target: Any = None
         self.who: Any = None
 
 
@@ -85,6 +97,8 @@ _STATUS_OF_CODE = {
     MethodNotAllowed.code: 405,
     TooSlow.code: 408,
     HeadersTooLarge.code: 431,
+    RateLimited.code: 429,
+    QuotaExceeded.code: 429,
 }
 _STATUS_OF_KIND = {
     "not-found": 404,
@@ -106,8 +120,9 @@ def status_of(error: TrimtabError) -> int:
 def refusal(error: TrimtabError) -> tuple[int, tuple[Header, ...]]:
     """Return the status of an error and the headers that say what a client may do about it."""
     status = status_of(error)
-    if status == 503:
-        return status, ((b"retry-after", b"1"),)
+    if status in (429, 503):
+        wait_s = error.details.get("retry_after_s", 1)
+        return status, ((b"retry-after", b"%d" % wait_s), *error.details.get("headers", ()))
     if status == 401:
         return status, ((b"www-authenticate", b'Bearer realm="trimtab", Basic realm="trimtab"'),)
     if status == 405:

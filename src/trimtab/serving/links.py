@@ -5,13 +5,15 @@ made once more, since a prediction changes nothing.
 """
 
 import asyncio
+import math
 import socket
+import sys
 from collections.abc import Callable, Iterable
 from typing import cast
 
 from trimtab.kernel.errors import Invalid
 from trimtab.serving.batch import Batch, Output
-from trimtab.serving.errors import ModelFailed, ModelTimeout, NoReplica
+from trimtab.serving.errors import CircuitOpen, ModelFailed, ModelTimeout, NoReplica
 from trimtab.serving.frames import (
     PROTOCOL,
     Answer,
@@ -23,6 +25,9 @@ from trimtab.serving.frames import (
     frame,
     socket_address,
 )
+from trimtab.serving.policies.circuits import Circuit
+from trimtab.serving.policies.retries import RetryBudget
+from trimtab.serving.policies.settings import DEFAULT, Policies
 from trimtab.serving.schema import Schema, encode_columns
 
 REPLICA_WAIT_S = 5.0
@@ -123,6 +128,8 @@ class Replica:
     def __init__(self, path: str, links: set[Link]) -> None:
         self.path = path
         self.link: Link | None = None
+        self.up_at = 0.0
+        self.circuit = Circuit()
         self._links = links
         self.watchers: set[asyncio.Event] = set()
         self._down = asyncio.Event()
@@ -150,6 +157,8 @@ class Replica:
 
     def _up(self, link: Link) -> None:
         self.link = link
+        self.up_at = asyncio.get_running_loop().time()
+        self.circuit.succeeded()  # most likely a new process, which has failed nobody yet
         self._links.add(link)
         for watcher in self.watchers:
             watcher.set()
@@ -213,7 +222,17 @@ class Pool:
         self._all = replicas
         self._members: dict[str, Replica] = {}
         self._waiters: set[asyncio.Event] = set()
+        self._retries = RetryBudget(DEFAULT.retry_share, now=asyncio.get_running_loop().time())
+        self.circuit = Circuit()
         self.retired = False
+
+    def protect(self, policies: Policies) -> None:
+        """Keep an endpoint's policies of circuits and retries from now on."""
+        if policies.retry_share != self._retries.share:
+            self._retries = RetryBudget(policies.retry_share, now=asyncio.get_running_loop().time())
+        open_s = policies.circuit_open_ms / 1000
+        for circuit in (self.circuit, *(replica.circuit for replica in self._members.values())):
+            circuit.configure(policies.circuit_failures, open_s=open_s)
 
     def set(self, paths: Iterable[str]) -> None:
         """Serve from exactly these sockets from now on."""
@@ -243,14 +262,49 @@ class Pool:
         self.set(())
 
     async def infer(self, schema: Schema, batch: Batch, *, want: int, timeout_s: float) -> list[Output]:
-        """Return the model's outputs; raises Invalid, ModelFailed, ModelTimeout or NoReplica."""
-        now = asyncio.get_running_loop().time()
+        """Return the model's outputs; raises Invalid, ModelFailed, ModelTimeout, NoReplica or CircuitOpen."""
+        loop = asyncio.get_running_loop()
+        circuit = self.circuit
+        if circuit.is_open:
+            self._probe(circuit, loop.time())
+        self._retries.asked()
+        try:
+            outputs = await self._infer(schema, batch, want=want, timeout_s=timeout_s)
+        except (ModelTimeout, NoReplica):
+            if not self.retired:
+                circuit.failed(loop.time())
+            raise
+        except (Invalid, ModelFailed):
+            circuit.succeeded()  # it answers, whatever it thinks of the input
+            raise
+        circuit.succeeded()
+        return outputs
+
+    def _probe(self, circuit: Circuit, now: float) -> None:
+        """Let a request try whether the version answers again; raises CircuitOpen where it is not yet time."""
+        if any(r.link is not None and r.up_at > circuit.opened_at for r in self._members.values()):
+            circuit.succeeded()  # a process that came after it opened has not failed anybody
+        elif circuit.allows(now):
+            circuit.begin(now)
+        else:
+            raise CircuitOpen(
+                "the model failed several times in a row and is left alone for a moment",
+                details={"retry_after_s": max(1, math.ceil(circuit.wait_s(now)))},
+            )
+
+    async def _infer(self, schema: Schema, batch: Batch, *, want: int, timeout_s: float) -> list[Output]:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         deadline = now + timeout_s
-        packed = batch.packed if batch.packed is not None else schema.pack(batch.columns, batch.rows)
+        packed = batch.packed = schema.packed(batch)
         columns: bytes | None = None
         for attempt in (1, 2):
-            link = self._pick() or await self._wait(min(deadline, now + REPLICA_WAIT_S))
+            replica = self._pick() or await self._wait(min(deadline, now + REPLICA_WAIT_S))
+            link, circuit = replica.link, replica.circuit
+            assert link is not None
             assert link.hello is not None
+            if circuit.is_open:
+                circuit.begin(loop.time())
             plain = packed is None or not link.hello.packed or link.hello.names != schema.names
             if plain and columns is None:
                 columns = encode_columns(batch.by_name(schema.fields))
@@ -262,24 +316,38 @@ class Pool:
                     columns=columns if plain else None,
                     deadline=deadline,
                 )
+            except ModelTimeout:
+                circuit.failed(loop.time())
+                raise
             except LinkBroken:
-                if attempt == 1:
+                circuit.failed(loop.time())
+                if attempt == 1 and self._retries.spend(loop.time()):
                     continue
                 break
+            circuit.succeeded()
             if answer.fault is None:
                 return answer.outputs
             raise Invalid(answer.message) if answer.fault == "input" else ModelFailed(answer.message)
-        raise NoReplica("the model's process ended twice while it worked on this request")
+        times = "twice " if attempt == 2 else ""
+        raise NoReplica(f"the model's process ended {times}while it worked on this request")
 
-    def _pick(self) -> Link | None:
-        best: Link | None = None
+    def _pick(self) -> Replica | None:
+        """Return the connected replica with the fewest calls, one that failed lately only where there is no other."""
+        best, failing = None, None
+        fewest = fewest_failing = sys.maxsize
         for replica in self._members.values():
             link = replica.link
-            if link is not None and (best is None or len(link.waiting) < len(best.waiting)):
-                best = link
-        return best
+            if link is None:
+                continue
+            calls = len(link.waiting)
+            if replica.circuit.is_open and not replica.circuit.allows(asyncio.get_running_loop().time()):
+                if calls < fewest_failing:
+                    failing, fewest_failing = replica, calls
+            elif calls < fewest:
+                best, fewest = replica, calls
+        return best or failing
 
-    async def _wait(self, until: float) -> Link:
+    async def _wait(self, until: float) -> Replica:
         loop = asyncio.get_running_loop()
         watcher = asyncio.Event()
         self._waiters.add(watcher)
@@ -288,9 +356,9 @@ class Pool:
         try:
             while (left := until - loop.time()) > 0 and self._members:
                 watcher.clear()
-                link = self._pick()
-                if link is not None:
-                    return link
+                replica = self._pick()
+                if replica is not None:
+                    return replica
                 try:
                     await asyncio.wait_for(watcher.wait(), left)
                 except TimeoutError:

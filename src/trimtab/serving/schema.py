@@ -14,6 +14,7 @@ import msgspec
 
 from trimtab.kernel import time
 from trimtab.kernel.errors import Invalid, did_you_mean
+from trimtab.serving.batch import Batch
 from trimtab.serving.routes import NUMERIC, Field, Signature
 
 _INT32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
@@ -53,6 +54,8 @@ class Schema:
         self.typed = bool(self.fields) and all(f.type in _TYPES and f.shape is None for f in self.fields)
         self._long = tuple(field.name for field in self.fields if field.type == "long")
         self._row = struct.Struct(f"<{len(self.fields)}d")
+        self.layout = 0
+        """The number of its packed columns in the prediction log, once they are logged."""
         self.compiled: dict[str, Any] = {}
         """What protocols precompute for this schema, by the protocol's name."""
         self.row_types: tuple[Any, ...] = ()
@@ -77,14 +80,22 @@ class Schema:
                 rename=rename,
             )
 
-    def from_rows(self, rows: Sequence[Any]) -> dict[str, list[Any]]:
-        """Return columns from rows that `row_types` decoded."""
-        if len(rows) == 1:
-            row = rows[0]
-            values = row if type(row) is tuple else _astuple(row)
-            return dict(zip(self.names, [[value] for value in values], strict=True))
+    def batch(self, rows: Sequence[Any], *, parameters: dict[str, Any] | None = None) -> Batch:
+        """Return the batch of rows that `row_types` decoded, packed where they are all numbers."""
         tuples = [row if type(row) is tuple else _astuple(row) for row in rows]
-        return dict(zip(self.names, map(list, zip(*tuples, strict=True)), strict=True))
+        packed = self._pack_rows(tuples) if self.packable else None
+        if packed is not None:
+            return Batch({}, len(rows), parameters=parameters, packed=packed)
+        columns = dict(zip(self.names, map(list, zip(*tuples, strict=True)), strict=True))
+        return Batch(columns, len(rows), parameters=parameters)
+
+    def _pack_rows(self, rows: list[tuple[Any, ...]]) -> bytes | None:
+        if len(rows) == 1 and not self._long:
+            try:
+                return self._row.pack(*rows[0])
+            except struct.error:  # a value is missing
+                return self._row.pack(*[math.nan if value is None else value for value in rows[0]])
+        return self.pack(dict(zip(self.names, zip(*rows, strict=True), strict=True)), len(rows))
 
     def columns(self, given: Mapping[str, list[Any]], *, finite: bool = False) -> dict[str, list[Any]]:
         """Return checked columns in the signature's order; raises Invalid naming the column and the row.
@@ -149,7 +160,11 @@ class Schema:
             lists.append(values)
         return self.columns(dict(zip(order, map(list, zip(*lists, strict=True)), strict=True)), finite=finite)
 
-    def pack(self, columns: Mapping[str, list[Any]], rows: int) -> bytes | None:
+    def packed(self, batch: Batch) -> bytes | None:
+        """Return a batch's values packed, or None where that does not say everything."""
+        return batch.packed if batch.packed is not None else self.pack(batch.columns, batch.rows)
+
+    def pack(self, columns: Mapping[str, Sequence[Any]], rows: int) -> bytes | None:
         """Return float64 values, column after column, or None where they do not say everything."""
         if not self.packable:
             return None

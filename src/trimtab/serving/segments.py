@@ -9,7 +9,7 @@ import fcntl
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -27,11 +27,11 @@ _UNLOCKED = ".new"
 _FRAME = struct.Struct("<II")
 
 
-class Packed(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Columns of numbers: little-endian float64, column after column, missing ones as NaN."""
+class Layout(msgspec.Struct, tag="l", array_like=True, frozen=True, gc=False):
+    """What the packed columns of later records in the same file are called, and their types."""
 
+    number: int
     fields: list[Field]
-    values: bytes
 
 
 class Prediction(msgspec.Struct, tag="p", array_like=True, frozen=True, gc=False):
@@ -39,7 +39,8 @@ class Prediction(msgspec.Struct, tag="p", array_like=True, frozen=True, gc=False
 
     ``outputs`` has one item per row and is empty where ``status`` is not 200; ``error`` then says why. A shadow's
     record has the id of the request that it copied. A request refused before any version was asked has neither
-    version nor role nor rows. Columns that came as arrays are written so, and read as lists like all others.
+    version nor role nor rows. Columns of numbers are written ``packed``, as float64, column after column,
+    after the record of their ``layout``; whoever reads a file gets lists.
     """
 
     id: str
@@ -55,7 +56,8 @@ class Prediction(msgspec.Struct, tag="p", array_like=True, frozen=True, gc=False
     status: int
     error: str | None = None
     probabilities: list[list[float]] | None = None
-    packed: Packed | None = None
+    packed: bytes | None = None
+    layout: int = 0
 
 
 class Feedback(msgspec.Struct, tag="f", array_like=True, frozen=True, gc=False):
@@ -75,7 +77,7 @@ class Feedback(msgspec.Struct, tag="f", array_like=True, frozen=True, gc=False):
 Record = Prediction | Feedback
 
 _encoder = msgspec.msgpack.Encoder()
-_decode = msgspec.msgpack.Decoder(Record).decode
+_decode = msgspec.msgpack.Decoder(Record | Layout).decode
 
 
 class SegmentWriter:
@@ -94,6 +96,8 @@ class SegmentWriter:
         self.problem = ""
         self._folder = folder
         self._pending: list[Record] = []
+        self._layouts: dict[int, Layout] = {}
+        self._laid_out: set[int] = set()
         self._file = -1
         self._path = folder
         self._size = 0
@@ -109,15 +113,31 @@ class SegmentWriter:
             asyncio.get_running_loop().call_soon(self.flush)
         self._pending.append(record)
 
+    def layout(self, fields: Sequence[Field]) -> int:
+        """Return the number of a layout that packed records may refer to; ask once for each schema."""
+        number = len(self._layouts) + 1
+        self._layouts[number] = Layout(number, list(fields))
+        return number
+
     def flush(self) -> bool:
         """Write what is kept now; return whether all of it was written."""
         records, self._pending = self._pending, []
         if not records:
             return True
+        if self._file < 0:
+            self._laid_out.clear()
         data = bytearray()
+        fresh: set[int] = set()
         kept = 0
         for record in records:
             try:
+                if isinstance(record, Prediction) and record.layout:
+                    number = record.layout
+                    if number not in self._laid_out and number not in fresh:
+                        body = _encoder.encode(self._layouts[number])
+                        data += _FRAME.pack(len(body), zlib.crc32(body))
+                        data += body
+                        fresh.add(number)
                 body = _encoder.encode(record)
             except (OverflowError, UnicodeEncodeError, TypeError, RecursionError) as error:
                 # A value that a model made up and that has no form here must not cost the other records.
@@ -131,6 +151,7 @@ class SegmentWriter:
             self.lost += kept
             return False
         self.written += kept
+        self._laid_out |= fresh
         if self._size >= MAX_SEGMENT_BYTES:
             self.seal()
         return kept == len(records)
@@ -227,12 +248,19 @@ def sealed(folder: Path) -> list[Path]:
 def read(path: Path) -> Iterator[Record]:
     """Yield a file's records in the order of writing, up to the end or the first torn one."""
     data = path.read_bytes()
+    layouts: dict[int, list[Field]] = {}
     at = 0
     while at < len(data):
         record, at = _next(data, at)
         if record is None:
             return
-        yield record
+        if isinstance(record, Layout):
+            layouts[record.number] = record.fields
+        elif isinstance(record, Prediction) and record.packed is not None:
+            columns = unpack(record.packed, layouts[record.layout])
+            yield msgspec.structs.replace(record, columns=columns, packed=None, layout=0)
+        else:
+            yield record
 
 
 def torn_bytes(path: Path) -> int:
@@ -247,7 +275,7 @@ def torn_bytes(path: Path) -> int:
     return 0
 
 
-def _next(data: bytes, at: int) -> tuple[Record | None, int]:
+def _next(data: bytes, at: int) -> tuple[Record | Layout | None, int]:
     """Return the record at a place and the place after it, or None where it is torn."""
     start = at + _FRAME.size
     if start > len(data):
@@ -257,10 +285,6 @@ def _next(data: bytes, at: int) -> tuple[Record | None, int]:
     if len(body) < size or zlib.crc32(body) != checksum:
         return None, at
     try:
-        record = _decode(body)
+        return _decode(body), start + size
     except msgspec.DecodeError:
         return None, at
-    if isinstance(record, Prediction) and record.packed is not None:
-        columns = unpack(record.packed.values, record.packed.fields)
-        record = msgspec.structs.replace(record, columns=columns, packed=None)
-    return record, start + size

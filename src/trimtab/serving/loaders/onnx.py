@@ -102,7 +102,8 @@ class CompiledModel:
     def __init__(
         self, session: Any, signature: Signature | None, input_errors: tuple[type[Exception], ...]
     ) -> None:
-        self._run = session.run
+        # The session's own checks of what it is fed take longer than a small model does, and repeat ours.
+        self._run = getattr(session, "_sess", session).run
         inputs = session.get_inputs()
         self._dtypes = {item.name: _DTYPES[item.type] for item in inputs}
         self._first = inputs[0].name
@@ -118,7 +119,7 @@ class CompiledModel:
 
     def predict(self, rows: Rows, want: int) -> list[Output]:
         names = self._all if want & PROBABILITIES else self._predictions
-        results = self._run(names, self._feed(rows))
+        results = self._run(names, self._feed(rows), None)
         return [output(name, _squeeze(result)) for name, result in zip(names, results, strict=True)]
 
     def _feed(self, rows: Rows) -> dict[str, np.ndarray]:

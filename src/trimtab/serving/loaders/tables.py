@@ -32,6 +32,12 @@ _DATATYPES = {
 }
 
 
+def unpacked(packed: bytes, rows: int) -> np.ndarray:
+    """Return packed columns as float64 (rows, columns)."""
+    values = np.frombuffer(packed, "<f8")
+    return values.reshape(1, -1) if rows == 1 else values.reshape(-1, rows).T
+
+
 def matrix(rows: Rows, names: Sequence[str]) -> np.ndarray:
     """Return the rows as float64 (rows, columns), missing values as NaN; raises ValueError where one is no number."""
     if rows.matrix is not None:
@@ -113,7 +119,9 @@ def missing(rows: Rows, names: Sequence[str]) -> str:
 
 def output(name: str, values: Any) -> Output:
     """Return an array, one item per row, as an output."""
-    array = np.asarray(values)
+    array = values if type(values) is np.ndarray else np.asarray(values)
+    if array.ndim == 1 and (datatype := _DATATYPES.get(array.dtype.str[1:])):
+        return Output(name, datatype, [len(array)], array.tolist())
     if array.ndim == 0:
         array = array.reshape(1)
     datatype = _DATATYPES.get(array.dtype.str[1:], "BYTES")

@@ -109,7 +109,7 @@ def _typed(schema: Schema, body: Any) -> Batch | None:
         rows = next(rows for rows in (records, instances, inputs) if rows is not unset)
         if not rows:
             return None
-        return Batch(schema.from_rows(rows), len(rows), parameters=body.params)
+        return schema.batch(rows, parameters=body.params)
     return Batch(columns, len(columns[schema.names[0]]), parameters=body.params)
 
 
