@@ -11,6 +11,18 @@ class VersionNotFound(NotFound):
     code = "endpoint-version-not-found"
 
 
+class MissingColumn(Invalid):
+    """A table lacks a column that the model needs."""
+
+    code = "column-missing"
+
+
+class WrongType(Invalid):
+    """A table's column can never be what the model's signature says."""
+
+    code = "column-type"
+
+
 class UnsupportedMedia(Invalid):
     """The body's type or encoding is none that the route reads."""
 
@@ -27,6 +39,30 @@ class ModelTimeout(Unavailable):
     """The model did not answer within the endpoint's time."""
 
     code = "model-timeout"
+
+
+class CircuitOpen(Unavailable):
+    """The version failed several times in a row; nobody is made to wait for it until it answers again."""
+
+    code = "circuit-open"
+
+
+class Overloaded(Unavailable):
+    """So many requests wait for the endpoint that one more would only wait, too."""
+
+    code = "overloaded"
+
+
+class RateLimited(Unavailable):
+    """The caller, or all callers together, asked more often than the endpoint's rate allows."""
+
+    code = "rate-limited"
+
+
+class QuotaExceeded(Unavailable):
+    """The endpoint's or the caller's quota of the day or month is used up."""
+
+    code = "quota-exceeded"
 
 
 class FeedbackLost(Unavailable):

@@ -7,6 +7,8 @@ from typing import Any, Literal
 import msgspec
 
 from trimtab.kernel.errors import Invalid
+from trimtab.serving.policies import settings
+from trimtab.serving.policies.settings import Policies
 
 Role = Literal["champion", "challenger", "shadow", "warm"]
 
@@ -77,14 +79,17 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature: Signature | None = None
     max_body_bytes: int = 16 * 1024 * 1024
     timeout_ms: int = 60_000
+    policies: Policies = settings.DEFAULT
 
 
 class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whom a bearer token belongs to; ``expires_us`` null means never."""
+    """Whom a bearer token belongs to; ``expires_us`` null means never, ``endpoints`` null that it opens them all."""
 
     principal: str
     role: Literal["viewer", "editor", "approver", "admin"]
     expires_us: int | None = None
+    id: str = ""
+    endpoints: list[str] | None = None
 
 
 class Auth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,6 +127,8 @@ def check(table: RouteTable) -> None:
             raise Invalid("an endpoint's name has letters, digits, '.', '_' and '-' only", field=where)
         if endpoint.max_body_bytes < 1 or endpoint.timeout_ms < 1:
             raise Invalid("max_body_bytes and timeout_ms are at least 1", field=where)
+        if endpoint.policies is not settings.DEFAULT:
+            settings.check(endpoint.policies, where=f"{where}.policies")
         _check_versions(where, endpoint.versions)
         if endpoint.signature is not None:
             _check_signature(where, endpoint.signature)
