@@ -97,22 +97,32 @@ def log_e_slower(
 
     Large = the challenger is slower by more than that. Never above what the counts, rounded to edges, allow.
     """
-    first, second = np.asarray(champion, dtype=np.float64), np.asarray(challenger, dtype=np.float64)
-    if first.sum() <= 0 or second.sum() <= 0:
-        return 0.0
+    return float(log_es_slower(_row(champion), _row(challenger), p, ratio=ratio, edges=edges)[0])
+
+
+def log_es_slower(
+    champion: Floats,
+    challenger: Floats,
+    p: float,
+    *,
+    ratio: float = 1.0,
+    edges: Sequence[float] = LATENCY_EDGES_US,
+) -> Floats:
+    """`log_e_slower` of many trials at once: counts (S, bins), all trials with as many rows, to (S,)."""
+    total, others = float(champion[0].sum()), float(challenger[0].sum())
+    if total <= 0 or others <= 0:
+        return np.zeros(len(champion))
     grid = np.asarray(edges, dtype=np.float64)
     # q in cell i: edges[i-1] < q <= edges[i]; the champion's count at q lies between those of the two edges.
-    under = np.concatenate([[0.0], np.cumsum(first)])
-    high_ends = np.concatenate([grid, [np.inf]])
-    lowest, highest = under[:-1], under[1:]
-    total = float(first.sum())
+    lowest, highest = _between(champion)
     nearest = np.clip(_dullest(total, p), lowest, highest)
     evidence_a = _log_mixture(nearest, total, p)
     # The challenger's count at ratio * q is at most the one at the next edge up.
+    high_ends = np.concatenate([grid, [np.inf]])
     next_edge = np.searchsorted(grid, ratio * high_ends, side="left")
-    at_most = np.cumsum(second)[np.minimum(next_edge, second.size - 1)]
-    evidence_b = _log_fewer(at_most, float(second.sum()), p)
-    return float((evidence_a + evidence_b).min())
+    at_most = np.cumsum(challenger, axis=1)[:, np.minimum(next_edge, challenger.shape[1] - 1)]
+    evidence_b = _log_fewer(at_most, others, p)
+    return (evidence_a + evidence_b).min(axis=1)
 
 
 def log_e_not_slower(
@@ -127,21 +137,42 @@ def log_e_not_slower(
 
     Large = non-inferior: slower by less than `ratio`.
     """
-    first, second = np.asarray(champion, dtype=np.float64), np.asarray(challenger, dtype=np.float64)
-    if first.sum() <= 0 or second.sum() <= 0:
-        return 0.0
+    return float(log_es_not_slower(_row(champion), _row(challenger), p, ratio=ratio, edges=edges)[0])
+
+
+def log_es_not_slower(
+    champion: Floats,
+    challenger: Floats,
+    p: float,
+    *,
+    ratio: float = 1.0,
+    edges: Sequence[float] = LATENCY_EDGES_US,
+) -> Floats:
+    """`log_e_not_slower` of many trials at once: counts (S, bins), all trials with as many rows, to (S,)."""
+    total, others = float(champion[0].sum()), float(challenger[0].sum())
+    if total <= 0 or others <= 0:
+        return np.zeros(len(champion))
     grid = np.asarray(edges, dtype=np.float64)
-    under = np.concatenate([[0.0], np.cumsum(first)])
-    low_ends = np.concatenate([[0.0], grid])
-    total = float(first.sum())
-    nearest = np.clip(_dullest(total, p), under[:-1], under[1:])
+    lowest, highest = _between(champion)
+    nearest = np.clip(_dullest(total, p), lowest, highest)
     evidence_a = _log_mixture(nearest, total, p)
     # The challenger's count just below ratio * q is at least the one at the last edge under it.
+    low_ends = np.concatenate([[0.0], grid])
     last_edge = np.searchsorted(grid, ratio * low_ends, side="right") - 1
-    cumulative = np.cumsum(second)
-    at_least = np.where(last_edge >= 0, cumulative[np.maximum(last_edge, 0)], 0.0)
-    evidence_b = _log_fewer(second.sum() - at_least, float(second.sum()), 1.0 - p)
-    return float((evidence_a + evidence_b).min())
+    cumulative = np.cumsum(challenger, axis=1)
+    at_least = np.where(last_edge >= 0, cumulative[:, np.maximum(last_edge, 0)], 0.0)
+    evidence_b = _log_fewer(others - at_least, others, 1.0 - p)
+    return (evidence_a + evidence_b).min(axis=1)
+
+
+def _row(counted: ArrayLike) -> Floats:
+    return np.asarray(counted, dtype=np.float64)[None, :]
+
+
+def _between(counted: Floats) -> tuple[Floats, Floats]:
+    """Counts (S, bins) below the lower and up to the upper edge of each cell."""
+    under = np.cumsum(counted, axis=1)
+    return np.concatenate([np.zeros((len(counted), 1)), under[:, :-1]], axis=1), under
 
 
 def dkw_radius(rows: float, *, alpha: float = 0.05) -> float:

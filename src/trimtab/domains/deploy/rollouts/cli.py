@@ -277,7 +277,7 @@ def _print(view: dict[str, Any]) -> None:
         print(f"Somebody other than {view['actor']} approves it: trimtab rollouts approve {view['id']}")
     if view["requests_needed"] and view["state"] == "running":
         print(
-            f"It takes about {view['requests_needed']:,} labelled requests to tell a difference of the margin."
+            f"It takes at most about {view['requests_needed']:,} labelled requests to tell a difference of the margin."
         )
     steps = [(f"{one['weight']:g} %", when(one["at_us"]), one["requests"]) for one in view["steps"]]
     if steps:

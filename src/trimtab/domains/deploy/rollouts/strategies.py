@@ -7,6 +7,7 @@ import msgspec
 
 from trimtab.domains.deploy.model import Rollout
 from trimtab.domains.deploy.rollouts.plans import COMPARED, Plan
+from trimtab.science.allocation import share_of_best
 
 _LEAST_MOVE = 1.0
 """A bandit's split is left alone where it would move by less than this many percent."""
@@ -78,28 +79,6 @@ def seen(rollout: Rollout) -> int:
     return max((int(one.get("n_challenger") or 0) for one in rollout.judge), default=0)
 
 
-def share_of_best(good: tuple[float, float], bad: tuple[float, float], *, floor: float) -> float:
-    """Return the challenger's share in percent: the chance that it is the better of two, kept off both ends.
-
-    ``good`` and ``bad`` are what champion and challenger gained and missed so far, each summed over its rows, in units
-    of one row. This is Thompson sampling by its allocation: requests follow the posterior chance that a version is best
-    (Beta(1, 1) priors, compared by their means and variances).
-
-    >>> share_of_best((0, 0), (0, 0), floor=5)
-    50.0
-    >>> share_of_best((100, 200), (200, 100), floor=5)
-    95.0
-    """
-    means: list[float] = []
-    variance = 0.0
-    for won, lost in zip(good, bad, strict=True):
-        a, b = 1.0 + won, 1.0 + lost
-        means.append(a / (a + b))
-        variance += a * b / ((a + b) ** 2 * (a + b + 1.0))
-    chance = 0.5 * math.erfc((means[0] - means[1]) / math.sqrt(2.0 * variance))
-    return min(max(100.0 * chance, floor), 100.0 - floor)
-
-
 def _another_split(rollout: Rollout) -> Act | None:
     quality = next((one for one in rollout.judge if one.get("name") == rollout.target), None)
     if quality is None or quality.get("champion") is None or quality.get("challenger") is None:
@@ -114,12 +93,13 @@ def _another_split(rollout: Rollout) -> Act | None:
     return Act("step", f"mean loss {losses[0]:.4g} against {losses[1]:.4g}", weight)
 
 
-def requests_needed(plan: Plan, policy: dict[str, Any]) -> int | None:
+def requests_needed(plan: Plan, policy: dict[str, Any], *, variance: float | None = None) -> int | None:
     """Return about how many labelled requests an A/B rollout needs to tell a difference of the margin; None for others.
 
-    A rule of thumb for 80 % power with values in 0..1 around the expected loss: the e-value grows by
-    ``effect^2 / (2 variance)`` an effective pair, and has to reach ``2 / alpha`` plus what looking at any time and not
-    knowing the effect cost (calibrated by simulation in ``bench/bench_judge.py``).
+    A rule of thumb for a chance of 80 %, confirmed in ``bench/bench_judge.py``: the log e-value grows by
+    ``effect^2 / (2 variance)`` with each effective pair, and has to pay for ``1 / alpha``, for the effect that nobody
+    knows and for looking at any time. Without the ``variance`` of the losses it takes that of losses that are 0 or 1,
+    the worst case.
     """
     if plan.strategy not in COMPARED:
         return None
@@ -129,5 +109,6 @@ def requests_needed(plan: Plan, policy: dict[str, Any]) -> int | None:
     effect = float(limit.get("margin") or 0.03)
     alpha = float(policy.get("alpha", 0.05))
     share = plan.steps[0] / 100
-    pairs = 2.0 * loss * (1.0 - loss) * (math.log(1 / alpha) + 4.5) / effect**2
+    spread = loss * (1.0 - loss) if variance is None else variance
+    pairs = 2.0 * spread * (math.log(1 / alpha) + 4.5) / effect**2
     return math.ceil(pairs / (share * (1.0 - share)))
