@@ -8,7 +8,7 @@ PYTEST := $(BIN)/pytest
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fmt lint types check contracts e2e bench conformance autolog docs ui lock new-domain clean
+.PHONY: help setup demo test fmt lint types check contracts e2e bench conformance autolog exports docs ui lock new-domain clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -77,6 +77,14 @@ conformance: .venv/.dev ## Compare the MLflow API with MLflow's own server: make
 autolog: .venv-autolog/.done ## Test autologging by the large libraries, in an environment of their own
 	@.venv-autolog/bin/python -m pytest tests/wire/autolog tests/wire/mlflow/test_autolog.py
 
+.venv-exports/.done: .venv/.dev requirements/exports.lock
+	@$(PYTHON) -m venv --without-pip .venv-exports
+	@$(UV) pip install --quiet --python .venv-exports/bin/python --no-deps -r requirements/exports.lock
+	@touch $@
+
+exports: .venv-exports/.done ## Test exports with real proxies and the real schemas of clusters
+	@$(PYTEST) tests/domains/deploy/exports
+
 docs: .venv/.dev ## Generate the reference
 	@$(BIN)/python tools/reference.py
 
@@ -92,4 +100,4 @@ new-domain: ## Lay out a domain: make new-domain NAME=noun
 	@$(PYTHON) tools/new_domain.py $(NAME)
 
 clean: ## Remove what was built
-	rm -rf .venv .venv-autolog ui/node_modules src/trimtab/web/static .make
+	rm -rf .venv .venv-autolog .venv-exports ui/node_modules src/trimtab/web/static .make

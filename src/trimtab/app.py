@@ -14,6 +14,7 @@ from trimtab.domains.data.events import DataValidationFinished
 from trimtab.domains.deploy import DeployService
 from trimtab.domains.deploy import jobs as deploy_jobs
 from trimtab.domains.deploy.events import RolloutEnded, ServedVersionDeleted, VersionFailed
+from trimtab.domains.deploy.exports.service import ExportService
 from trimtab.domains.deploy.plane import Plane
 from trimtab.domains.deploy.targets.process import ProcessTarget
 from trimtab.domains.govern import GovernService
@@ -158,6 +159,7 @@ class App:
             registry=self.registry,
         )
         deploy_jobs.register(self.bus, self.jobs, self.deploy)
+        self.exports = ExportService(self.govern, self.deploy, inference_url=inference_url(settings))
         self.monitors = MonitorService(
             database,
             self.bus,

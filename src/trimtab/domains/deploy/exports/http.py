@@ -1,0 +1,63 @@
+"""The HTTP face of exports."""
+
+import msgspec
+
+from trimtab.domains.deploy.exports.service import ExportService
+from trimtab.domains.deploy.exports.view import Wish, parse_upstream
+from trimtab.infra.http import Request, Route, Stream, route
+
+
+class ExportQuery(msgspec.Struct):
+    format: str
+    upstream: list[str] = []
+    """Where versions answer: HOST:PORT of a gateway, or VERSION=HOST:PORT; this server's gateway when left out."""
+    listen: str = "127.0.0.1:8000"
+    split: str = "proxy"
+    """Who chooses the version: the proxy, or the gateways behind it."""
+    version: str | None = None
+    sticky_header: str | None = None
+    image: str | None = None
+    """For clusters: the packaged image, with {version} where several versions share the requests."""
+    namespace: str | None = None
+    replicas: int = 2
+    most_replicas: int = 8
+    cpu: str = "500m"
+    memory: str = "512Mi"
+    storage_uri: str | None = None
+    """For KServe: where it finds the model's folder, in place of the copy inside the image."""
+
+
+def routes(service: ExportService) -> list[Route]:
+    @route(
+        "GET",
+        "/api/v1/endpoints/{name}/export",
+        query=ExportQuery,
+        media_type="text/plain",
+        tags=["endpoints"],
+    )
+    def export(request: Request, query: ExportQuery) -> Stream:
+        """Write an endpoint's routing for another proxy or cluster; the name * means every endpoint."""
+        wish = Wish(
+            upstreams=[parse_upstream(text) for text in query.upstream],
+            listen=parse_upstream(query.listen, field="listen"),
+            split=query.split,
+            image=query.image,
+            namespace=query.namespace,
+            replicas=query.replicas,
+            most_replicas=query.most_replicas,
+            cpu=query.cpu,
+            memory=query.memory,
+            storage_uri=query.storage_uri,
+        )
+        found, text = service.export(
+            request.who,
+            request.path["name"],
+            query.format,
+            wish=wish,
+            version=query.version,
+            sticky_header=query.sticky_header,
+        )
+        headers = {"content-disposition": f'attachment; filename="{found.file_name}"'}
+        return Stream(text.encode(), media_type=found.media_type, headers=headers)
+
+    return [export]

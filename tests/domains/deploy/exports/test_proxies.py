@@ -1,0 +1,155 @@
+"""The real HAProxy and the real Envoy route as the endpoint does: shares, health, sizes, time-outs, sticky callers."""
+
+import time
+from collections import Counter
+
+import pytest
+
+from tests.domains.deploy.exports.conftest import Proxy, Upstream
+from trimtab.domains.deploy.exports.formats import FORMATS
+from trimtab.domains.deploy.exports.view import (
+    EndpointView,
+    VersionView,
+    Wish,
+    check_upstreams,
+    parse_upstream,
+)
+
+SPLIT = EndpointView(
+    "scans.v2",
+    "tumours",
+    [
+        VersionView("1", 60, "champion"),
+        VersionView("2", 30, "challenger"),
+        VersionView("3", 10, "challenger"),
+        VersionView("4", 0, "warm"),
+    ],
+    max_body_bytes=200_000,
+)
+OTHER = EndpointView("scans", "tumours", [VersionView("7", 100, "champion")])
+INFER = "/v2/models/scans.v2/infer"
+
+
+def start(proxy: Proxy, *upstreams: str, endpoints: tuple[EndpointView, ...] = (SPLIT, OTHER)) -> None:
+    wish = Wish([parse_upstream(one) for one in upstreams], parse_upstream(f"127.0.0.1:{proxy.port}"))
+    check_upstreams(endpoints, wish)
+    proxy.start(FORMATS[proxy.kind].render(endpoints, wish))
+
+
+def test_requests_split_by_weight_and_carry_their_version(
+    proxy: Proxy, upstreams: tuple[Upstream, Upstream]
+) -> None:
+    """Two gateways have every version: each request is pinned to one, whatever its client sent."""
+    start(proxy, upstreams[0].address, upstreams[1].address)
+    for path in (INFER, "/v2/models/scans/infer", "/v2/models/scans.v2/versions/4/infer"):
+        proxy.settle(path)
+    versions: Counter[str] = Counter()
+    servers: Counter[str] = Counter()
+    for at in range(600):
+        path = (INFER, "/endpoints/scans.v2/invocations", "/v1/models/scans.v2:predict")[at % 3]
+        status, said = proxy.post(path, x_model_version="99")
+        assert status == 200, said
+        assert said["path"] == path
+        (version,) = said["versions"]
+        versions[version] += 1
+        servers[str(said["server"])] += 1
+    # Six standard deviations of a binomial of 600.
+    assert abs(versions["1"] - 360) < 72, versions
+    assert abs(versions["2"] - 180) < 68, versions
+    assert 15 < versions["3"] < 105, versions
+    assert set(versions) == {"1", "2", "3"}
+    assert set(servers) == {"a", "b"}
+    assert proxy.post("/v2/models/scans/infer")[1]["versions"] == ["7"]
+    assert proxy.post("/v2/models/scans.v2/versions/4/infer")[1]["versions"] == ["4"]
+    assert proxy.post("/v2/models/scans.v3/infer")[0] == 404
+    assert proxy.post("/v2/models/scansXv2/infer")[0] == 404
+    assert proxy.post("/")[0] == 404
+    checked = upstreams[0].checked + upstreams[1].checked
+    assert checked.keys() - {"/health"} <= {
+        *(f"/v2/models/scans.v2/versions/{version}/ready" for version in range(1, 5)),
+        "/v2/models/scans/versions/7/ready",
+    }
+    assert checked
+
+
+def test_gateways_may_choose_for_themselves(proxy: Proxy, upstreams: tuple[Upstream, Upstream]) -> None:
+    start(proxy, upstreams[0].address, upstreams[1].address, endpoints=(SPLIT.unsplit(), OTHER.unsplit()))
+    proxy.settle(INFER)
+    said = [proxy.post(INFER, x_model_version="3")[1] for _ in range(40)]
+    assert {str(one["server"]) for one in said} == {"a", "b"}
+    assert said[0]["versions"] == ["3"]
+    assert proxy.post(INFER)[1]["versions"] == []
+    assert set(upstreams[0].checked + upstreams[1].checked) <= {
+        "/v2/models/scans.v2/ready",
+        "/v2/models/scans/ready",
+    }
+
+
+def test_bodies_beyond_the_limit_are_refused(proxy: Proxy, upstreams: tuple[Upstream, Upstream]) -> None:
+    start(proxy, upstreams[0].address)
+    proxy.settle(INFER)
+    assert proxy.post(INFER, b"x" * 200_000)[1]["size"] == 200_000
+    assert proxy.post(INFER, b"x" * 200_001)[0] == 413
+    assert proxy.post("/v2/models/scans/infer", b"x" * 200_001)[0] in (200, 503)  # its own limit is larger
+
+
+def test_servers_of_one_version_get_its_share_and_lose_it_with_their_health(
+    proxy: Proxy, upstreams: tuple[Upstream, Upstream]
+) -> None:
+    """Packaged images answer for one version each: the share of a dead one goes to the champion where a proxy can."""
+    first, second = upstreams
+    split = EndpointView("m", "m", [VersionView("1", 50, "champion"), VersionView("2", 50, "challenger")])
+    start(proxy, f"1={first.address}", f"2={second.address}", endpoints=(split,))
+    path = "/v2/models/m/infer"
+    proxy.settle("/v2/models/m/versions/1/infer")
+    proxy.settle("/v2/models/m/versions/2/infer")
+    found = {(str(said["server"]), *said["versions"]) for _, said in (proxy.post(path) for _ in range(60))}
+    assert found == {("a", "1"), ("b", "2")}
+    second.healthy = False
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        statuses = Counter(proxy.post(path)[0] for _ in range(40))
+        if proxy.post("/v2/models/m/versions/2/infer")[0] == 503:
+            break
+        time.sleep(0.2)
+    statuses = Counter(proxy.post(path)[0] for _ in range(40))
+    assert statuses == {200: 40} if proxy.kind == "haproxy" else set(statuses) == {200, 503}
+
+
+def test_a_server_that_breaks_is_not_the_callers_problem(
+    proxy: Proxy, upstreams: tuple[Upstream, Upstream]
+) -> None:
+    start(proxy, upstreams[0].address, upstreams[1].address)
+    proxy.settle(INFER)
+    upstreams[0].broken = True
+    assert Counter(proxy.post(INFER)[0] for _ in range(100)) == {200: 100}
+
+
+def test_callers_with_a_key_meet_the_same_version(proxy: Proxy, upstreams: tuple[Upstream, Upstream]) -> None:
+    start(
+        proxy,
+        upstreams[0].address,
+        endpoints=(
+            EndpointView(
+                "m",
+                "m",
+                [VersionView("1", 75, "champion"), VersionView("2", 25, "challenger")],
+                sticky_header="x-customer",
+            ),
+        ),
+    )
+    path = "/v2/models/m/infer"
+    proxy.settle(path)
+    met: Counter[str] = Counter()
+    for customer in range(200):
+        seen = {tuple(proxy.post(path, x_customer=f"c{customer}")[1]["versions"]) for _ in range(2)}
+        assert len(seen) == 1
+        met[seen.pop()[0]] += 1
+    assert 20 < met["2"] < 90, met
+
+
+@pytest.mark.parametrize("address", ["localhost:5001", "[::1]:5001"])
+def test_names_and_addresses_of_both_families_are_taken(proxy: Proxy, address: str) -> None:
+    wish = Wish([parse_upstream(address)], parse_upstream("127.0.0.1:8000"))
+    proxy.file.write_text(FORMATS[proxy.kind].render([OTHER], wish))
+    proxy.check(proxy.file)
