@@ -31,16 +31,32 @@ class Batch(msgspec.Struct):
         """Return the columns as lists, also where they came packed."""
         return self.columns if self.packed is None else unpack(self.packed, fields)
 
+    def first(self, name: str, fields: Sequence[Field]) -> Any:
+        """Return a column's value in the first row, or None where there is none."""
+        if self.packed is None:
+            values = self.columns.get(name)
+            return values[0] if values else None
+        for at, field in enumerate(fields):
+            if field.name == name:
+                start = at * self.rows * 8
+                return _typed(_doubles(self.packed[start : start + 8]), field.type)[0]
+        return None
+
 
 def unpack(packed: bytes, fields: Sequence[Field]) -> dict[str, list[Any]]:
     """Return packed columns as lists of their fields' types; what is missing is None."""
-    values = array("d", packed)
-    if sys.byteorder == "big":
-        values.byteswap()
+    values = _doubles(packed)
     rows = len(values) // len(fields)
     return {
         field.name: _typed(values[at * rows : (at + 1) * rows], field.type) for at, field in enumerate(fields)
     }
+
+
+def _doubles(packed: bytes) -> "array[float]":
+    values = array("d", packed)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
 
 
 def _typed(values: "array[float]", kind: str) -> list[Any]:

@@ -5,8 +5,8 @@ A model that runs in this process answers without a task, a future or a hop; all
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from time import perf_counter_ns
-from typing import Any, cast
+from time import monotonic, perf_counter_ns
+from typing import Any
 
 import msgspec
 
@@ -16,9 +16,11 @@ from trimtab.kernel.time import now_us
 from trimtab.serving import addresses, segments
 from trimtab.serving.addresses import Target
 from trimtab.serving.batch import Batch, Output, predictions
-from trimtab.serving.errors import FeedbackLost, NoReplica
+from trimtab.serving.errors import FeedbackLost, NoReplica, Overloaded
 from trimtab.serving.frames import PREDICTIONS, PROBABILITIES
-from trimtab.serving.http import JSON, TEXT, Answer, Request, plain_body, refusal, status_of
+from trimtab.serving.http import JSON, TEXT, Answer, Header, Request, plain_body, refusal, status_of
+from trimtab.serving.policies.cache import feature_key
+from trimtab.serving.policies.guard import Guard
 from trimtab.serving.protocols import feedback, v2
 from trimtab.serving.table import LiveEndpoint, LiveTable, LiveVersion
 
@@ -35,15 +37,31 @@ _encode = msgspec.json.Encoder().encode
 class _Asked:
     """One prediction under way: what was asked of whom, and when."""
 
-    __slots__ = ("at_us", "batch", "endpoint", "event_us", "id", "name", "started_ns", "target", "version")
+    __slots__ = (
+        "at_us",
+        "batch",
+        "cache_key",
+        "cached",
+        "endpoint",
+        "event_us",
+        "id",
+        "name",
+        "request",
+        "started_ns",
+        "target",
+        "version",
+    )
 
-    def __init__(self, target: Target, name: str, endpoint: LiveEndpoint) -> None:
+    def __init__(self, request: Request, target: Target, name: str, endpoint: LiveEndpoint) -> None:
         self.started_ns = perf_counter_ns()
         self.at_us = self.event_us = now_us()
         self.id = new_id()
+        self.request = request
         self.target = target
         self.name = name
         self.endpoint = endpoint
+        self.cache_key: bytes | None = None
+        self.cached = False
         self.batch: Batch | None = None
         self.version: LiveVersion | None = None
 
@@ -72,10 +90,19 @@ class Front:
         target = request.target = self._target(request)
         action = target.address.action
         if action in _ASKS_A_MODEL:
-            request.who = self._table.access.check(request.headers, write=action == "feedback")
-            return self._table.named(target.name).max_body_bytes
+            access = self._table.access
+            who = request.who = access.check(request.headers, write=action == "feedback")
+            endpoint = self._table.named(target.name)
+            if who.endpoints is not None:
+                access.check_scope(who, endpoint.name)
+            guard = endpoint.guard
+            if guard is not None and guard.counts and action == "infer":
+                guard.admit(who.id or who.principal, monotonic(), now_us())
+            return endpoint.max_body_bytes
         if action == "model":
-            request.who = self._table.access.check(request.headers)
+            who = request.who = self._table.access.check(request.headers)
+            if who.endpoints is not None:
+                self._table.access.check_scope(who, self._table.named(target.name).name)
         return _MAX_QUESTION_BYTES
 
     def handle(self, request: Request) -> Answer | Coroutine[Any, Any, Answer]:
@@ -112,17 +139,21 @@ class Front:
             endpoint = self._table.named(target.name)
         except TrimtabError as error:  # it left the table while the body came
             return self.refuse(request, error)
-        asked = _Asked(target, endpoint.name, endpoint)
+        asked = _Asked(request, target, endpoint.name, endpoint)
         try:
             if b"content-encoding" in headers:
                 plain_body(headers)
             if b"x-event-time" in headers:
                 asked.event_us = _event_us(headers[b"x-event-time"])
-            batch = target.address.protocol.decode(endpoint.schema, request.body, headers)
-            if type(batch) is not Batch:
-                return self._infer_later(asked, cast(Callable[[], Batch], batch))
-            asked.batch = batch
+            decoded = target.address.protocol.decode(endpoint.schema, request.body, headers)
+            if not isinstance(decoded, Batch):
+                return self._infer_later(asked, decoded)
+            batch = asked.batch = decoded
             version = asked.version = self._version(asked)
+            if endpoint.guard is not None:
+                remembered = _remembered(asked)
+                if remembered is not None:
+                    return self._answer(asked, remembered, None)
             compiled = version.compiled
             if compiled is None or not compiled.is_quick(batch.rows):
                 return self._infer_aside(asked)
@@ -138,6 +169,9 @@ class Front:
             asked.version = self._version(asked)
         except TrimtabError as error:
             return self._answer(asked, [], error)
+        remembered = _remembered(asked)
+        if remembered is not None:
+            return self._answer(asked, remembered, None)
         return await self._infer_aside(asked)
 
     async def _infer_aside(self, asked: _Asked) -> Answer:
@@ -146,6 +180,10 @@ class Front:
         assert batch is not None
         schema, want = asked.endpoint.schema, asked.want()
         try:
+            if asked.endpoint.in_flight >= asked.endpoint.max_in_flight:
+                raise Overloaded(
+                    f"{asked.endpoint.max_in_flight} requests wait for endpoint {asked.name!r} already"
+                )
             for attempt in range(_MAX_REROUTES):
                 version = asked.version = asked.version if attempt == 0 else self._version(asked)
                 assert version is not None
@@ -166,8 +204,13 @@ class Front:
         raise AssertionError("the last attempt answers or raises")
 
     def _version(self, asked: _Asked) -> LiveVersion:
-        pinned = asked.target.version
-        return asked.endpoint.version(pinned) if pinned else asked.endpoint.choose(asked.id)
+        endpoint = asked.endpoint
+        if asked.target.version:
+            return endpoint.version(asked.target.version)
+        chosen = asked.request.headers.get(b"x-model-version")
+        if chosen:  # a proxy before this gateway splits the requests, in every protocol
+            return endpoint.version(chosen.decode("latin-1"))
+        return endpoint.choose(asked.id, _routing_key(asked) if endpoint.is_split else None)
 
     def _answer(self, asked: _Asked, outputs: list[Output], error: TrimtabError | None) -> Answer:
         """Return the answer to a prediction; count it, write it down, and have shadows copy it."""
@@ -187,6 +230,9 @@ class Front:
             status, extra = refusal(error)
             problem, outputs = error.message, []
             content = protocol.encode_error(status, problem)
+            problem = _kept(asked, error)
+        if asked.endpoint.guard is not None:
+            extra = (*extra, *_guarded(asked, asked.endpoint.guard, outputs if error is None else None))
         latency_us = (perf_counter_ns() - asked.started_ns) // 1000
         if version is None or batch is None:
             self._table.invalid[asked.name] = self._table.invalid.get(asked.name, 0) + 1
@@ -207,6 +253,7 @@ class Front:
         *,
         status: int,
         problem: str | None,
+        copied: bool = False,
     ) -> None:
         batch, route = asked.batch, version.route if version is not None else None
         probabilities = None
@@ -217,8 +264,12 @@ class Front:
         columns: dict[str, list[Any]] = {}
         if batch is not None:
             packed, columns = batch.packed, batch.columns
+            schema, guard = asked.endpoint.schema, asked.endpoint.guard
+            if guard is not None and guard.anonymiser is not None:
+                packed, columns = guard.anonymiser.columns(batch, schema.fields)
+                outputs = guard.anonymiser.outputs(outputs)
             if packed is not None:
-                schema, columns = asked.endpoint.schema, {}
+                columns = {}
                 layout = schema.layout = schema.layout or self._log.layout(schema.fields)
         self._log.append(
             segments.Prediction(
@@ -237,6 +288,7 @@ class Front:
                 probabilities,
                 packed,
                 layout,
+                asked.cached and not copied,
             )
         )
 
@@ -264,12 +316,12 @@ class Front:
                 timeout_s=asked.endpoint.timeout_s,
             )
         except TrimtabError as error:
-            status, problem = status_of(error), error.message
+            status, problem = status_of(error), _kept(asked, error)
         finally:
             version.shadows_waiting -= 1
         latency_us = (perf_counter_ns() - started_ns) // 1000
         _count(version, status, latency_us, batch.rows, asked.at_us)
-        self._write(asked, version, latency_us, outputs, status=status, problem=problem)
+        self._write(asked, version, latency_us, outputs, status=status, problem=problem, copied=True)
 
     def _feedback(self, request: Request, target: Target) -> Answer:
         plain_body(request.headers)
@@ -320,6 +372,51 @@ def _event_us(given: bytes) -> int:
         return feedback.event_us(given.decode())
     except (ValueError, OverflowError):
         raise Invalid("x-event-time is RFC 3339 or microseconds since 1970", field="x-event-time") from None
+
+
+def _routing_key(asked: _Asked) -> bytes | None:
+    """Return by what a request asks to be answered by the same version again: a header, or a column's first value."""
+    key = asked.request.headers.get(b"x-routing-key")
+    guard, batch = asked.endpoint.guard, asked.batch
+    if key is not None or guard is None or not guard.sticky_by or batch is None:
+        return key
+    value = batch.first(guard.sticky_by, asked.endpoint.schema.fields)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # 5 and 5.0 are the same key, whatever the client's language writes
+    return None if value is None else str(value).encode("utf-8", "surrogatepass")
+
+
+def _remembered(asked: _Asked) -> list[Output] | None:
+    """Return the answer to the same features where one is kept."""
+    guard, batch, version = asked.endpoint.guard, asked.batch, asked.version
+    if guard is None or guard.cache is None or batch is None or version is None:
+        return None
+    route, schema = version.route, asked.endpoint.schema
+    asked.cache_key = feature_key(route.model, route.version, asked.want(), schema, batch)
+    if asked.cache_key is None:
+        return None
+    outputs = guard.cache.get(asked.cache_key, monotonic())
+    asked.cached = outputs is not None
+    return outputs
+
+
+def _guarded(asked: _Asked, guard: Guard, outputs: list[Output] | None) -> tuple[Header, ...]:
+    """Keep an answer for the next one who asks the same, and return what the caller is told of limits and cache."""
+    headers: tuple[Header, ...] = ()
+    who = asked.request.who
+    if guard.counts and who is not None:
+        headers = guard.headers(who.id or who.principal, monotonic(), now_us())
+    if guard.cache is not None and asked.cache_key is not None:
+        if outputs is not None and not asked.cached:
+            guard.cache.put(asked.cache_key, outputs, monotonic())
+        headers = (*headers, (b"x-cache", b"hit" if asked.cached else b"miss"))
+    return headers
+
+
+def _kept(asked: _Asked, error: TrimtabError) -> str:
+    """Return what the log keeps of an error: its text may quote what it is forbidden to keep."""
+    guard = asked.endpoint.guard
+    return error.message if guard is None or guard.anonymiser is None else error.code
 
 
 def _count(version: LiveVersion, status: int, latency_us: int, rows: int, at_us: int) -> None:

@@ -3,8 +3,8 @@
     python -m trimtab.serving.gateway --state DIR --host H --port P
 
 `DIR` holds `control.sock`, `routes.json` (the table served last) and `log/` (the prediction log). The process prints
-one JSON line when it answers, drains on SIGTERM, and exits with 0 then, 4 where another gateway has the folder and 5
-where the port is taken.
+one JSON line when it answers, drains on SIGTERM, and exits with 0 then, 4 where another gateway has the folder, 5
+where the port is taken and 6 where the certificate cannot be used.
 """
 
 import argparse
@@ -30,12 +30,15 @@ from trimtab.serving.frames import socket_address
 from trimtab.serving.front import Front
 from trimtab.serving.links import Replicas
 from trimtab.serving.table import LiveTable
+from trimtab.serving.tls import Certificate
 
 EXIT_FOLDER_TAKEN = 4
 EXIT_PORT_TAKEN = 5
+EXIT_BAD_CERTIFICATE = 6
 
 _BACKLOG = 2048
 _DRAIN_S = 30
+_KEEP_S = 1.0
 _MODEL_THREADS = 2
 """Threads for batches that are too long for the event loop; the model's library leaves Python meanwhile."""
 
@@ -69,7 +72,14 @@ def control_socket(path: Path) -> socket.socket:
     return listener
 
 
-async def _serve(folder: Path, listener: socket.socket, control_listener: socket.socket) -> None:
+async def _serve(
+    folder: Path,
+    listener: socket.socket,
+    control_listener: socket.socket,
+    *,
+    certificate: Certificate | None,
+    request_s: float,
+) -> None:
     loop = asyncio.get_running_loop()
     segments.adopt(folder / "log")
     log = segments.SegmentWriter(folder / "log")
@@ -80,21 +90,35 @@ async def _serve(folder: Path, listener: socket.socket, control_listener: socket
     front = Front(table, log)
     address: tuple[str, int] = listener.getsockname()[:2]
     admin = Admin(table, front, log, address=address, pid=os.getpid(), started_us=now_us())
-    public, control = HttpServer(front), HttpServer(admin)
+    public, control = HttpServer(front, request_s=request_s), HttpServer(admin)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await control.listen(control_listener)
     settle_heap()
-    await public.listen(listener)
+    await public.listen(listener, tls=certificate.context if certificate is not None else None)
+    keeping = [loop.create_task(_keep_quotas(table))]
+    if certificate is not None:
+        keeping.append(loop.create_task(certificate.follow()))
+        loop.add_signal_handler(signal.SIGHUP, certificate.reload)
     _say(sys.stdout, event="ready", host=address[0], port=address[1], pid=os.getpid())
     await stop.wait()
     front.draining = True
     await public.drain(_DRAIN_S)
     await front.finish()
+    for task in keeping:
+        task.cancel()
+    table.ledger.save(now_us())
     log.close()
     replicas.close()
     await control.drain(1.0)
+
+
+async def _keep_quotas(table: LiveTable) -> None:
+    """Write down what is used of quotas, so that a restart does not give it back."""
+    while True:
+        await asyncio.sleep(_KEEP_S)
+        await asyncio.to_thread(table.ledger.save, now_us())
 
 
 def main() -> int:
@@ -104,6 +128,12 @@ def main() -> int:
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=5001, help="0 takes a free one")
+    parser.add_argument("--tls-cert", type=Path, help="certificate chain in PEM: the port speaks TLS then")
+    parser.add_argument("--tls-key", type=Path, help="the certificate's key in PEM")
+    parser.add_argument(
+        "--tls-client-ca", type=Path, help="let in only clients with a certificate of this one"
+    )
+    parser.add_argument("--request-s", type=float, default=60.0, help="how long a request may take to arrive")
     parser.add_argument("--parent", type=int, help="process id of the starter: drain when it ends")
     arguments = parser.parse_args()
     if arguments.parent is not None:
@@ -119,8 +149,26 @@ def main() -> int:
         listener = listening_socket(arguments.host, arguments.port)
     except OSError as error:
         return _fail(EXIT_PORT_TAKEN, f"cannot listen on {arguments.host}:{arguments.port}: {error}")
+    certificate = None
+    if arguments.tls_cert is not None:
+        try:
+            certificate = Certificate(
+                arguments.tls_cert,
+                arguments.tls_key or arguments.tls_cert,
+                client_authority=arguments.tls_client_ca,
+            )
+        except OSError as error:  # ssl.SSLError is one
+            return _fail(EXIT_BAD_CERTIFICATE, f"cannot use the certificate {arguments.tls_cert}: {error}")
     control = folder / "control.sock"
-    uvloop.run(_serve(folder, listener, control_socket(control)))
+    uvloop.run(
+        _serve(
+            folder,
+            listener,
+            control_socket(control),
+            certificate=certificate,
+            request_s=arguments.request_s,
+        )
+    )
     control.unlink(missing_ok=True)
     return 0
 

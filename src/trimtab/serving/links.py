@@ -328,8 +328,7 @@ class Pool:
             if answer.fault is None:
                 return answer.outputs
             raise Invalid(answer.message) if answer.fault == "input" else ModelFailed(answer.message)
-        times = "twice " if attempt == 2 else ""
-        raise NoReplica(f"the model's process ended {times}while it worked on this request")
+        raise NoReplica("the model's process ended while it worked on this request, and again where it was retried")
 
     def _pick(self) -> Replica | None:
         """Return the connected replica with the fewest calls, one that failed lately only where there is no other."""

@@ -14,10 +14,26 @@ _PASSED = frozenset(
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
-def gateway_command(state: Path, *, host: str, port: int) -> list[str]:
-    """Return the command line of a gateway that ends with this process; port 0 takes a free one (see its state)."""
+def gateway_command(
+    state: Path,
+    *,
+    host: str,
+    port: int,
+    tls: tuple[Path, Path] | None = None,
+    client_authority: Path | None = None,
+    request_s: float | None = None,
+) -> list[str]:
+    """Return the command line of a gateway that ends with this process; port 0 takes a free one (see its state).
+
+    ``tls`` is a certificate chain and its key; with a ``client_authority`` only clients that it signed are let in.
+    """
     command = [sys.executable, "-m", "trimtab.serving.gateway", "--state", str(state)]
-    return [*command, "--host", host, "--port", str(port), "--parent", str(os.getpid())]
+    command += ["--host", host, "--port", str(port), "--parent", str(os.getpid())]
+    if tls is not None:
+        command += ["--tls-cert", str(tls[0]), "--tls-key", str(tls[1])]
+    if client_authority is not None:
+        command += ["--tls-client-ca", str(client_authority)]
+    return [*command, "--request-s", str(request_s)] if request_s is not None else command
 
 
 def replica_command(

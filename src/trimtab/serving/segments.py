@@ -40,7 +40,8 @@ class Prediction(msgspec.Struct, tag="p", array_like=True, frozen=True, gc=False
     ``outputs`` has one item per row and is empty where ``status`` is not 200; ``error`` then says why. A shadow's
     record has the id of the request that it copied. A request refused before any version was asked has neither
     version nor role nor rows. Columns of numbers are written ``packed``, as float64, column after column,
-    after the record of their ``layout``; whoever reads a file gets lists.
+    after the record of their ``layout``; whoever reads a file gets lists. ``cached`` says that the answer was kept from
+    an earlier request with the same features.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Prediction(msgspec.Struct, tag="p", array_like=True, frozen=True, gc=False
     probabilities: list[list[float]] | None = None
     packed: bytes | None = None
     layout: int = 0
+    cached: bool = False
 
 
 class Feedback(msgspec.Struct, tag="f", array_like=True, frozen=True, gc=False):

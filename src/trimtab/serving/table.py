@@ -1,11 +1,13 @@
 """The route table at work: endpoints compiled for lookup, versions that keep their counters and replicas across swaps."""
 
 import asyncio
+import secrets
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
+from time import monotonic
 
 from trimtab.kernel.errors import did_you_mean
 from trimtab.kernel.time import SECOND_US, now_us
@@ -16,6 +18,10 @@ from trimtab.serving.compiled import Compiled
 from trimtab.serving.errors import EndpointNotFound, ModelNotLoaded, NoReplica, VersionNotFound
 from trimtab.serving.files import write_atomically
 from trimtab.serving.links import Pool, Replicas
+from trimtab.serving.policies import settings
+from trimtab.serving.policies.fields import hash_key
+from trimtab.serving.policies.guard import Guard
+from trimtab.serving.policies.quotas import Ledger
 from trimtab.serving.protocols import mlflow
 from trimtab.serving.routes import RouteTable
 from trimtab.serving.schema import Schema
@@ -65,6 +71,15 @@ class LiveVersion:
         finally:
             self.counters.in_flight -= 1
 
+    def take(self, fresh: Compiled | str | None) -> None:
+        """Run the compiled model that its route wants: a fresh one, the one from before, or, by a text, none and why."""
+        if self.route.compiled is None:
+            self.compiled, self.problem = None, ""
+        elif isinstance(fresh, str):
+            self.compiled, self.problem = None, fresh
+        elif fresh is not None:
+            self.compiled, self.problem = fresh, ""
+
     def state(self) -> VersionState:
         counters, route = self.counters, self.route
         return VersionState(
@@ -91,30 +106,55 @@ class LiveEndpoint:
     """One endpoint of one table: the split among its versions, its schema and limits."""
 
     def __init__(
-        self, name: str, route: routes.Endpoint, versions: dict[str, LiveVersion], schema: Schema
+        self,
+        name: str,
+        route: routes.Endpoint,
+        versions: dict[str, LiveVersion],
+        schema: Schema,
+        *,
+        guard: Guard | None = None,
     ) -> None:
         self.name = name
         self.schema = schema
         self.versions = versions
         self.max_body_bytes = route.max_body_bytes
         self.timeout_s = route.timeout_ms / 1000
+        self.guard = guard
+        self.max_in_flight = route.policies.max_in_flight
         live = list(versions.values())
+        self._answering = [version for version in live if version.route.role != "shadow"]
         self.shadows = [v for v in live if v.route.role == "shadow" and v.route.weight > 0]
         self._split = [v for v in live if v.route.role in ("champion", "challenger") and v.route.weight > 0]
         total = sum(version.route.weight for version in self._split)
         reached = 0.0
         self._cuts: list[float] = []
+        self._salt = blake2b(name.encode(), digest_size=16).digest()
         for version in self._split[:-1]:
             reached += version.route.weight
             self._cuts.append(reached / total * 2**32)
 
-    def choose(self, prediction_id: str) -> LiveVersion:
-        """Return the version for a prediction: the same one for the same id and weights."""
+    def choose(self, prediction_id: str, key: bytes | None = None) -> LiveVersion:
+        """Return the version for a prediction: the same one for the same key, or else id, and weights."""
         if not self._cuts:
             if not self._split:
                 raise NoReplica(f"endpoint {self.name!r} has no version that takes traffic")
             return self._split[0]
-        return self._split[bisect_right(self._cuts, zlib.crc32(prediction_id.encode()))]
+        if key is None:
+            point = zlib.crc32(prediction_id.encode())
+        else:
+            # Callers' keys resemble each other, as ids do not, and nobody is to be on trial at all endpoints at once.
+            point = int.from_bytes(blake2b(key, digest_size=4, salt=self._salt).digest())
+        return self._split[bisect_right(self._cuts, point)]
+
+    @property
+    def is_split(self) -> bool:
+        """Whether it matters by what a version is chosen."""
+        return bool(self._cuts)
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests wait for its versions now; copies for shadows do not count."""
+        return sum(version.counters.in_flight for version in self._answering)
 
     def shadowed_by(self, prediction_id: str) -> list[LiveVersion]:
         """Return the shadows that get a copy of a prediction."""
@@ -154,6 +194,9 @@ class LiveTable:
         self._path = folder / "routes.json"
         self._writing = asyncio.Lock()
         self._versions: dict[tuple[str, str], LiveVersion] = {}
+        self._guards: dict[str, Guard] = {}
+        self._hash_key = b""
+        self.ledger = Ledger(folder / "quotas.json")
 
     async def load(self) -> None:
         """Serve what was served when the gateway last ran, if it ever did."""
@@ -230,15 +273,11 @@ class LiveTable:
                 live.route = version
                 live.pool.set(version.sockets)
                 live.signature = route.signature
-                fresh = loaded.get((name, version.version))
-                if version.compiled is None:
-                    live.compiled, live.problem = None, ""
-                elif isinstance(fresh, str):
-                    live.compiled, live.problem = None, fresh
-                elif fresh is not None:
-                    live.compiled, live.problem = fresh, ""
+                live.take(loaded.get((name, version.version)))
                 versions[version.version] = live
-            endpoints[name] = LiveEndpoint(name, route, versions, self._schema(name, route))
+                live.pool.protect(route.policies)
+            guard = self._guard(name, route)
+            endpoints[name] = LiveEndpoint(name, route, versions, self._schema(name, route), guard=guard)
         for (name, version), live in list(self._versions.items()):
             if name in endpoints and version in endpoints[name].versions:
                 continue
@@ -248,12 +287,32 @@ class LiveTable:
                 live.pool.retire()
             elif now - live.left_us > _KEPT_US and not live.counters.in_flight:
                 del self._versions[name, version]
+        for name in self._guards.keys() - endpoints.keys():
+            del self._guards[name]
         self.endpoints = endpoints
         only = next(iter(endpoints)) if len(endpoints) == 1 else None
         self._default = table.default if table.default in endpoints else only
         self.access = Access(table.auth)
         self.generation = table.generation
         self.route_table = body
+
+    def _guard(self, name: str, route: routes.Endpoint) -> Guard | None:
+        """Return what stands before an endpoint; nothing does where nothing was set."""
+        policies = route.policies
+        if name not in self._guards:
+            if policies == settings.DEFAULT:
+                return None
+            self._guards[name] = Guard(name, self.ledger)
+        guard = self._guards[name]
+        if policies.fields and not self._hash_key:
+            try:
+                self._hash_key = hash_key(self._path.with_name("hash.key"))
+            except OSError:
+                # What was to be hidden stays hidden: the hashes of this process only agree with each other.
+                self._hash_key = secrets.token_bytes(32)
+        key = self._hash_key
+        guard.configure(policies, hash_key=key, now=monotonic())
+        return guard if guard.active else None
 
     def _schema(self, name: str, route: routes.Endpoint) -> Schema:
         """Return the compiled signature, that of before where it has not changed."""
