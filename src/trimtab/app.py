@@ -13,6 +13,9 @@ from trimtab.domains.data import jobs as data_jobs
 from trimtab.domains.data.events import DataValidationFinished
 from trimtab.domains.deploy import DeployService
 from trimtab.domains.deploy import jobs as deploy_jobs
+from trimtab.domains.deploy.batch import jobs as batch_jobs
+from trimtab.domains.deploy.batch.events import BatchPredictionFinished
+from trimtab.domains.deploy.batch.service import BatchService
 from trimtab.domains.deploy.events import RolloutEnded, ServedVersionDeleted, VersionFailed
 from trimtab.domains.deploy.exports.service import ExportService
 from trimtab.domains.deploy.plane import Plane
@@ -86,6 +89,7 @@ RULED_EVENTS = (
     VersionFailed,
     ServedVersionDeleted,
     RolloutEnded,
+    BatchPredictionFinished,
 )
 """The kinds of events that alert rules may watch."""
 
@@ -160,6 +164,17 @@ class App:
         )
         deploy_jobs.register(self.bus, self.jobs, self.deploy)
         self.exports = ExportService(self.govern, self.deploy, inference_url=inference_url(settings))
+        self.batches = BatchService(
+            database,
+            self.bus,
+            self.jobs,
+            blob_store.keeping(blobs.KEEP_LONG_S),
+            govern=self.govern,
+            registry=self.registry,
+            data=self.data,
+            folder=settings.home_path / "batch",
+        )
+        batch_jobs.register(self.bus, self.jobs, self.batches)
         self.monitors = MonitorService(
             database,
             self.bus,

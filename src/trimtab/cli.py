@@ -49,6 +49,8 @@ GROUPS: dict[str, tuple[str, str]] = {
         "trimtab.domains.deploy.rollouts.cli:rollouts",
         "Rollouts: start by a strategy, watch, approve, promote, take back.",
     ),
+    "predict": ("trimtab.domains.deploy.batch.cli:predict", "Predict a whole table with a model."),
+    "batch": ("trimtab.domains.deploy.batch.cli:batch", "Batch predictions: list, show, cancel."),
     "monitors": ("trimtab.domains.monitor.cli:monitors", "Monitors: create, list, show."),
     "import": (
         "trimtab.moving.cli:imports",

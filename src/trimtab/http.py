@@ -12,6 +12,7 @@ from trimtab.app import App, inference_url
 from trimtab.domains.alerts import http as alerts_http
 from trimtab.domains.data import http as data_http
 from trimtab.domains.deploy import http as deploy_http
+from trimtab.domains.deploy.batch import http as batch_http
 from trimtab.domains.deploy.exports import http as exports_http
 from trimtab.domains.deploy.rollouts import http as rollouts_http
 from trimtab.domains.govern import http as govern_http
@@ -55,6 +56,7 @@ def native_routes(app: App) -> list[Route]:
         *deploy_http.routes(app.deploy, lambda: app.plane, inference_url=inference_url(app.settings)),
         *rollouts_http.routes(app.deploy),
         *exports_http.routes(app.exports),
+        *batch_http.routes(app.batches),
         *trial.routes(app.deploy, inference_url=inference_url(app.settings)),
     ]
 

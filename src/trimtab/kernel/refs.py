@@ -5,6 +5,7 @@ KINDS = (
     "alert-channel",
     "alert-rule",
     "artifact",
+    "batch-prediction",
     "blob",
     "commit",
     "data",
@@ -82,6 +83,8 @@ def href(ref: str) -> str:
             return f"/experiments/runs/{name}"
         case "pipeline-run":
             return f"/pipelines/runs/{name}"
+        case "batch-prediction":
+            return f"/batch/{name}"
         case "endpoint" | "monitor" | "alert" | "prediction" | "experiment" | "pipeline" | "trace":
             return f"/{kind}s/{name}"
         case "alert-channel" | "alert-rule":

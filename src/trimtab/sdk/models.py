@@ -286,6 +286,11 @@ def download(uri: str, folder: str | os.PathLike[str], *, client: Client | None 
     return target
 
 
+def cached(version: ModelVersion, *, client: Client | None = None) -> Path:
+    """Return a folder of this user's cache with exactly a version's files, compared with its digest each time."""
+    return transfer.cached(client or connect(), version.name, version.version, version.digest)
+
+
 def load(uri: str, *, allow_pickle: bool = False, client: Client | None = None) -> Any:
     """Return the model itself, ready to predict, from a version (as in ``get``) or a logged model.
 

@@ -1,0 +1,144 @@
+"""Batch predictions on this machine, without a job on the server: for files, and for whoever wants the result here.
+
+Heavy: imported only where it runs, by the command line.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from trimtab.domains.data.tables import format_of
+from trimtab.domains.deploy.batch.model import Options, Summary, check_options
+from trimtab.domains.deploy.batch.parts import join
+from trimtab.domains.deploy.batch.run import Run, Tell
+from trimtab.domains.deploy.batch.sources import Table, digest_of_file, digest_of_folder
+from trimtab.kernel.errors import Invalid, NotFound
+from trimtab.sdk import data as datasets
+from trimtab.sdk import models
+from trimtab.sdk.client import Client
+
+_PARQUET = (".parquet", ".pq")
+
+
+class Written(msgspec.Struct, frozen=True):
+    """Where the predictions are: a file of this machine or a data version, and the refused rows, where there are any."""
+
+    output: str
+    refused: str | None
+    summary: Summary
+
+
+def _is_file(output: str) -> bool:
+    """Whether an output is a file of this machine and not the name of a dataset."""
+    return output.lower().endswith(_PARQUET) or "/" in output
+
+
+def predict_here(
+    *,
+    model: str,
+    data: str,
+    output: str,
+    options: Options,
+    resume: bool,
+    connect: Callable[[], Client],
+    tell: Tell,
+) -> Written:
+    """Predict a table in processes of this machine and write the predictions.
+
+    ``model`` is a folder with an MLmodel file or a registered version, ``data`` a file, a folder of files with the
+    same columns, or a data version, ``output`` a Parquet file or the name of a dataset. What an earlier call was cut
+    off from is continued with ``resume`` and begun anew without.
+    """
+    check_options(options)
+    output = output or _default_output(data)
+    if _is_file(output) and not output.lower().endswith(_PARQUET):
+        raise Invalid(f"{output} does not end with .parquet, which is what is written.", field="output")
+    folder, model_digest, model_ref = _model(model, connect)
+    table, data_ref = _table(data, connect)
+    target = Path(output)
+    parts_folder = target.with_name(f"{target.name}.parts")
+    if not resume:
+        shutil.rmtree(parts_folder, ignore_errors=True)
+    run = Run(table, folder, model_digest=model_digest, options=options, folder=parts_folder)
+    done = run.carry_out(tell)
+    files, refused = run.parts.files(done.parts), run.parts.refused_files(done.parts)
+    if _is_file(output):
+        left_out = target.with_name(f"{target.stem}.refused{target.suffix}")
+        if refused:
+            join(refused, left_out)
+        join(files, target)
+        written = Written(str(target), str(left_out) if refused else None, done.summary)
+    else:
+        parents = [ref for ref in (data_ref, model_ref) if ref]
+        what = f"of {model} on {data}"
+        upload = _Upload(parts_folder, connect(), parents)
+        left_out = upload.add(f"{output}-refused", refused, f"Rows refused, {what}") if refused else None
+        written = Written(upload.add(output, files, f"Predictions {what}"), left_out, done.summary)
+    run.parts.remove()
+    return written
+
+
+class _Upload:
+    """Adds parts as the next version of a dataset."""
+
+    def __init__(self, folder: Path, client: Client, parents: list[str]) -> None:
+        self._folder = folder
+        self._client = client
+        self._parents = parents
+
+    def add(self, name: str, files: list[Path], message: str) -> str:
+        gathered = self._folder / "upload"
+        shutil.rmtree(gathered, ignore_errors=True)
+        gathered.mkdir()
+        for file in files:
+            (gathered / file.name).hardlink_to(file)
+        added = datasets.add(name, gathered, message=message, derived_from=self._parents, client=self._client)
+        return added.ref
+
+
+def _default_output(data: str) -> str:
+    if data.startswith("data:"):
+        return f"{data.removeprefix('data:').partition('@')[0]}-predictions"
+    return f"{Path(data).name.partition('.')[0]}-predictions.parquet"
+
+
+def _model(model: str, connect: Callable[[], Client]) -> tuple[Path, str, str | None]:
+    """Return the model's folder, the digest of its content, and its reference where it is registered."""
+    if not model.startswith("models:/"):
+        folder = Path(model)
+        if not (folder / "MLmodel").is_file():
+            raise NotFound(
+                f"{model} is neither a folder with an MLmodel file nor a registered version such as models:/NAME/3.",
+                field="model",
+            )
+        return folder, digest_of_folder(folder), None
+    client = connect()
+    found = models.get(model, client=client)
+    folder = models.cached(found, client=client)
+    return folder, found.digest, f"model:{found.name}/{found.version}"
+
+
+def _table(data: str, connect: Callable[[], Client]) -> tuple[Table, str | None]:
+    if data.startswith("data:"):
+        name, _, version = data.removeprefix("data:").partition("@")
+        if version and version != "latest" and not version.isdigit():
+            raise Invalid(f"{data[:80]!r} is not a data version such as data:flights@3.", field="data")
+        client = connect()
+        found = datasets.show(name, int(version) if version.isdigit() else None, client=client)
+        folder = datasets.get(name, found.version, client=client)
+        return Table(_files(folder), digest=found.digest), found.ref
+    path = Path(data)
+    if path.is_dir():
+        return Table(_files(path), digest=digest_of_folder(path)), None
+    if not path.is_file():
+        raise NotFound(f"There is no file {data}.", field="data")
+    if format_of(path.name) is None:
+        raise Invalid(f"{data} is not a table: Parquet, Arrow, CSV or JSON lines.", field="data")
+    return Table([(path, path.name)], digest=digest_of_file(path)), None
+
+
+def _files(folder: Path) -> list[tuple[Path, str]]:
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return [(folder / name, name) for name in names if format_of(name)]

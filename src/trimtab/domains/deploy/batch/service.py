@@ -1,0 +1,396 @@
+"""Batch predictions in the background: asked for here, carried out by a worker process, taken back at any time."""
+
+import shutil
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from trimtab.domains.data import DataService
+from trimtab.domains.data.model import DataFile, check_name, parse_version
+from trimtab.domains.data.tables import format_of
+from trimtab.domains.deploy.admission import check_loadable
+from trimtab.domains.deploy.batch import store
+from trimtab.domains.deploy.batch.errors import BadTable, BatchPredictionEnded, BatchPredictionNotFound
+from trimtab.domains.deploy.batch.events import BatchPredictionFinished, BatchPredictionStarted
+from trimtab.domains.deploy.batch.model import (
+    ENDED,
+    BatchPrediction,
+    Options,
+    Progress,
+    State,
+    Summary,
+    check_options,
+)
+from trimtab.domains.govern import GovernService
+from trimtab.domains.registry import RegistryService
+from trimtab.domains.registry.model import ModelVersion
+from trimtab.infra.blobs import Blobs
+from trimtab.infra.bus import Bus
+from trimtab.infra.db import Database, Tx, Where
+from trimtab.infra.jobs import Interrupted, JobContext, Jobs
+from trimtab.kernel import refs
+from trimtab.kernel.errors import Invalid, TrimtabError, did_you_mean
+from trimtab.kernel.ids import new_id
+from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
+from trimtab.kernel.time import now_us
+from trimtab.kernel.who import Principal
+from trimtab.serving.errors import MissingColumn
+from trimtab.serving.routes import signature_of
+
+if TYPE_CHECKING:
+    from trimtab.domains.deploy.batch.sources import Table
+
+PREDICT = "deploy.batch"
+_MOST_ATTEMPTS = 20  # of which most would be kills of the machine: a run that fails by itself gets three
+TRIES = 3
+_NICE = 10
+_NOTE_S = 1.0
+_LONGEST_REASON = 2000
+
+
+class _Cancelled(Exception):
+    """Someone took it back while it ran."""
+
+
+class BatchService:
+    """Predictions of registered versions over whole data versions."""
+
+    def __init__(
+        self,
+        db: Database,
+        bus: Bus,
+        jobs: Jobs,
+        blobs: Blobs,
+        *,
+        govern: GovernService,
+        registry: RegistryService,
+        data: DataService,
+        folder: Path,
+    ) -> None:
+        """``folder`` keeps what unfinished ones have written, which is what they go on from."""
+        self._db = db
+        self._bus = bus
+        self._jobs = jobs
+        self._blobs = blobs
+        self._registry = registry
+        self._data = data
+        self._folder = folder
+        self.govern = govern
+
+    def create(
+        self,
+        who: Principal,
+        *,
+        model: str,
+        data: str,
+        output: str = "",
+        path: str = "",
+        options: Options,
+        reason: str = "",
+    ) -> BatchPrediction:
+        """Have a registered version predict a data version in the background.
+
+        ``model`` is ``models:/NAME/3`` or ``models:/NAME@alias``, ``data`` is ``data:NAME@3`` or ``data:NAME``;
+        both mean what they mean now. The predictions become the next version of the dataset ``output``. ``path``
+        chooses one file where a version holds several tables. Raises Invalid, NotFound, MissingColumn, and Forbidden
+        as deploying does.
+        """
+        self.govern.permit(who, "write", "batch predictions")
+        check_options(options)
+        if len(reason) > _LONGEST_REASON:
+            raise Invalid(f"reason is longer than {_LONGEST_REASON} characters.", field="reason")
+        found = self._registry.resolve(who, model)
+        suspicious = check_loadable(self.govern, who, found, allow_pickle=options.allow_pickle, reason=reason)
+        name, version = _data_parts(data)
+        rows = self._data.get_version(who, name, version)
+        output = check_name(output or f"{name}-predictions")
+        if output == name:
+            raise Invalid("The predictions need a dataset of their own.", field="output")
+        self.govern.permit(who, "write", refs.data(output))
+        self._check_files(who, found, name, rows.version, path, options)
+        batch = BatchPrediction(
+            id=new_id("bp_"),
+            model=found.name,
+            model_version=found.version,
+            data=name,
+            data_version=rows.version,
+            path=path,
+            output=output,
+            options=options,
+            state="queued",
+            rows_total=rows.rows,
+            rows_done=0,
+            rows_refused=0,
+            rows_per_s=0.0,
+            output_version=None,
+            refused_version=None,
+            summary=None,
+            error=None,
+            reason=reason,
+            created_us=now_us(),
+            created_by=who.id,
+        )
+        with self._db.write() as tx:
+            store.insert(tx, batch)
+            payload = {"batch": batch.id, "who": msgspec.to_builtins(who)}
+            self._jobs.enqueue(tx, PREDICT, payload, queue="heavy", max_attempts=_MOST_ATTEMPTS)
+            detail = {"model": refs.model(found.name, found.version), "data": rows.ref, "output": output}
+            if suspicious:
+                detail["overridden"] = ", ".join(found.strangers[:20]) or "suspicious"
+            self.govern.audit(tx, who, "deploy.batch.create", _ref(batch), detail=detail)
+            event = BatchPredictionStarted(
+                batch=batch.id, model=batch.model, version=batch.model_version, data=rows.ref
+            )
+            self._bus.emit(tx, event, subject=_ref(batch), actor=who.id)
+        return batch
+
+    def get(self, who: Principal, batch_id: str) -> BatchPrediction:
+        """Return one; raises BatchPredictionNotFound."""
+        self.govern.permit(who, "read", "batch predictions")
+        with self._db.read() as tx:
+            return self._find(tx, batch_id)
+
+    def list(
+        self,
+        who: Principal,
+        *,
+        model: str | None = None,
+        data: str | None = None,
+        state: State | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[BatchPrediction]:
+        """Return batch predictions, the newest first."""
+        self.govern.permit(who, "read", "batch predictions")
+        size = check_limit(limit)
+        where = Where().equals(model=model, data=data, state=state)
+        if cursor:
+            (before,) = decode_cursor(cursor, 1)
+            where.add("id < :before", before=str(before))
+        with self._db.read() as tx:
+            found = store.find(tx, where=where, limit=size + 1)
+        return Page(found[:size], encode_cursor((found[size - 1].id,)) if len(found) > size else None)
+
+    def cancel(self, who: Principal, batch_id: str) -> BatchPrediction:
+        """Take one back: what runs of it ends within some seconds, and nothing of it is kept."""
+        self.govern.permit(who, "write", "batch predictions")
+        with self._db.write() as tx:
+            tx.lock(f"deploy.batch:{batch_id}")
+            batch = self._find(tx, batch_id)
+            if batch.state in ENDED:
+                raise BatchPredictionEnded(f"The batch prediction has {batch.state} already.")
+            self._end(tx, who, batch, "cancelled")
+            self.govern.audit(tx, who, "deploy.batch.cancel", _ref(batch))
+        return self.get(who, batch_id)
+
+    def model_renamed(self, who: Principal, old_name: str, new_name: str) -> None:
+        """Have batch predictions follow a model to its new name."""
+        self.govern.permit(who, "write", refs.model(new_name))
+        with self._db.write() as tx:
+            store.rename_model(tx, old_name=old_name, new_name=new_name)
+
+    def carry_out(
+        self, who: Principal, batch_id: str, context: JobContext, *, last_attempt: bool = True
+    ) -> None:
+        """Predict what is left of one, in a worker process; goes on where an earlier attempt was cut off.
+
+        Raises Interrupted when the process is asked to leave, and what may go better another time unless this is
+        the ``last_attempt``.
+        """
+        self.govern.permit(who, "write", "batch predictions")
+        with self._db.write() as tx:
+            begun = store.begin(tx, batch_id=batch_id, now_us=now_us())
+        batch = self.get(who, batch_id)
+        folder = self._folder / batch.id
+        if not begun:
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+        try:
+            self._carry_out(who, batch, folder, context)
+        except Interrupted:
+            raise
+        except _Cancelled:
+            pass
+        except TrimtabError as error:
+            if error.kind == "unavailable" and not last_attempt:
+                raise
+            self._fail(who, batch, error.message)
+        except Exception as error:  # whatever it is, whoever waits for the predictions must learn of it
+            if not last_attempt:
+                raise
+            self._fail(who, batch, f"{type(error).__name__}: {error}"[:2000])
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _carry_out(self, who: Principal, batch: BatchPrediction, folder: Path, context: JobContext) -> None:
+        from trimtab.domains.deploy.batch.run import Run  # it computes, in a worker process
+
+        version = self._registry.get_version(who, batch.model, batch.model_version)
+        model = self._registry.materialize(who, batch.model, batch.model_version, folder / "model")
+        with self._table(who, batch, folder) as table:
+            run = Run(
+                table,
+                model,
+                model_digest=version.digest,
+                options=batch.options,
+                folder=folder / "parts",
+                nice=_NICE,
+            )
+            done = run.carry_out(self._teller(batch, context))
+        written = self._add(who, batch, batch.output, run.parts.files(done.parts))
+        refused = run.parts.refused_files(done.parts)
+        left_out = self._add(who, batch, batch.refused, refused) if refused else None
+        with self._db.write() as tx:
+            tx.lock(f"deploy.batch:{batch.id}")
+            self._end(tx, who, batch, "succeeded", summary=done.summary, output=written, refused=left_out)
+
+    def _teller(self, batch: BatchPrediction, context: JobContext) -> Callable[[Progress], None]:
+        """Return what stores the progress once a second, and stops the run when it was cancelled or must leave."""
+        noted = 0.0
+
+        def tell(progress: Progress) -> None:
+            nonlocal noted
+            if context.stopping:
+                raise Interrupted
+            if time.monotonic() - noted < _NOTE_S:
+                return
+            noted = time.monotonic()
+            with self._db.write() as tx:
+                alive = store.note(tx, batch_id=batch.id, progress=progress)
+            if not alive:
+                raise _Cancelled
+            share = progress.counts.rows / progress.total if progress.total else None
+            context.heartbeat(progress=share, note=f"{progress.counts.rows} rows of {batch.data}")
+
+        return tell
+
+    @contextmanager
+    def _table(self, who: Principal, batch: BatchPrediction, folder: Path) -> "Generator[Table]":
+        """Lend the rows of the data version, copied only where its blobs are not on this machine."""
+        from trimtab.domains.deploy.batch.sources import Table
+
+        version = self._data.get_version(who, batch.data, batch.data_version)
+        files = _tables(self._data.files(who, batch.data, batch.data_version), batch.path)
+        with ExitStack() as copies:
+            local: list[tuple[Path, str]] = []
+            for file in files:
+                path = self._blobs.path(file.blob)
+                if path is None:
+                    path = folder / "data" / file.blob.removeprefix("b3:")
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    copies.callback(path.unlink, missing_ok=True)
+                    with path.open("wb") as copy, self._blobs.open(file.blob) as source:
+                        shutil.copyfileobj(source, copy, 1 << 20)
+                local.append((path, file.path))
+            yield Table(local, digest=f"{version.digest}/{batch.path}")
+
+    def _add(self, who: Principal, batch: BatchPrediction, name: str, files: Sequence[Path]) -> int:
+        """Add files as the next version of a dataset, which came from the data and the model; return its number."""
+        held: list[DataFile] = []
+        for file in files:
+            with file.open("rb") as content:
+                held.append(DataFile(file.name, file.stat().st_size, self._blobs.put(content)))
+        data, model = (
+            refs.data(batch.data, batch.data_version),
+            refs.model(batch.model, batch.model_version),
+        )
+        what = "Rows refused by" if name == batch.refused else "Predictions of"
+        message = f"{what} {batch.model} version {batch.model_version} on {batch.data}@{batch.data_version}"
+        added = self._data.add(who, name, held, message=message, derived_from=[data, model])
+        return added.version.version
+
+    def _check_files(
+        self, who: Principal, found: ModelVersion, name: str, version: int, path: str, options: Options
+    ) -> None:
+        """Raise BadTable or MissingColumn for what is known to be wrong before any byte is read."""
+        files = _tables(self._data.files(who, name, version), path)
+        known = self._data.findings(who, name, version).columns
+        signature = signature_of(found.signature)
+        if signature is None or signature.tensor or options.inputs or not known or len(files) > 1 or path:
+            return
+        if len({column.table for column in known}) > 1:
+            return
+        have = [column.name for column in known]
+        for field in signature.inputs:
+            if field.required and field.name not in have:
+                hint = did_you_mean(field.name, have).replace("Did you mean", "Is it")
+                raise MissingColumn(
+                    f"column {field.name!r}, which the model needs, is missing in the data.{hint}",
+                    field=field.name,
+                )
+
+    def _fail(self, who: Principal, batch: BatchPrediction, error: str) -> None:
+        with self._db.write() as tx:
+            tx.lock(f"deploy.batch:{batch.id}")
+            self._end(tx, who, batch, "failed", error=error)
+
+    def _end(
+        self,
+        tx: Tx,
+        who: Principal,
+        batch: BatchPrediction,
+        state: State,
+        *,
+        error: str | None = None,
+        summary: Summary | None = None,
+        output: int | None = None,
+        refused: int | None = None,
+    ) -> None:
+        ended = store.finish(
+            tx,
+            batch_id=batch.id,
+            state=state,
+            ended_us=now_us(),
+            error=error,
+            summary=summary,
+            output_version=output,
+            refused_version=refused,
+        )
+        if not ended:
+            return
+        counts = summary.counts if summary else None
+        event = BatchPredictionFinished(
+            batch=batch.id,
+            model=batch.model,
+            version=batch.model_version,
+            data=refs.data(batch.data, batch.data_version),
+            state=state,
+            output=refs.data(batch.output, output) if output is not None else None,
+            rows=counts.rows if counts else 0,
+            refused=counts.refused if counts else 0,
+            error=error,
+        )
+        self._bus.emit(tx, event, subject=_ref(batch), actor=who.id)
+
+    def _find(self, tx: Tx, batch_id: str) -> BatchPrediction:
+        found = store.find(tx, where=Where().equals(id=batch_id), limit=1)
+        if not found:
+            raise BatchPredictionNotFound(f"There is no batch prediction {batch_id[:100]}.")
+        return found[0]
+
+
+def _ref(batch: BatchPrediction) -> str:
+    return refs.make("batch-prediction", batch.id)
+
+
+def _data_parts(ref: str) -> tuple[str, int | None]:
+    """Return (name, version or None for the newest) of ``data:NAME@3``, ``data:NAME@latest`` or ``data:NAME``."""
+    name, _, version = ref.removeprefix("data:").partition("@")
+    if not name or ":" in name:
+        raise Invalid(f"{ref[:80]!r} is not a data version such as data:flights@3.", field="data")
+    return name, parse_version(version or "latest")
+
+
+def _tables(files: Sequence[DataFile], path: str) -> "list[DataFile]":
+    """Return the files that are tables, or the one of them that is asked for; raises BadTable."""
+    tabular = [file for file in files if format_of(file.path)]
+    chosen = [file for file in tabular if file.path == path] if path else tabular
+    if chosen:
+        return chosen
+    if path:
+        hint = did_you_mean(path, [file.path for file in tabular[:1000]])
+        raise BadTable(f"The data has no table file {path[:200]!r}.{hint}", field="path")
+    raise BadTable("The data version holds no table: Parquet, Arrow, CSV or JSON lines.", field="data")

@@ -1,0 +1,25 @@
+create table deploy_batch (
+  id text not null primary key,
+  model text not null,
+  model_version bigint not null,
+  data text not null,
+  data_version bigint not null,
+  path text not null,
+  output text not null,
+  options text not null,
+  state text not null,
+  rows_total bigint,
+  rows_done bigint not null,
+  rows_refused bigint not null,
+  rows_per_s double precision not null,
+  output_version bigint,
+  refused_version bigint,
+  summary text,
+  error text,
+  reason text not null,
+  created_us bigint not null,
+  created_by text not null,
+  started_us bigint,
+  ended_us bigint
+);
+create index deploy_batch_model on deploy_batch (model, id);
