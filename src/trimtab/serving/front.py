@@ -127,7 +127,8 @@ class Front:
         key = (request.method, request.path)
         target = self._targets.get(key)
         if target is None:
-            target = addresses.find(request.method.decode("latin-1"), request.path)
+            path = self._table.aliases.get(request.path, request.path)
+            target = addresses.find(request.method.decode("latin-1"), path)
             if len(self._targets) >= _MAX_KNOWN_TARGETS:
                 self._targets.clear()
             self._targets[key] = target

@@ -93,10 +93,14 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Auth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who may call: everyone on this machine (``open``), or holders of a token, keyed by its SHA-256 in hex."""
+    """Who may call: everyone on this machine (``open``), or holders of a token, keyed by its SHA-256 in hex.
+
+    ``anywhere`` opens it to whoever reaches the port: in a container, whose platform asks for keys before it.
+    """
 
     open: bool
     tokens: dict[str, Token] = {}
+    anywhere: bool = False
 
 
 class RouteTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,6 +111,8 @@ class RouteTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     endpoints: dict[str, Endpoint]
     default: str | None = None
     """The endpoint of addresses that name none; where it is not said, the only one there is."""
+    aliases: dict[str, str] = {}
+    """Paths that a platform chooses, each with the address that it stands for; they stay for the gateway's life."""
 
 
 def decode(body: bytes) -> RouteTable:

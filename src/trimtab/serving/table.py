@@ -188,6 +188,7 @@ class LiveTable:
         self._default: str | None = None
         self._load = load
         self.access = Access(routes.Auth(open=False))
+        self.aliases: dict[str, str] = {}
         self.route_table: bytes = b""
         self.invalid: dict[str, int] = {}
         self._replicas = replicas
@@ -293,6 +294,7 @@ class LiveTable:
         only = next(iter(endpoints)) if len(endpoints) == 1 else None
         self._default = table.default if table.default in endpoints else only
         self.access = Access(table.auth)
+        self.aliases = table.aliases
         self.generation = table.generation
         self.route_table = body
 
