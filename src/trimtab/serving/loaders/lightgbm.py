@@ -21,7 +21,7 @@ class LightgbmModel:
     row_wise = True
 
     def __init__(self, booster: Any, folder: ModelFolder, input_errors: tuple[type[Exception], ...]) -> None:
-        self._booster = booster
+        self.booster = booster
         self.input_errors = input_errors
         self._signature = folder.signature
         self._predict = folder.predict
@@ -44,7 +44,7 @@ class LightgbmModel:
 
     def predict(self, rows: Rows, want: int) -> list[Output]:
         table = frame(rows, self.names, self._signature) if self._frames else matrix(rows, self.names)
-        raw = np.asarray(self._booster.predict(table, num_threads=1))
+        raw = np.asarray(self.booster.predict(table, num_threads=1))
         by_class = np.column_stack((1 - raw, raw)) if self._binary else raw
         outputs = [output("predictions", by_class if self._predict == "predict_proba" else raw)]
         if want & PROBABILITIES and by_class.ndim == 2:

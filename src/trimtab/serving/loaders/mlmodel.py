@@ -4,25 +4,25 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from trimtab.serving.errors import ModelNotLoaded
 from trimtab.serving.routes import Signature, signature_of
-
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class ModelFolder:
     """One model's files on disk, with its MLmodel file read."""
 
     def __init__(self, path: Path) -> None:
+        import yaml  # not at the top: whoever runs compiled models only has no use for it
+
+        loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         self.path = path
         try:
             text = (path / "MLmodel").read_text()
         except OSError as error:
             raise ModelNotLoaded(f"{path} is no model folder: {error.strerror} (MLmodel)") from None
         try:
-            content: Any = yaml.load(text, Loader=_LOADER)  # noqa: S506 - one of the safe ones
+            content: Any = yaml.load(text, Loader=loader)  # noqa: S506 - one of the safe ones
             self.flavors: dict[str, dict[str, Any]] = content["flavors"]
             self.signature: Signature | None = signature_of(content.get("signature"))
         except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:

@@ -38,7 +38,7 @@ class SklearnModel:
     input_errors: tuple[type[Exception], ...] = (ValueError, TypeError)
 
     def __init__(self, estimator: Any, signature: Signature | None, predict: str) -> None:
-        self._estimator = estimator
+        self.estimator = estimator
         self._signature = signature
         self._predict = predict
         fitted = tuple(str(name) for name in getattr(estimator, "feature_names_in_", ()))
@@ -84,7 +84,7 @@ class SklearnModel:
         return matrix(rows, self.names)
 
     def _outputs(self, table: Any, want: int) -> list[Output]:
-        estimator = self._estimator
+        estimator = self.estimator
         if self._predict in ("predict_proba_1", "predict_proba"):
             probabilities = estimator.predict_proba(table)
             first = probabilities[:, 1] if self._predict == "predict_proba_1" else probabilities
@@ -104,8 +104,8 @@ class SklearnModel:
         """Try whether the pipeline gives the same for an array as for a frame, which costs 50 times as much to make."""
         for probe in (np.ones((1, len(self.names))), np.zeros((1, len(self.names)))):
             try:
-                by_array = self._estimator.predict(probe)
-                by_frame = self._estimator.predict(frame(Rows(1, matrix=probe), self.names, self._signature))
+                by_array = self.estimator.predict(probe)
+                by_frame = self.estimator.predict(frame(Rows(1, matrix=probe), self.names, self._signature))
             except Exception:  # noqa: BLE001 - whatever a foreign pipeline raises here, a frame is the safe answer
                 return False
             if not np.array_equal(by_array, by_frame):

@@ -26,7 +26,7 @@ class XgboostModel:
     input_errors: tuple[type[Exception], ...] = (ValueError, TypeError)
 
     def __init__(self, booster: xgboost.Booster, folder: ModelFolder) -> None:
-        self._booster = booster
+        self.booster = booster
         self._signature = folder.signature
         known = tuple(booster.feature_names or ())
         signed = tuple(field.name for field in folder.signature.inputs) if folder.signature else ()
@@ -40,7 +40,7 @@ class XgboostModel:
         self._iterations = (0, int(best) + 1) if best is not None else (0, 0)
         self._predict = folder.predict
         model_class = str(folder.flavors["xgboost"].get("model_class", "xgboost.core.Booster"))
-        self._classifies = model_class.endswith("Classifier")
+        self.classifies = model_class.endswith("Classifier")
         if self._predict not in ("predict", "predict_proba", "predict_proba_1"):
             raise ModelNotLoaded(
                 f"the model's metadata asks for {self._predict!r}, which XGBoost models do not have"
@@ -55,7 +55,7 @@ class XgboostModel:
             outputs = [output("predictions", raw)]
         elif self._predict == "predict_proba":
             outputs = [output("predictions", _by_class(raw))]
-        elif self._classifies:
+        elif self.classifies:
             labels = raw.argmax(axis=1) if raw.ndim == 2 else (raw > 0.5).astype(np.int64)
             outputs = [output("predictions", labels)]
         else:
@@ -67,14 +67,14 @@ class XgboostModel:
     def _raw(self, rows: Rows) -> np.ndarray:
         if not self._frames:
             table = matrix(rows, self.names)
-            return self._booster.inplace_predict(
+            return self.booster.inplace_predict(
                 table, iteration_range=self._iterations, validate_features=False
             )
         table: Any = frame(rows, self.names, self._signature)
         for name in self._categorical:
             table[name] = table[name].astype("category")
         data = xgboost.DMatrix(table, enable_categorical=True)
-        return self._booster.predict(data, iteration_range=self._iterations)
+        return self.booster.predict(data, iteration_range=self._iterations)
 
 
 def _by_class(raw: np.ndarray) -> np.ndarray:
