@@ -20,6 +20,7 @@ def deploy(
     weight: float | None = 100.0,
     wait_s: float | None = 120.0,
     allow_pickle: bool = False,
+    native: bool = False,
     reason: str = "",
     client: Client | None = None,
 ) -> dict[str, Any]:
@@ -28,7 +29,13 @@ def deploy(
     Waits until it answers, at most ``wait_s`` seconds; None returns at once. Raises Conflict when it cannot be loaded.
     """
     server = client or connect()
-    body = {"model": model, "weight": weight, "allow_pickle": allow_pickle, "reason": reason}
+    body = {
+        "model": model,
+        "weight": weight,
+        "allow_pickle": allow_pickle,
+        "native": native,
+        "reason": reason,
+    }
     view = server.post(f"/endpoints/{name}/deploy", body)
     return view if wait_s is None else wait(name, timeout_s=wait_s, client=server)
 

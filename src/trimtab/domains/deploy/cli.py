@@ -28,13 +28,22 @@ def deploy(
     allow_pickle: Annotated[
         bool, typer.Option(help="Load unsafe formats, which run code from the file.")
     ] = False,
+    native: Annotated[
+        bool, typer.Option("--native", help="Run it as its author saved it, also where it was compiled.")
+    ] = False,
     reason: Reason = "",
     url: Url = None,
     json: Json = False,
 ) -> None:
     """Have a registered model answer at an endpoint."""
     client = connect(url)
-    body = {"model": model, "weight": weight, "allow_pickle": allow_pickle, "reason": reason}
+    body = {
+        "model": model,
+        "weight": weight,
+        "allow_pickle": allow_pickle,
+        "native": native,
+        "reason": reason,
+    }
     view = client.post(f"/endpoints/{name}/deploy", body)
     if wait:
         view = _wait(client, name, timeout)

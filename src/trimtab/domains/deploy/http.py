@@ -8,6 +8,7 @@ from trimtab.domains.deploy.model import (
     Change,
     Endpoint,
     EndpointState,
+    Runtime,
     Served,
     VersionState,
 )
@@ -24,6 +25,8 @@ class Deploy(msgspec.Struct, forbid_unknown_fields=True):
     """``models:/NAME/VERSION`` or ``models:/NAME@alias``."""
     weight: float | None = 100.0
     allow_pickle: bool = False
+    native: bool = False
+    """Run it as its author saved it, also where it was compiled."""
     reason: str = ""
 
 
@@ -45,6 +48,7 @@ class ServedView(msgspec.Struct):
     role: Role
     state: VersionState
     replicas: int
+    runtime: Runtime | None
     pid: int | None
     error: str | None
     added_us: int
@@ -95,6 +99,10 @@ def routes(
         plane = data_plane()
         return plane.last_minute(endpoint, version) if plane else Traffic()
 
+    def runtime(endpoint: str, version: str) -> Runtime | None:
+        plane = data_plane()
+        return plane.runtime(endpoint, version) if plane else None
+
     def as_routed(endpoint: Endpoint) -> Endpoint:
         """Return an endpoint as requests find it: a version that has no route yet is still starting."""
         plane = data_plane()
@@ -138,6 +146,7 @@ def routes(
             role=one.role,
             state=one.state,
             replicas=int(one.state == "ready"),
+            runtime=runtime(endpoint.name, one.version),
             pid=one.pid,
             error=one.error,
             added_us=one.added_us,
@@ -163,6 +172,7 @@ def routes(
             body.model,
             weight=body.weight,
             allow_pickle=body.allow_pickle,
+            native=body.native,
             reason=body.reason,
         )
         return view(made)

@@ -12,6 +12,8 @@ from trimtab.serving.routes import Role
 
 VersionState = Literal["starting", "ready", "failed"]
 EndpointState = Literal["ready", "starting", "degraded", "stopped"]
+Runtime = Literal["compiled", "process"]
+"""Where a version answers: in the gateway itself, or in a process of its own."""
 RolloutState = Literal["running", "promoted", "rolled-back", "aborted", "passed"]
 Phase = Literal["warming", "approval", "step"]
 Action = Literal["deploy", "traffic", "canary", "promote", "rollback"]
@@ -21,7 +23,8 @@ class Served(msgspec.Struct, frozen=True):
     """A model version behind an endpoint.
 
     ``weight`` is its share of the requests in percent. ``activate`` is the weight it takes over by itself once its
-    first replica answers: 100 makes it the champion, less a challenger, None leaves it warm.
+    first replica answers: 100 makes it the champion, less a challenger, None leaves it warm. A ``native`` version runs as
+    its author saved it, in a process of its own, also where it was compiled.
     """
 
     version: str
@@ -33,6 +36,7 @@ class Served(msgspec.Struct, frozen=True):
     added_us: int
     error: str | None = None
     pid: int | None = None
+    native: bool = False
 
 
 class Endpoint(msgspec.Struct, frozen=True):

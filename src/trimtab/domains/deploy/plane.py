@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from trimtab.domains.deploy.model import Endpoint, Served
+from trimtab.domains.deploy.compiled import CompiledVersions
+from trimtab.domains.deploy.model import Endpoint, Runtime, Served
 from trimtab.domains.deploy.service import DeployService
 from trimtab.domains.deploy.statistics import Traffic, last_minute
 from trimtab.domains.deploy.targets.port import ReplicaSpec, ReplicaStatus, ReplicaTarget
@@ -56,6 +57,9 @@ class Plane:
         self._gateway: subprocess.Popen[bytes] | None = None
         self._ready: dict[tuple[str, str], ReplicaStatus] = {}
         self._folders: dict[tuple[str, str], Path] = {}
+        self._compiled = CompiledVersions(registry, folder / "compiled")
+        self._loaded: set[tuple[str, str]] = set()
+        """The versions that the gateway runs itself."""
         self._signatures: dict[tuple[str, str], routes.Signature | None] = {}
         self._pushed: bytes | None = None
         self._routed: frozenset[tuple[str, str]] = frozenset()
@@ -89,6 +93,12 @@ class Plane:
     def is_routed(self, endpoint: str, version: str) -> bool:
         """Say whether requests find a version that is ready: it is stored as ready a moment before they do."""
         return (endpoint, version) in self._routed
+
+    def runtime(self, endpoint: str, version: str) -> Runtime | None:
+        """Return where a version answers, None while it does not."""
+        if (endpoint, version) not in self._routed:
+            return None
+        return "compiled" if (endpoint, version) in self._loaded else "process"
 
     def last_minute(self, endpoint: str, version: str | None = None) -> Traffic:
         """Return what an endpoint, or one version of it, did in the last minute."""
@@ -133,6 +143,7 @@ class Plane:
                 start_new_session=True,
             )
         self._pushed = None
+        self._loaded.clear()
         try:
             self._control.wait_ready(10.0)
         except Unavailable:
@@ -161,6 +172,7 @@ class Plane:
         gone = [key for key in self._ready if key not in wanted]
         for key in gone:
             del self._ready[key]
+        self._loaded &= wanted
         self._push()
         for key in self._target.running() - wanted:
             if self._idle(key):
@@ -172,6 +184,12 @@ class Plane:
             self._target.stop(key)
             self._ready.pop(key, None)
             return
+        if not one.native and self._compiled.find(endpoint.model, one.version):
+            if key in self._loaded:
+                self._answers_compiled(endpoint, one)
+                return
+            if key not in self._target.running():
+                return  # the gateway is told to load it with the next push
         try:
             spec = ReplicaSpec(
                 endpoint.name, one.version, self._model_folder(endpoint, one), one.allow_pickle
@@ -193,6 +211,17 @@ class Plane:
                 self._ready.setdefault(key, status)  # it was ready before a restart: the gateway waits for it
             case _:
                 pass
+
+    def _answers_compiled(self, endpoint: Endpoint, one: Served) -> None:
+        """Note that the gateway runs a version itself, and end the process that answered until then."""
+        key = (endpoint.name, one.version)
+        assert self._gateway is not None, "it said that it loaded the model"
+        status = ReplicaStatus("ready", pid=self._gateway.pid)
+        if self._ready.get(key) != status:
+            self._ready[key] = status
+            self._deploy.replica_ready(_WHO, endpoint.name, one.version, pid=self._gateway.pid)
+        elif key in self._target.running() and self._is_unused(key):
+            self._target.stop(key)
 
     def _model_folder(self, endpoint: Endpoint, one: Served) -> Path:
         """Return the version's files, compared with its digest once in the life of this process."""
@@ -221,12 +250,35 @@ class Plane:
             if content != self._pushed:
                 self._control.put_routes(table)
                 self._pushed = content
+                self._look_what_loaded(endpoints, table)
             self._routed = frozenset(
                 (endpoint.name, one.version)
                 for endpoint in endpoints
                 for one in endpoint.served
                 if one.state == "ready" and (endpoint.name, one.version) in self._ready
             )
+
+    def _look_what_loaded(self, endpoints: list[Endpoint], table: routes.RouteTable) -> None:
+        """Learn which compiled models the gateway runs now; one that it cannot load is served natively."""
+        asked = {
+            (name, one.version)
+            for name, endpoint in table.endpoints.items()
+            for one in endpoint.versions
+            if one.compiled is not None
+        }
+        self._loaded &= asked
+        if self._loaded == asked:
+            return
+        models = {endpoint.name: endpoint.model for endpoint in endpoints}
+        states = self._control.state().endpoints
+        for name, version in asked:
+            found = states[name].versions[version]
+            if found.compiled:
+                self._loaded.add((name, version))
+            else:
+                self._loaded.discard((name, version))
+                self._compiled.refuse(models[name], version, found.problem)
+        self._wake.set()
 
     def _table(self, endpoints: list[Endpoint]) -> routes.RouteTable:
         self._generation = max(self._generation + 1, time.time_ns() // 1_000_000)
@@ -247,7 +299,8 @@ class Plane:
         signature: routes.Signature | None = None
         for one in endpoint.served:
             status = self._ready.get((endpoint.name, one.version))
-            if status is None:
+            compiled = None if one.native else self._compiled.known(endpoint.model, one.version)
+            if one.state == "failed" or (status is None and compiled is None):
                 continue
             role = one.role if one.weight > 0 or one.role == "champion" else "warm"
             versions.append(
@@ -256,7 +309,8 @@ class Plane:
                     model=endpoint.model,
                     weight=one.weight,
                     role=role,
-                    sockets=list(status.sockets),
+                    sockets=list(status.sockets) if status is not None else [],
+                    compiled=str(compiled) if compiled is not None else None,
                 )
             )
             if role == "champion" or signature is None:
@@ -274,6 +328,12 @@ class Plane:
         state = self._control.state().endpoints.get(key[0])
         counted = state.versions.get(key[1]) if state else None
         return counted is None or (counted.in_flight == 0 and not counted.routed)
+
+    def _is_unused(self, key: tuple[str, str]) -> bool:
+        """Say whether no request waits for a version's process, after the gateway was told to leave it."""
+        state = self._control.state().endpoints.get(key[0])
+        counted = state.versions.get(key[1]) if state else None
+        return counted is None or (counted.in_flight == 0 and not counted.replicas)
 
 
 def _environment() -> dict[str, str]:

@@ -79,10 +79,12 @@ class DeployService:
         *,
         weight: float | None = 100.0,
         allow_pickle: bool = False,
+        native: bool = False,
         reason: str = "",
     ) -> Endpoint:
         """Have a registered version answer at an endpoint, which is made when it is new.
 
+        A version whose compiled form was found equal runs in that form, unless it is to be ``native``.
         Once the version's first replica answers it takes over ``weight`` percent of the requests: 100 replaces the
         champion, which stays warm; None or 0 only warms it up. Until then nothing changes for callers. Raises
         Invalid, ModelNotFound, OtherModel, or Forbidden for an unsafe format without ``allow_pickle``. Files that the scan
@@ -108,7 +110,12 @@ class DeployService:
                     f"Endpoint {name} serves {endpoint.model}; deploy {found.name} under another name."
                 )
             served = _with_version(
-                endpoint, version, activate=weight or None, allow_pickle=allow_pickle, now_us=now
+                endpoint,
+                version,
+                activate=weight or None,
+                allow_pickle=allow_pickle,
+                native=native,
+                now_us=now,
             )
             self._put(tx, endpoint, served, [])
             ref, model = refs.make("endpoint", name), refs.model(found.name, version)
@@ -356,16 +363,16 @@ class DeployService:
 
 
 def _with_version(
-    endpoint: Endpoint, version: str, *, activate: float | None, allow_pickle: bool, now_us: int
+    endpoint: Endpoint, version: str, *, activate: float | None, allow_pickle: bool, native: bool, now_us: int
 ) -> list[Served]:
     try:
         known = endpoint.find(version)
     except VersionNotServed:
-        fresh = Served(version, 0.0, "warm", "starting", activate, allow_pickle, now_us)
+        fresh = Served(version, 0.0, "warm", "starting", activate, allow_pickle, now_us, native=native)
         return [*endpoint.served, fresh]
     state = "starting" if known.state == "failed" else known.state
     again = msgspec.structs.replace(
-        known, activate=activate, allow_pickle=allow_pickle, state=state, error=None
+        known, activate=activate, allow_pickle=allow_pickle, native=native, state=state, error=None
     )
     return [again if one is known else one for one in endpoint.served]
 

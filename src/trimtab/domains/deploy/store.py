@@ -48,6 +48,7 @@ def put_served(tx: Tx, *, endpoint: str, served: list[Served], removed: list[str
     for one in served:
         columns = msgspec.structs.asdict(one)
         columns["allow_pickle"] = int(one.allow_pickle)
+        columns["native"] = int(one.native)
         tx.run(Q.put_served, endpoint=endpoint, **columns)
     for version in removed:
         tx.run(Q.delete_served, endpoint=endpoint, version=version)
@@ -100,8 +101,10 @@ def next_generation(tx: Tx) -> int:
 
 
 def _served(row: Any) -> Served:
-    version, weight, role, state, activate, allow_pickle, added_us, error, pid = row
-    return Served(version, weight, role, state, activate, bool(allow_pickle), added_us, error, pid)
+    version, weight, role, state, activate, allow_pickle, added_us, error, pid, native = row
+    return Served(
+        version, weight, role, state, activate, bool(allow_pickle), added_us, error, pid, bool(native)
+    )
 
 
 def _json(value: Any) -> str:
