@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from starlette.testclient import TestClient
 
 from tests.background import work_off
 from tests.domains.deploy.conftest import PLANE, Models
@@ -273,3 +274,27 @@ def test_the_rules_name_what_the_judge_knows() -> None:
     compared = policy_of(judge_rules({}, "ab"), copies=True)
     assert (compared.goal, compared.latency) == ("better", None)
     assert compared.predictions == judge.Limit(0.2, 0.25, required=False, weight=0.0)
+
+
+def test_rollouts_over_http(two: App, models: Models, http: TestClient) -> None:
+    models.version()
+    body = {"challenger": "3", "plan": {"bake_us": 0}, "reason": "try"}
+    started = http.post("/api/v1/endpoints/churn/rollouts", json=body)
+    assert started.status_code == 201, started.text
+    rollout = started.json()
+    assert (rollout["phase"], rollout["steps"], rollout["weight"]) == ("warming", [], 0)
+    assert rollout["plan"]["steps"] == [5, 25, 50]
+    two.deploy.replica_ready(PLANE, "churn", "3", pid=3)
+    work_off(two)
+    (listed,) = http.get("/api/v1/rollouts?endpoint=churn&state=running").json()["items"]
+    assert [step["weight"] for step in listed["steps"]] == [5]
+    assert http.get(f"/api/v1/rollouts/{rollout['id']}").json()["next_us"] > 0
+    for act, status in (("approve", 403), ("rollback", 200), ("promote", 409)):
+        answer = http.post(f"/api/v1/rollouts/{rollout['id']}/{act}", json={})
+        assert answer.status_code == status, answer.text
+    plan = {"strategy": "ab"}
+    compared = http.post("/api/v1/endpoints/churn/rollouts", json={"challenger": "2", "plan": plan}).json()
+    assert compared["requests_needed"] > 1000
+    for body in ({}, {"challenger": "2", "plan": {"strategy": "x"}}, {"challenger": "2", "judge": {"x": 1}}):
+        assert http.post("/api/v1/endpoints/churn/rollouts", json=body).status_code in (400, 422)
+    assert http.get("/api/v1/rollouts/ro_nope").status_code == 404

@@ -142,11 +142,11 @@ def view(rollout: Rollout) -> RolloutView:
     known = max((int(one.get("n_challenger") or 0) for one in rollout.judge), default=0)
     ends = [step.at_us for step in rollout.steps[1:]] + [rollout.ended_us or now_us()]
     counts = [step.seen for step in rollout.steps[1:]] + [known]
-    steps = [
+    steps = [  # the last end and count are those of now, also where there is no step yet
         StepView(
             step.weight, step.at_us, seconds=(end - step.at_us) / 1e6, requests=max(count - step.seen, 0)
         )
-        for step, end, count in zip(rollout.steps, ends, counts, strict=True)
+        for step, end, count in zip(rollout.steps, ends, counts, strict=False)
     ]
     fields: dict[str, Any] = msgspec.structs.asdict(rollout)
     fields |= {
