@@ -15,6 +15,7 @@ export const paths = {
   model: (name: string) => `/models/${seg(name)}`,
   modelVersion: (name: string, version: string | number) => `/models/${seg(name)}/${seg(version)}`,
   endpoint: (name: string) => `/endpoints/${seg(name)}`,
+  batch: (id: string) => `/batch/${seg(id)}`,
   monitor: (name: string) => `/monitors/${seg(name)}`,
   prediction: (id: string) => `/predictions/${seg(id)}`,
   lineage: (ref: string) => v("/lineage", { ref }),
@@ -45,6 +46,8 @@ export function hrefOf(ref: string): string | null {
       return at > 0 ? paths.dataVersion(rest.slice(0, at), rest.slice(at + 1)) : paths.dataset(rest);
     case "endpoint":
       return paths.endpoint(rest);
+    case "batch-prediction":
+      return paths.batch(rest);
     case "monitor":
       return paths.monitor(rest);
     case "prediction":
@@ -69,7 +72,7 @@ export function labelOf(ref: string): string {
   const [kind, rest] = splitRef(ref);
   if (kind === "model") return rest.replace(/\/([^/]+)$/, " v$1");
   if (kind === "commit") return rest.slice(0, 8);
-  if ((kind === "run" || kind === "prediction" || kind === "pipeline-run") && rest.length > 14)
+  if ((kind === "run" || kind === "prediction" || kind === "batch-prediction" || kind === "pipeline-run") && rest.length > 14)
     return `${rest.slice(0, 6)}…${rest.slice(-4)}`;
   return rest;
 }

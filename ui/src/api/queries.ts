@@ -86,6 +86,9 @@ export const q = {
   traffic: (name: string) => one<T.Page<T.TrafficChange>>("endpoints", `/endpoints/${seg(name)}/history`),
   rollouts: (name: string) => one<T.Page<T.Rollout>>("endpoints", `/endpoints/${seg(name)}/rollouts`),
 
+  batches: () => ({ ...pages<T.BatchPrediction>("batches", "/batch-predictions"), refetchInterval: 5000 }),
+  batch: (id: string) => one<T.BatchPrediction>("batches", `/batch-predictions/${seg(id)}`),
+
   monitors: (endpoint = "") => read<T.Page<T.Monitor>>("monitors", "/monitors", { endpoint }),
   monitor: (name: string) => one<T.Monitor>("monitors", `/monitors/${seg(name)}`),
   windows: (name: string, params: Params = {}) => read<T.Page<T.MonitorWindow>>("monitors", `/monitors/${seg(name)}/windows`, params),

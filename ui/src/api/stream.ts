@@ -9,7 +9,7 @@ const NOUNS: Record<string, string[]> = {
   registry: ["models"],
   data: ["data"],
   pipelines: ["pipelines"],
-  deploy: ["endpoints"],
+  deploy: ["endpoints", "batches"],
   monitor: ["monitors", "predictions"],
   alerts: ["alerts"],
   govern: ["audit", "tokens"],

@@ -17,6 +17,7 @@ export const ENTRIES: Entry[] = [
   { label: "Traces", href: "/traces", icon: "traces", key: "t" },
   { label: "Models", href: "/models", icon: "models", key: "m" },
   { label: "Endpoints", href: "/endpoints", icon: "endpoints", key: "e", also: ["/predictions"] },
+  { label: "Batch", href: "/batch", icon: "table", key: "b" },
   { label: "Monitors", href: "/monitors", icon: "monitors", key: "n" },
   { label: "Alerts", href: "/alerts", icon: "alerts", key: "a" },
 ];

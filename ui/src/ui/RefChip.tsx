@@ -10,6 +10,7 @@ export const KIND_ICON: Record<string, IconName> = {
   experiment: "experiments",
   model: "models",
   endpoint: "endpoints",
+  "batch-prediction": "table",
   monitor: "monitors",
   prediction: "play",
   "pipeline-run": "pipelines",
