@@ -28,7 +28,7 @@ class CompiledVersions:
     def find(self, model: str, version: str) -> Path | None:
         """Return a compiled version's folder, or None where there is none, or none yet."""
         key = (model, version)
-        if key in self._refused or not hasattr(self._registry, "materialize_compiled"):
+        if key in self._refused:
             return None
         if key not in self._found and time.monotonic() >= self._not_before.get(key, 0.0):
             self._not_before[key] = time.monotonic() + _LOOK_S
