@@ -30,6 +30,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
         os.environ["TRIMTAB_SPOOL"] = str(folder / "spool")
         os.environ["TRIMTAB_SYSTEM_METRICS_S"] = "0"
+        # Each takes a process of seconds: the tests of it ask for it.
+        os.environ["TRIMTAB_COMPILE_MODELS"] = "never"
 
 
 SLOW_FIRST = ("docs", "e2e", "sdk", "pipelines", "chaos", "web", "api", "wire", "serving", "science")
@@ -101,7 +103,7 @@ def db(database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def app(database_url: str, tmp_path: Path) -> Iterator[App]:
     """Every service wired on a fresh database, once of each kind; no background work runs."""
-    wired = build(Settings(home=str(tmp_path / "home"), database=database_url))
+    wired = build(Settings(home=str(tmp_path / "home"), database=database_url, compile_models="never"))
     yield wired
     wired.close()
 

@@ -32,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     light_threads: int = 4
     retention_days: int = 90
     trash_days: int = 30
+    compile_models: str = "always"  # what becomes of new versions; "never": only when asked for
     trusted_names: str = ""  # what model files may import beside the built-in list, comma-separated
     private_webhooks: str = "auto"  # auto: allowed while the server itself is on loopback; "allow"; "refuse"
     secret_key_file: str = ""  # "" means secret.key in the home
@@ -75,6 +76,7 @@ EXPLANATIONS: dict[str, str] = {
     "workers": "How many worker processes profile and judge at the same time, and how many pipelines run at once.",
     "light_threads": "How many threads deliver events and do other short background work.",
     "trusted_names": "More names that model files may import: package.module.Name or package.*, separated by commas.",
+    "compile_models": "Whether new model versions are compiled: always, or never unless somebody asks for it.",
     "private_webhooks": "Whether webhooks may go to private addresses: auto allows it while the server is on loopback;"
     " allow; refuse.",
     "secret_key_file": "File with the key that seals stored secrets; empty means secret.key in the home.",

@@ -70,6 +70,7 @@ export const q = {
   estimates: (name: string, version: string) =>
     one<T.Page<T.MetricEstimate>>("models", `/models/${seg(name)}/versions/${seg(version)}/metrics`),
   scan: (name: string, version: string) => one<T.FileScan>("models", `/models/${seg(name)}/versions/${seg(version)}/scan`),
+  compilation: (name: string, version: string) => one<T.Compilation>("models", `/models/${seg(name)}/versions/${seg(version)}/compilation`),
   gates: (name: string, version: string) => one<T.Page<T.Gate>>("models", `/models/${seg(name)}/versions/${seg(version)}/gates`),
 
   datasets: () => pages<T.Dataset>("data", "/data"),

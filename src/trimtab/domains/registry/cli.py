@@ -1,5 +1,6 @@
 """Commands for models: list, show, versions, aliases with their history, tags, download, remove."""
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -7,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 import typer
 
-from trimtab.kernel.errors import Invalid
+from trimtab.kernel.errors import Invalid, NotFound
 from trimtab.sdk import models as sdk
 from trimtab.sdk.client import connect
 from trimtab.sdk.terminal import show_json, show_table, size, when
@@ -60,7 +61,7 @@ def show(target: Target, url: Url = None, json: Json = False) -> None:
         shown = _model_lines(found)
     else:
         found = client.get(_path(name, version))
-        shown = _version_lines(found)
+        shown = _version_lines(found) + _compiled(client, found)
     if json:
         show_json(found)
         return
@@ -174,6 +175,36 @@ def scan(
         for problem in found["problems"]:
             print(f"  {problem}")
     if found["verdict"] == "suspicious":
+        raise typer.Exit(1)
+
+
+@models.command("compile")
+def compile_version(
+    target: Target,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the verdict and show it.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Only show what is known by now.")] = False,
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Have a version compiled, or show what came of it. With a verdict, the exit code is 1 unless it is compiled."""
+    client = connect(url)
+    name, version = _split(target)
+    path = f"{_path(name, version or '@latest', client=client)}/compilation"
+    if not show:
+        job = client.post(path, {})["job"]
+        if not wait:
+            print(f"job {job}")
+            return
+    found = client.get(path)
+    while found["state"] == "pending" and not show:
+        time.sleep(0.3)
+        found = client.get(path)
+    if json:
+        show_json(found)
+    else:
+        for label, value in compilation_lines(found):
+            print(f"{label:<12}{value}")
+    if found["state"] != "compiled":
         raise typer.Exit(1)
 
 
@@ -327,6 +358,33 @@ def _version_lines(version: dict[str, Any]) -> list[tuple[str, str]]:
         *[("output", _column(column)) for column in signature.get("outputs") or []],
         ("created", f"{when(version['created_us'])} by {version['created_by']}"),
     ]
+
+
+def _compiled(client: Any, version: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what is known of a version's compiled form, nothing where nobody tried."""
+    try:
+        found = client.get(f"{_path(version['name'], str(version['version']))}/compilation")
+    except NotFound:
+        return []
+    return compilation_lines(found)[:1]
+
+
+def compilation_lines(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return a compilation as labelled lines."""
+    verdict = found["verdict"]
+    if verdict is None:
+        return [("compiled", "under way")]
+    lines = [("compiled", verdict["message"] if found["state"] != "pending" else "under way again")]
+    if verdict["rows"]:
+        counted = ", ".join(f"{count:,} {kind}" for kind, count in verdict["rows"].items())
+        lines.append(("compared", f"{counted} rows; both refused {verdict['refused']}"))
+    if verdict["largest"]:
+        lines.append(("difference", f"at most {verdict['largest']['share']:.3g} of what is tolerated"))
+    lines += [
+        (f"{one['rows']:,} rows", f"{one['native_us']:,.0f} us native, {one['compiled_us']:,.0f} us compiled")
+        for one in verdict["timings"]
+    ]
+    return lines
 
 
 def _column(spec: dict[str, Any]) -> str:

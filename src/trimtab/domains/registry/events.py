@@ -65,3 +65,14 @@ class ModelRestored(Event, frozen=True, tag="registry.model_restored"):
     name: str
     version: int | None
     versions: int
+
+
+class ModelCompiled(Event, frozen=True, tag="registry.model_compiled"):
+    """It is known whether a version's compiled form may serve; the times are those of one row."""
+
+    name: str
+    version: int
+    state: Literal["compiled", "differs", "unsupported", "failed"]
+    message: str
+    native_us: float | None
+    compiled_us: float | None

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from trimtab.domains.registry import evidence_http
+from trimtab.domains.registry.compilation import http as compilation_http
 from trimtab.domains.registry.model import (
     AliasMove,
     File,
@@ -346,5 +347,6 @@ def routes(service: RegistryService) -> list[Route]:
         download_file,
         search_versions,
         *evidence_http.routes(service),
+        *compilation_http.routes(service),
         *webhooks_http.routes(service.webhooks),
     ]

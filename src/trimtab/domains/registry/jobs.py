@@ -1,9 +1,11 @@
-"""Background work of the registry: facts of runs that end, long scans, evaluations, and the webhooks' messages."""
+"""Background work of the registry: facts of runs that end, long scans, compilations, evaluations, webhooks' messages."""
 
 from contextlib import suppress
 
 import msgspec
 
+from trimtab.domains.registry.compilation.model import COMPILE
+from trimtab.domains.registry.events import ModelVersionCreated
 from trimtab.domains.registry.evidence import EVALUATE
 from trimtab.domains.registry.service import RegistryService
 from trimtab.domains.registry.versions import SCAN
@@ -11,7 +13,7 @@ from trimtab.domains.registry.webhooks.service import DELIVER
 from trimtab.domains.tracking.events import RunFinished
 from trimtab.infra.blobs.port import BlobNotFound
 from trimtab.infra.bus import Bus
-from trimtab.infra.jobs import Job, JobContext, Jobs, Permanent
+from trimtab.infra.jobs import Interrupted, Job, JobContext, Jobs, Permanent
 from trimtab.kernel.errors import NotFound
 from trimtab.kernel.events import EventRecord
 from trimtab.kernel.who import Principal, system
@@ -19,15 +21,35 @@ from trimtab.kernel.who import Principal, system
 _WHO = system("registry")
 
 
-def register(bus: Bus, jobs: Jobs, service: RegistryService) -> None:
-    """Subscribe to the events that the registry follows, and name the functions that do its jobs."""
+def register(bus: Bus, jobs: Jobs, service: RegistryService, *, compile_new: bool) -> None:
+    """Subscribe to the events that the registry follows, and name the functions that do its jobs.
+
+    ``compile_new`` has every version compiled after it was registered.
+    """
 
     def run_finished(record: EventRecord) -> None:
         service.refresh_run(_WHO, str(record.data["run_id"]))
 
-    def scan(job: Job, _: JobContext) -> None:
+    def version_created(record: EventRecord) -> None:
         with suppress(NotFound):  # deleted meanwhile
-            service.carry_out_scan(_WHO, job.payload["name"], job.payload["version"])
+            service.compile_new(_WHO, str(record.data["name"]), int(str(record.data["version"])))
+
+    def scan(job: Job, _: JobContext) -> None:
+        name, version = job.payload["name"], job.payload["version"]
+        with suppress(NotFound):
+            before = service.get_version(_WHO, name, version).verdict
+            found = service.carry_out_scan(_WHO, name, version)
+            if compile_new and before == "unknown" and found.verdict == "allowed":
+                service.recompile(_WHO, name, version)
+
+    def compile_version(job: Job, context: JobContext) -> None:
+        def tick() -> None:
+            context.heartbeat()
+            if context.stopping:
+                raise Interrupted
+
+        with suppress(NotFound):
+            service.carry_out_compilation(_WHO, job.payload["name"], job.payload["version"], tick=tick)
 
     def evaluate(job: Job, _: JobContext) -> None:
         who = msgspec.convert(job.payload["who"], Principal)
@@ -42,6 +64,9 @@ def register(bus: Bus, jobs: Jobs, service: RegistryService) -> None:
         service.webhooks.deliver(_WHO, job.payload["delivery"], attempt=job.payload["attempt"])
 
     bus.subscribe(RunFinished, "registry.run_facts", run_finished)
+    if compile_new:
+        bus.subscribe(ModelVersionCreated, "registry.compile", version_created)
+    jobs.handler(COMPILE, compile_version)
     jobs.handler(SCAN, scan)
     jobs.handler(EVALUATE, evaluate)
     jobs.handler(DELIVER, deliver)

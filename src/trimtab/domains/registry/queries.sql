@@ -56,6 +56,9 @@ update registry_gate set model = :new_name where model = :name;
 -- name: rename_scans
 update registry_scan set model = :new_name where model = :name;
 
+-- name: rename_compilations
+update registry_compilation set model = :new_name where model = :name;
+
 -- name: rename_estimates
 update registry_estimate set model = :new_name where model = :name;
 
@@ -182,6 +185,9 @@ delete from registry_gate {where};
 
 -- name: delete_scans
 delete from registry_scan {where};
+
+-- name: delete_compilations
+delete from registry_compilation {where};
 
 -- name: delete_estimates
 delete from registry_estimate {where};

@@ -1,4 +1,4 @@
-"""The registry as one face: models, versions, files, aliases and gates, each written in the module of its noun."""
+"""The registry as one face: models, versions, files, aliases, gates and compilations, each written in its own module."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -6,15 +6,16 @@ from functools import cached_property
 from trimtab.domains.registry import store
 from trimtab.domains.registry.aliases import Aliases
 from trimtab.domains.registry.comparison import Comparisons
+from trimtab.domains.registry.compilation import store as compilations
+from trimtab.domains.registry.compilation.service import Compilations
 from trimtab.domains.registry.evidence import Evidence
-from trimtab.domains.registry.files import Files
 from trimtab.domains.registry.gates import Gates
 from trimtab.domains.registry.trash.service import RegistryTrash
 from trimtab.kernel import refs
 from trimtab.kernel.who import Principal
 
 
-class RegistryService(Aliases, Gates, Files, Evidence, Comparisons):
+class RegistryService(Aliases, Gates, Compilations, Evidence, Comparisons):
     """Which models there are, what they are made of, which version is meant, and on what evidence."""
 
     def refresh_run(self, who: Principal, run_id: str) -> None:
@@ -36,6 +37,7 @@ class RegistryService(Aliases, Gates, Files, Evidence, Comparisons):
         self.govern.permit(who, "admin", "blobs")
         with self._db.read() as tx:
             yield from store.every_blob(tx)
+            yield from compilations.blobs(tx)
         yield from self.trash.blobs_in_use(who)
 
     @cached_property

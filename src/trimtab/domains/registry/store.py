@@ -117,6 +117,7 @@ def rename(tx: Tx, *, name: str, new_name: str, now_us: int) -> None:
         Q.rename_alias_moves,
         Q.rename_gates,
         Q.rename_scans,
+        Q.rename_compilations,
         Q.rename_estimates,
         Q.rename_environments,
     ):
@@ -267,7 +268,9 @@ def delete_version_tag(tx: Tx, *, name: str, version: int, key: str) -> bool:
 def delete_versions(tx: Tx, *, name: str, version: int | None = None) -> int:
     """Remove one version or all of a model, with all that belongs to it; the history of aliases stays."""
     where = Where().equals(model=name, version=version)
-    for query in (Q.delete_version_tags, Q.delete_files, Q.delete_gates, Q.delete_scans, Q.delete_estimates):
+    for query in (
+        Q.delete_version_tags, Q.delete_files, Q.delete_gates, Q.delete_scans, Q.delete_compilations, Q.delete_estimates,
+    ):  # fmt: skip
         tx.run(query.with_(where=where.sql), **where.params)
     return tx.run(Q.delete_versions.with_(where=where.sql), **where.params)
 

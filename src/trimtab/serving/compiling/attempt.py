@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 
 from trimtab.kernel.errors import TrimtabError
-from trimtab.serving.batch import Output
+from trimtab.serving.batch import Batch, Output
 from trimtab.serving.compiling.compare import Comparison, answering, one_row, timings
 from trimtab.serving.compiling.convert import Source, convert
 from trimtab.serving.compiling.errors import Unsupported
 from trimtab.serving.compiling.rows import Hint, References, hints_of, packed
-from trimtab.serving.compiling.verdict import Tolerance, Verdict
+from trimtab.serving.compiling.verdict import FLAVORS, Tolerance, Verdict
 from trimtab.serving.errors import ModelNotLoaded
 from trimtab.serving.frames import PREDICTIONS
 from trimtab.serving.loaders import Model, Rows, load
@@ -27,8 +27,6 @@ from trimtab.serving.protocols import mlflow
 from trimtab.serving.routes import NUMERIC, Field
 from trimtab.serving.schema import Schema
 
-FLAVORS = ("sklearn", "xgboost", "lightgbm")
-"""What is converted, by the name of the MLmodel flavour."""
 _MOST_BYTES = 1 << 30
 _LIBRARIES = ("onnx", "onnxruntime", "skl2onnx", "numpy", "scikit-learn", "xgboost", "lightgbm")
 _TIMED_ROWS = (1, 1000)
@@ -99,7 +97,8 @@ class _Attempt:
             if body is None:
                 continue
             try:
-                batch = mlflow.decode(schema, body)
+                decoded = mlflow.decode(schema, body)
+                batch = decoded if isinstance(decoded, Batch) else decoded()
             except TrimtabError as error:
                 raise Unsupported(
                     f"its input example does not keep its signature: {error.message}"

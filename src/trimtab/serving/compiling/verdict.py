@@ -11,6 +11,8 @@ State = Literal["compiled", "differs", "unsupported", "failed"]
 failed: the attempt itself broke or took too long."""
 
 VERDICT_FILE = "verdict.json"
+FLAVORS = ("sklearn", "xgboost", "lightgbm")
+"""What is converted, by the name of the MLmodel flavour."""
 
 
 class Tolerance(msgspec.Struct, frozen=True):

@@ -50,6 +50,26 @@ export interface FileScan {
   findings: { path: string; kind: string; names: string[]; problem: string | null }[];
 }
 
+/** Whether a version was compiled: the verdict with its evidence, that of before while another is under way. */
+export interface Compilation {
+  state: "pending" | "compiled" | "differs" | "unsupported" | "failed";
+  at_us: number;
+  size_bytes: number;
+  verdict: {
+    state: string;
+    message: string;
+    runtime: string;
+    rows: Record<string, number>;
+    refused: number;
+    /** `share` is the largest difference as a multiple of what is tolerated. */
+    largest: { output: string; share: number; kind: string } | null;
+    tolerance: { absolute: number; relative: number };
+    timings: { rows: number; native_us: number; compiled_us: number }[];
+    versions: Record<string, string>;
+    took_s: number;
+  } | null;
+}
+
 /** A metric with its interval at `level`, null where none is known. */
 export interface MetricEstimate {
   key: string;

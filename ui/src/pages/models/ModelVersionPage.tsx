@@ -15,6 +15,7 @@ import { Time } from "../../ui/Time.tsx";
 import { usePart } from "../../ui/useUrl.ts";
 import { LineageChips } from "../lineage/LineageChips.tsx";
 import { Alias } from "./Alias.tsx";
+import { CompiledCard } from "./Compiled.tsx";
 import { Gates } from "./Gates.tsx";
 import { Metrics } from "./Metrics.tsx";
 import { signatureColumns } from "./signature.ts";
@@ -85,6 +86,7 @@ function Body({ data }: { data: ModelVersion }) {
           </Card>
         </div>
         <div className="stack">
+          <CompiledCard version={data} />
           <ScanCard version={data} />
           <Signature version={data} />
         </div>

@@ -38,6 +38,7 @@ VERSION_TABLES: dict[str, tuple[str, ...]] = {
     "registry_gate": (
         *("id", "model", "version", "at_us", "actor", "verdict", "champion", "checks", "evidence"),
     ),
+    "registry_compilation": ("model", "version", "at_us", "state", "verdict", "blob", "size_bytes"),
     "registry_scan": ("model", "version", "at_us", "verdict", "findings"),
     "registry_estimate": (
         *(
@@ -117,9 +118,10 @@ def collected_versions(tx: Tx, *, ref: str) -> list[int]:
 
 def blobs_of(tx: Tx, *, ref: str) -> Iterator[str]:
     """Go through the blobs of what was deleted."""
-    place = VERSION_TABLES["registry_version_file"].index("blob")
-    for row in snapshot(tx, ref=ref).get("registry_version_file", []):
-        yield row[place]
+    kept = snapshot(tx, ref=ref)
+    for table in ("registry_version_file", "registry_compilation"):
+        place = VERSION_TABLES[table].index("blob")
+        yield from (row[place] for row in kept.get(table, []) if row[place] is not None)
 
 
 def blobs(tx: Tx) -> Iterator[str]:

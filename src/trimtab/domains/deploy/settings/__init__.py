@@ -1,1 +1,0 @@
-"""What is set for an endpoint beside its traffic: limits, time-outs, caching, and what is not written down."""
