@@ -17,6 +17,7 @@ from trimtab.domains.deploy.batch import jobs as batch_jobs
 from trimtab.domains.deploy.batch.events import BatchPredictionFinished
 from trimtab.domains.deploy.batch.service import BatchService
 from trimtab.domains.deploy.events import RolloutEnded, ServedVersionDeleted, VersionFailed
+from trimtab.domains.deploy.exports.package.service import PackageService
 from trimtab.domains.deploy.exports.service import ExportService
 from trimtab.domains.deploy.plane import Plane
 from trimtab.domains.deploy.targets.process import ProcessTarget
@@ -47,6 +48,7 @@ from trimtab.infra.jobs.pool import WorkerPool
 from trimtab.infra.jobs.runner import Runner, release_dead_owners
 from trimtab.infra.outbound import Outbound
 from trimtab.infra.secrets import Secrets
+from trimtab.infra.signing import Signer
 from trimtab.kernel.errors import Invalid, TrimtabError
 from trimtab.kernel.time import DAY_US, now_us
 from trimtab.loop import gc
@@ -164,6 +166,14 @@ class App:
         )
         deploy_jobs.register(self.bus, self.jobs, self.deploy)
         self.exports = ExportService(self.govern, self.deploy, inference_url=inference_url(settings))
+        self.packages = PackageService(
+            database,
+            govern=self.govern,
+            deploy=self.deploy,
+            registry=self.registry,
+            signer=Signer(settings.signing_key_path),
+            scratch=settings.home_path / "scratch",
+        )
         self.batches = BatchService(
             database,
             self.bus,

@@ -55,7 +55,7 @@ def native_routes(app: App) -> list[Route]:
         *trash_http.routes(app.trash, app.govern, app.collector),
         *deploy_http.routes(app.deploy, lambda: app.plane, inference_url=inference_url(app.settings)),
         *rollouts_http.routes(app.deploy),
-        *exports_http.routes(app.exports),
+        *exports_http.routes(app.exports, app.packages),
         *batch_http.routes(app.batches),
         *trial.routes(app.deploy, inference_url=inference_url(app.settings)),
     ]

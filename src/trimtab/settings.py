@@ -36,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_names: str = ""  # what model files may import beside the built-in list, comma-separated
     private_webhooks: str = "auto"  # auto: allowed while the server itself is on loopback; "allow"; "refuse"
     secret_key_file: str = ""  # "" means secret.key in the home
+    signing_key_file: str = ""  # "" means signing.key in the home
 
     @property
     def home_path(self) -> Path:
@@ -53,6 +54,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def secret_key_path(self) -> Path:
         return (
             Path(self.secret_key_file).expanduser() if self.secret_key_file else self.home_path / "secret.key"
+        )
+
+    @property
+    def signing_key_path(self) -> Path:
+        return (
+            Path(self.signing_key_file).expanduser()
+            if self.signing_key_file
+            else self.home_path / "signing.key"
         )
 
     @property
@@ -80,6 +89,7 @@ EXPLANATIONS: dict[str, str] = {
     "private_webhooks": "Whether webhooks may go to private addresses: auto allows it while the server is on loopback;"
     " allow; refuse.",
     "secret_key_file": "File with the key that seals stored secrets; empty means secret.key in the home.",
+    "signing_key_file": "File with the Ed25519 key that signs packages; empty means signing.key in the home.",
     "trash_days": "Days for which deleted things can be restored; 0 keeps them until someone purges them.",
     "retention_days": "Days for which events, finished jobs and raw prediction logs are kept.",
 }

@@ -12,6 +12,9 @@ from trimtab.sdk.terminal import show_json, show_table, when
 
 endpoints = typer.Typer(no_args_is_help=True)
 endpoints.command("export")(exports.export)
+endpoints.command("package")(exports.package)
+endpoints.command("verify")(exports.verify)
+endpoints.command("signing-key")(exports.signing_key)
 
 Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -1,12 +1,19 @@
-"""Commands that write endpoints down for other systems."""
+"""Commands that write endpoints down for other systems, and pack their models into images."""
 
+import io
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from trimtab.kernel.errors import Invalid
-from trimtab.sdk.client import connect
+from trimtab.kernel.errors import Conflict, Invalid, Unavailable
+from trimtab.sdk.client import Client, connect
 
 Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
 
@@ -79,3 +86,123 @@ def export(
         return
     output.write_bytes(text)
     print(f"Wrote {output}")
+
+
+BUILDERS = {
+    "buildah": ["buildah", "bud", "-f", "Containerfile"],
+    "podman": ["podman", "build", "-f", "Containerfile"],
+    "docker": ["docker", "build", "-f", "Containerfile"],
+}
+
+
+def package(
+    name: str,
+    output: Annotated[Path | None, typer.Option("--output", help="Folder to write; it must be new.")] = None,
+    tag: Annotated[
+        str | None,
+        typer.Option("--tag", help="Build the image under this name, with buildah, podman or docker."),
+    ] = None,
+    version: Annotated[
+        str | None, typer.Option(help="A version that is served; default: the champion.")
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="Image to build on: a Debian with the server's Python.")
+    ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(help="A further package that the server has, such as pyarrow. Repeat it."),
+    ] = None,
+    url: Url = None,
+) -> None:
+    """Pack a served version for a container image, with a bill of materials and a signature."""
+    if output is None and tag is None:
+        raise Invalid("Say where to: --output FOLDER, or --tag IMAGE to build it.", field="output")
+    client = connect(url)
+    builder = _builder() if tag is not None else []
+    with tempfile.TemporaryDirectory(prefix="trimtab-package-") as own:
+        folder = output if output is not None else Path(own) / "package"
+        if folder.exists() and any(folder.iterdir()):
+            raise Conflict(f"{folder} is not empty.", field="output")
+        body = {"version": version, "base": base, "include": include or []}
+        _extract(client.download(f"/endpoints/{name}/package", body), folder)
+        manifest = _check(folder, _server_key(client))
+        print(f"Packed {manifest.model} version {manifest.version}: {len(manifest.files)} files, signed.")
+        if output is not None:
+            print(f"Wrote {output}")
+        if tag is not None:
+            # The image's name is said after "=", so that it is never read as an option.
+            subprocess.run([*builder, f"--tag={tag}", "."], cwd=folder, check=True, stdout=sys.stderr)
+            print(f"Built {tag}")
+
+
+def verify(
+    folder: Path,
+    key: Annotated[
+        Path | None, typer.Option("--key", help="Public key in PEM; default: the one that the server tells.")
+    ] = None,
+    url: Url = None,
+) -> None:
+    """Check a package's signature and every file against its manifest; exit 1 where they do not hold."""
+    from trimtab.domains.deploy.exports.package.manifest import check
+    from trimtab.infra.signing import BadSignature, fingerprint
+
+    if key is not None and not key.is_file():
+        raise Invalid(f"There is no key in {key}.", field="key")
+    public_key = key.read_text() if key is not None else _server_key(connect(url))
+    try:
+        manifest = check(folder, public_key)
+    except BadSignature as error:
+        print(f"trimtab: {error.message}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    print(
+        f"{folder}: {manifest.model} version {manifest.version} for endpoint {manifest.endpoint},"
+        f" {len(manifest.files)} files as signed by {fingerprint(public_key)}"
+    )
+
+
+def signing_key(url: Url = None) -> None:
+    """Print the public key by which packages of this server are checked."""
+    print(_server_key(connect(url)), end="")
+
+
+def _server_key(client: Client) -> str:
+    return b"".join(client.download("/signing-key")).decode()
+
+
+def _check(folder: Path, public_key: str) -> Any:
+    from trimtab.domains.deploy.exports.package.manifest import check
+
+    return check(folder, public_key)
+
+
+def _builder() -> list[str]:
+    found = next((command for name, command in BUILDERS.items() if shutil.which(name)), None)
+    if found is None:
+        raise Unavailable(
+            f"To build an image needs one of {', '.join(BUILDERS)}; --output writes what to build from."
+        )
+    return found
+
+
+def _extract(pieces: Iterator[bytes], folder: Path) -> None:
+    """Write a tar stream's files below a folder, and nowhere else."""
+    with tarfile.open(fileobj=_Reader(pieces), mode="r|") as archive:
+        archive.extractall(folder, filter="data")
+
+
+class _Reader(io.RawIOBase):
+    """Pieces of an answer as a file that is read once."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._left = b""
+
+    def read(self, size: int = -1) -> bytes:
+        while size < 0 or len(self._left) < size:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            self._left += piece
+        size = len(self._left) if size < 0 else size
+        taken, self._left = self._left[:size], self._left[size:]
+        return taken

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from trimtab.domains.deploy.exports.package.service import PackageService
 from trimtab.domains.deploy.exports.service import ExportService
 from trimtab.domains.deploy.exports.view import Wish, parse_upstream
 from trimtab.infra.http import Request, Route, Stream, route
@@ -27,7 +28,16 @@ class ExportQuery(msgspec.Struct):
     """For KServe: where it finds the model's folder, in place of the copy inside the image."""
 
 
-def routes(service: ExportService) -> list[Route]:
+class MakePackage(msgspec.Struct, forbid_unknown_fields=True):
+    version: str | None = None
+    """The champion when left out."""
+    base: str | None = None
+    """The image to build on: a Debian with this server's Python."""
+    include: list[str] = []
+    """Further packages that this server has, such as pyarrow for Parquet bodies."""
+
+
+def routes(service: ExportService, packages: PackageService) -> list[Route]:
     @route(
         "GET",
         "/api/v1/endpoints/{name}/export",
@@ -60,4 +70,24 @@ def routes(service: ExportService) -> list[Route]:
         headers = {"content-disposition": f'attachment; filename="{found.file_name}"'}
         return Stream(text.encode(), media_type=found.media_type, headers=headers)
 
-    return [export]
+    @route(
+        "POST",
+        "/api/v1/endpoints/{name}/package",
+        body=MakePackage,
+        media_type="application/x-tar",
+        tags=["endpoints"],
+    )
+    def package(request: Request, body: MakePackage) -> Stream:
+        """Pack a served version for a container image: a signed build context as a tar archive."""
+        name = request.path["name"]
+        made = packages.package(request.who, name, version=body.version, base=body.base, include=body.include)
+        headers = {"content-disposition": f'attachment; filename="{name}-v{made.manifest.version}.tar"'}
+        return Stream(made.pieces, media_type="application/x-tar", headers=headers)
+
+    @route("GET", "/api/v1/signing-key", media_type="text/plain", tags=["endpoints"])
+    def signing_key(request: Request) -> Stream:
+        """Return the public key, in PEM, by which this server's packages are checked."""
+        key = packages.signing_key(request.who)
+        return Stream(key.encode(), media_type="text/plain; charset=utf-8")
+
+    return [export, package, signing_key]

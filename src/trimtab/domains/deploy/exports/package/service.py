@@ -1,0 +1,141 @@
+"""Packs a version that an endpoint serves: files for an image, with a bill of materials and a signature."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from trimtab.domains.deploy.exports.errors import NotExportable
+from trimtab.domains.deploy.exports.package import bom, context
+from trimtab.domains.deploy.exports.package.image import DEFAULT_BASE, Packed
+from trimtab.domains.deploy.exports.package.lock import Lock, lock
+from trimtab.domains.deploy.exports.package.manifest import Manifest
+from trimtab.domains.deploy.service import DeployService
+from trimtab.domains.govern import GovernService
+from trimtab.domains.registry import RegistryService
+from trimtab.domains.registry.model import ModelVersion
+from trimtab.infra.db import Database
+from trimtab.infra.signing import Signer
+from trimtab.kernel import refs
+from trimtab.kernel.errors import Invalid
+from trimtab.kernel.who import Principal
+from trimtab.serving.loaders.mlmodel import ModelFolder
+from trimtab.serving.routes import NUMERIC
+
+_MOST_BASE = 500
+
+
+class Made(NamedTuple):
+    """A package on its way: its manifest, and the tar archive piece by piece."""
+
+    manifest: Manifest
+    pieces: Iterator[bytes]
+
+
+class PackageService:
+    """Makes packages of served versions and signs them with this server's key."""
+
+    def __init__(
+        self,
+        db: Database,
+        *,
+        govern: GovernService,
+        deploy: DeployService,
+        registry: RegistryService,
+        signer: Signer,
+        scratch: Path,
+    ) -> None:
+        self._db = db
+        self._govern = govern
+        self._deploy = deploy
+        self._registry = registry
+        self._signer = signer
+        self._scratch = scratch
+
+    def signing_key(self, who: Principal) -> str:
+        """Return the public key, in PEM, by which packages of this server are checked."""
+        self._govern.permit(who, "read", "the signing key")
+        return self._signer.public_key
+
+    def package(
+        self,
+        who: Principal,
+        name: str,
+        *,
+        version: str | None = None,
+        base: str | None = None,
+        include: Sequence[str] = (),
+    ) -> Made:
+        """Pack a version of an endpoint, the champion unless another is named; what is signed is recorded.
+
+        ``base`` is the image to build on, a Debian with the server's Python; ``include`` names further packages that
+        this server has. Raises EndpointNotFound, VersionNotServed, NotExportable and Invalid.
+        """
+        ref = refs.make("endpoint", name)
+        self._govern.permit(who, "write", ref)
+        endpoint = self._deploy.endpoint(who, name)
+        wanted = version or endpoint.champion
+        if wanted is None:
+            raise NotExportable(f"Endpoint {name} has no champion yet: name a version.", field="version")
+        served = endpoint.find(wanted)
+        on = base or DEFAULT_BASE
+        if any(letter.isspace() for letter in on) or len(on) > _MOST_BASE:
+            raise Invalid(f"{on[:100]!r} is not the name of an image.", field="base")
+        found = self._registry.get_version(who, endpoint.model, int(wanted))
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="package-", dir=self._scratch))
+        try:
+            self._registry.materialize(who, found.name, found.version, folder / "model")
+            compiled = self._compiled(who, found, folder / "compiled") and not served.native
+            packages = _packages(found, folder / "model", compiled=compiled, include=include)
+            packed = Packed(
+                name,
+                found.name,
+                wanted,
+                found.digest,
+                served.allow_pickle,
+                compiled,
+                complete=not packages.loose,
+            )
+            estimates = self._registry.estimates(who, found.name, found.version)
+            made = context.lay_out(
+                folder,
+                packed,
+                base=on,
+                requirements=packages.text(),
+                bill=bom.bill(name, found, packages, estimates=estimates),
+                signer=self._signer,
+            )
+            with self._db.write() as tx:
+                detail = {"version": wanted, "digest": found.digest, "base": on, "files": len(made.files)}
+                self._govern.audit(tx, who, "deploy.endpoint.package", ref, detail=detail)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return Made(made, _sent(folder, modified_s=found.created_us // 1_000_000))
+
+    def _compiled(self, who: Principal, version: ModelVersion, folder: Path) -> bool:
+        """Write the compiled form of a version where there is one that may serve; return whether."""
+        return self._registry.materialize_compiled(who, version.name, version.version, folder) is not None
+
+
+def _packages(version: ModelVersion, model: Path, *, compiled: bool, include: Sequence[str]) -> Lock:
+    requirements = model / "requirements.txt"
+    signature = ModelFolder(model).signature
+    numeric = signature is None or all(field.type in NUMERIC for field in signature.inputs)
+    return lock(
+        version.flavors,
+        requirements=requirements.read_text() if requirements.exists() else "",
+        frames=not numeric,
+        compiled=compiled,
+        include=include,
+    )
+
+
+def _sent(folder: Path, *, modified_s: int) -> Iterator[bytes]:
+    """Yield the archive, and remove the folder when it was sent or nobody takes it any more."""
+    try:
+        yield from context.pack(folder, modified_s=modified_s)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
