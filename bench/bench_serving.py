@@ -16,6 +16,7 @@ near nothing, processor time a request (us) also elsewhere. ``--costs`` switches
 """
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -69,7 +70,7 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, help="print how to make them there, and end")
     parser.add_argument("--only", default="", help=f"of ours, {', '.join(peers.PEERS)}")
     parser.add_argument("--models", default=",".join(models.KINDS))
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument("--seconds", type=int, default=5, help="of each measurement")
     parser.add_argument("--protocols", action="store_true", help="ask ours one row in each of its forms")
     parser.add_argument(
         "--costs", action="store_true", help="only ours, with one part switched off at a time"
@@ -94,9 +95,10 @@ def main() -> None:
         if given.costs:
             report["costs"] = {kind: bench.costs(kind) for kind in kinds}
         else:
-            report["empty"] = empty = bench.empty()
             report["servers"] = servers = []
+            report["empty"] = limits = {}
             for kind in kinds:
+                limits[kind] = empty = bench.empty()
                 found = list(bench.servers(kind, only, protocols=given.protocols))
                 servers += found
                 show(kind, found, empty)
@@ -107,7 +109,7 @@ def main() -> None:
 class Bench:
     """One run: where things are, and how long each measurement takes."""
 
-    def __init__(self, folder: Path, models_folder: Path, seconds: float, peers_folder: Path | None) -> None:
+    def __init__(self, folder: Path, models_folder: Path, seconds: int, peers_folder: Path | None) -> None:
         self.models = models_folder
         self._folder = folder
         self._seconds = seconds
@@ -160,6 +162,7 @@ class Bench:
         )
         with running(server):
             found.start_s = server.first_answer_s(one)
+            server.settle()
             many = peers.target(peer, place, rows, each=MANY)
             found.worst = self._compare(found.kind, (one, peer.read), (many, peer.read))
             found.full = self._press(one, server, 64)
@@ -173,6 +176,7 @@ class Bench:
         with self._our_server(home) as (server, port, rows):
             one = ours.target(home, port, ours.PROTOCOLS["v2"], rows, each=1)
             found.start_s = server.first_answer_s(one)
+            server.settle()
             many: dict[str, Target] = {}
             for name, protocol in ours.PROTOCOLS.items():
                 target = ours.target(home, port, protocol, rows, each=MANY)
@@ -206,12 +210,14 @@ class Bench:
     def _our_server(
         self, home: ours.Home, part: costs.Part | None = None
     ) -> Generator[tuple[Server, int, np.ndarray]]:
-        port = free_ports(4)
-        chosen = part or costs.PARTS["all"]
-        environment = costs.environment(chosen, self._scratch())
+        port, scratch = free_ports(4), self._scratch()
+        chosen = part or costs.PARTS["nothing"]
+        environment = costs.environment(chosen, scratch)
         server = ours.start(home.folder, port, sign_in=chosen.sign_in, environment=environment)
         with running(server):
             yield server, port, models.rows(self.models)
+        if not costs.took_effect(chosen, scratch):
+            raise RuntimeError("it does not go by the names any more that this switches off")
 
     def _compare(self, kind: str, *asked: tuple[Target, peers.Read]) -> float:
         """Return the largest difference from the model's own predictions; raises where more than a few are wrong."""
@@ -237,8 +243,6 @@ class Bench:
 
     def empty(self) -> dict[int, Load]:
         """Return what an empty handler answers at 64 connections and at one."""
-        import sys
-
         port = free_ports(4)
         scratch = self._scratch()
         scratch.mkdir()
@@ -257,21 +261,22 @@ class Bench:
         found: dict[str, Load] = {}
         homes: dict[bool, ours.Home] = {}
         for name, part in costs.PARTS.items():
-            if kind not in part.kinds:
-                continue
             console.log(f"{kind}: {part.title}")
-            if part.signature not in homes:
-                homes[part.signature] = ours.prepare(
-                    self._scratch() / "home", kind, self.models, signature=part.signature
-                )
-            home = homes[part.signature]
             try:
+                if part.native not in homes:
+                    folder = self._scratch() / "home"
+                    homes[part.native] = ours.prepare(folder, kind, self.models, native=part.native)
+                home = homes[part.native]
+                if part.native and home.note == homes[False].note:
+                    continue  # it is native as it is
                 with self._our_server(home, part) as (server, port, rows):
                     target = ours.target(home, port, ours.PROTOCOLS["v2"], rows, each=1)
                     server.first_answer_s(target)
-                    found[name] = self._press(target, server, 64)
-            except DidNotStart as error:
-                console.log(f"[red]{part.title}: it can no longer be switched off this way: {error}")
+                    server.settle()
+                    load = self._press(target, server, 64)
+                found[name] = load
+            except (DidNotStart, RuntimeError) as error:
+                console.log(f"[red]{part.title}: {error}")
         show_costs(kind, found)
         return found
 
@@ -410,24 +415,33 @@ def _line(
 
 
 def show_costs(kind: str, found: dict[str, Load]) -> None:
-    """Print what each part costs: processor time of one request with everything, less that without the part."""
-    if "all" not in found:
+    """Print what each part costs the processes that answer: the processor time of a request, less that without it."""
+    if "nothing" not in found:
         return
-    whole = found["all"]
-    roles = sorted({role for load in found.values() for role in load.cpu_of})
     table = Table(title=f"{models.TITLES[kind]}: what a request costs, us of processor time (64 connections)")
-    for name in ("switched off", "req/s", "p50 ms", "p99 ms", *roles, "all", "costs us", "others"):
+    columns = ("switched off", "req/s", "p50 ms", "p99 ms", *ours.SERVED, "both", "costs", "beside", "others")
+    for name in columns:
         table.add_column(name, justify="left" if name == "switched off" else "right")
+    whole = _path_us(found["nothing"])
     for name, load in found.items():
+        path = _path_us(load)
         table.add_row(
-            "nothing" if name == "all" else name,
+            name,
             *_load_cells(load),
-            *(f"{load.cpu_of.get(role, 0.0):,.1f}" for role in roles),
-            f"{load.cpu_us:,.1f}",
-            "" if name == "all" else f"{whole.cpu_us - load.cpu_us:,.1f}",
+            *(f"{load.cpu_of.get(role, 0.0):,.1f}" for role in ours.SERVED),
+            f"{path:,.1f}",
+            "" if name == "nothing" else f"{whole - path:,.1f}",
+            f"{load.cpu_us - path:,.1f}",
             f"{load.others:.0%}",
         )
     console.print(table)
+    console.print(
+        "beside: the server and its workers, which take the prediction log in meanwhile, as far as they get\n"
+    )
+
+
+def _path_us(load: Load) -> float:
+    return sum(load.cpu_of.get(role, 0.0) for role in ours.SERVED)
 
 
 def _load_cells(load: Load) -> tuple[str, str, str]:

@@ -151,6 +151,17 @@ class Server:
                 found[role] = found.get(role, 0.0) + (int(fields[11]) + int(fields[12])) * _TICK_S
         return found
 
+    def settle(self, *, limit_s: float = 10.0) -> None:
+        """Wait until what goes on after the first answer is over: until the processes do next to nothing."""
+        until = time.monotonic() + limit_s
+        before = sum(self.spent_s().values())
+        while time.monotonic() < until:
+            time.sleep(0.3)
+            after = sum(self.spent_s().values())
+            if after - before < 0.03:
+                return
+            before = after
+
     def stop(self) -> None:
         """End it in order, and by force what is left after 15 seconds."""
         left = self.processes()
@@ -211,10 +222,10 @@ def ask(target: Target, body: bytes) -> tuple[int, bytes]:
         connection.close()
 
 
-def press(target: Target, *, connections: int, seconds: float, server: Server, folder: Path) -> Load:
-    """Send as much as the connections take for some seconds, after a short while that is not counted."""
+def press(target: Target, *, connections: int, seconds: int, server: Server, folder: Path) -> Load:
+    """Send as much as the connections take for some seconds, after one that is not counted."""
     script = _script(target, folder)
-    _wrk(script, target, connections, max(0.3, seconds / 5))
+    _wrk(script, target, connections, 1)
     spent_before, (busy_before, all_before) = server.spent_s(), _machine_s()
     wrk_s, found = _wrk(script, target, connections, seconds)
     spent_after, (busy_after, all_after) = server.spent_s(), _machine_s()
@@ -253,21 +264,17 @@ def _script(target: Target, folder: Path) -> Path:
     return script
 
 
-def _wrk(script: Path, target: Target, connections: int, seconds: float) -> tuple[float, dict[str, float]]:
+def _wrk(script: Path, target: Target, connections: int, seconds: int) -> tuple[float, dict[str, float]]:
     """Run wrk; return its processor time in seconds and what it printed."""
-    # wrk counts whole seconds only; a shorter run is ended by the signal that it answers with its summary.
-    command = ["wrk", "-t1", f"-c{connections}", "-d60s", "--timeout", "30s", "-s", str(script)]
-    process = subprocess.Popen(
-        [*command, f"http://127.0.0.1:{target.port}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    time.sleep(seconds)
-    process.send_signal(signal.SIGINT)
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script)]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    out, err = process.communicate(timeout=60)
+    ran = subprocess.run(
+        [*command, f"http://127.0.0.1:{target.port}"], capture_output=True, text=True, check=False
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    lines = [line for line in out.decode().splitlines() if line.startswith('{"requests"')]
+    lines = [line for line in ran.stdout.splitlines() if line.startswith('{"requests"')]
     if not lines:
-        raise SystemExit(f"wrk failed: {out.decode()}{err.decode()}")
+        raise SystemExit(f"wrk failed: {ran.stdout}{ran.stderr}")
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return spent, json.loads(lines[-1])
 

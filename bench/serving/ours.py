@@ -6,15 +6,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
 from serving import models
-from serving.load import Server, Target, ask, free_ports, running
+from serving.load import DidNotStart, Server, Target, ask, free_ports, running
 from serving.peers import Body, Read, read_predictions, read_tensor, split_body, tensor_body
-from trimtab.kernel.errors import TrimtabError
+from trimtab.kernel.errors import NotFound, TrimtabError
 from trimtab.sdk.client import Client
 
 ENDPOINT = "flights"
@@ -26,6 +25,8 @@ ROLES = {
 SERVED = ("gateway", "replica")
 """The processes without which the model would not answer; the server and its workers manage."""
 _JSON = {"Content-Type": "application/json"}
+_PATIENCE_S = 120.0
+_BEGINS_WITHIN_S = 3.0
 _V2 = f"/v2/models/{ENDPOINT}/infer"
 _INVOCATIONS = f"/endpoints/{ENDPOINT}/invocations"
 
@@ -130,19 +131,20 @@ class Home(msgspec.Struct, frozen=True):
     note: str
 
 
-def prepare(
-    folder: Path, kind: str, models_folder: Path, *, signature: bool = True, native: bool = False
-) -> Home:
+def prepare(folder: Path, kind: str, models_folder: Path, *, native: bool = False) -> Home:
     """Register and deploy a model in a new home, then stop the server."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     port = free_ports(4)
     server = start(folder, port, sign_in="auto")
     with running(server):
-        client = _connected(server, port)
-        token: str = client.post("/tokens", {"name": "bench", "role": "viewer"})["token"]
-        uri = _register(client, kind, models_folder, signature=signature)
-        view = _deploy(client, uri, allow_pickle=kind == "python", native=native)
-    return Home(folder, token, _note(view))
+        try:
+            client = _connected(server, port)
+            token: str = client.post("/tokens", {"name": "bench", "role": "viewer"})["token"]
+            uri = _register(client, kind, models_folder)
+            form = _deploy(client, uri, allow_pickle=kind == "python", native=native)
+        except TrimtabError as error:
+            raise DidNotStart(f"{error}\n{_replica_logs(folder)}", server.log) from error
+    return Home(folder, token, form)
 
 
 def start(
@@ -183,18 +185,18 @@ def _connected(server: Server, port: int) -> Client:
             time.sleep(0.05)
 
 
-def _register(client: Client, kind: str, models_folder: Path, *, signature: bool) -> str:
+def _register(client: Client, kind: str, models_folder: Path) -> str:
     """Log the model and return the version's address."""
     rows = models.rows(models_folder)[:5]
     if kind == "python":
-        return _register_python(client, models_folder, rows, signature=signature)
+        return _register_python(client, models_folder, rows)
     import trimtab
 
     sample = {name: rows[:, at] for at, name in enumerate(models.COLUMNS)}
     logged = trimtab.models.log(
         models.fitted(models_folder, kind),
         register=ENDPOINT,
-        signature=sample if signature else None,
+        signature=sample,
         predict="predict_proba_1",
         client=client,
     )
@@ -202,14 +204,16 @@ def _register(client: Client, kind: str, models_folder: Path, *, signature: bool
     return f"models:/{ENDPOINT}/{logged.version.version}"
 
 
-def _register_python(client: Client, models_folder: Path, rows: np.ndarray, *, signature: bool) -> str:
+def _register_python(client: Client, models_folder: Path, rows: np.ndarray) -> str:
     """Log plain Python the way that MLflow has it, as a python_function over arrays."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     import mlflow
     from mlflow.models import infer_signature
 
+    source = (models_folder / "python" / "scorecard.py").read_text()
     script = models_folder / "python" / "model_code.py"
     script.write_text(
-        "import mlflow\nfrom scorecard import chances\n\n\nclass Scorecard(mlflow.pyfunc.PythonModel):\n"
+        f"{source}\n\nimport mlflow\n\n\nclass Scorecard(mlflow.pyfunc.PythonModel):\n"
         "    def predict(self, context, model_input, params=None):\n        return chances(model_input)\n\n\n"
         "mlflow.models.set_model(Scorecard())\n"
     )
@@ -219,22 +223,51 @@ def _register_python(client: Client, models_folder: Path, rows: np.ndarray, *, s
     mlflow.pyfunc.log_model(
         name="model",
         python_model=str(script),
-        code_paths=[str(models_folder / "python" / "scorecard.py")],
-        signature=infer_signature(rows) if signature else None,
+        signature=infer_signature(rows),
         registered_model_name=ENDPOINT,
         pip_requirements=["mlflow-skinny"],
     )
     return f"models:/{ENDPOINT}/1"
 
 
-def _deploy(client: Client, uri: str, *, allow_pickle: bool, native: bool) -> dict[str, Any]:
+def _replica_logs(folder: Path) -> str:
+    return "\n".join(log.read_text(errors="replace")[-1000:] for log in folder.rglob("logs/*.log"))
+
+
+def _deploy(client: Client, uri: str, *, allow_pickle: bool, native: bool) -> str:
+    """Deploy a version, after its compilation where it can have one, and return in which form it runs."""
     import trimtab
 
-    if native:
-        raise NotImplementedError("there is no compiled form yet to do without")
-    return trimtab.endpoints.deploy(ENDPOINT, uri, allow_pickle=allow_pickle, client=client)
+    version = f"/models/{ENDPOINT}/versions/{uri.rpartition('/')[2]}"
+    state, message = _compiled(client, version)
+    trimtab.endpoints.deploy(
+        ENDPOINT, uri, allow_pickle=allow_pickle, native=native, reason="the benchmark made it", client=client
+    )
+    if native or state != "compiled":
+        return "native" if native or not message else f"native: {message}"
+    until = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < until:
+        (served,) = client.get(f"/endpoints/{ENDPOINT}")["versions"]
+        if served["runtime"] == "compiled":
+            return "compiled"
+        time.sleep(0.05)
+    return "native, though it was compiled"
 
 
-def _note(view: dict[str, Any]) -> str:
-    version = view["versions"][0]
-    return "compiled" if version.get("compiled") else "native"
+def _compiled(client: Client, version: str) -> tuple[str, str]:
+    """Return (state, why) of a version's compilation once it is over; nobody tried where there is none."""
+    until = time.monotonic() + _PATIENCE_S
+    state, message = "none", ""
+    while time.monotonic() < until:
+        try:
+            found = client.get(f"{version}/compilation")
+        except NotFound:
+            # It begins after the registration, if at all.
+            if time.monotonic() > until - _PATIENCE_S + _BEGINS_WITHIN_S:
+                break
+        else:
+            state, message = found["state"], (found["verdict"] or {}).get("message", "")
+            if state != "pending":
+                break
+        time.sleep(0.1)
+    return state, message
