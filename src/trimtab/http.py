@@ -15,6 +15,7 @@ from trimtab.domains.deploy import http as deploy_http
 from trimtab.domains.deploy.batch import http as batch_http
 from trimtab.domains.deploy.exports import http as exports_http
 from trimtab.domains.deploy.rollouts import http as rollouts_http
+from trimtab.domains.deploy.settings import http as settings_http
 from trimtab.domains.govern import http as govern_http
 from trimtab.domains.lineage import http as lineage_http
 from trimtab.domains.monitor import http as monitor_http
@@ -55,6 +56,7 @@ def native_routes(app: App) -> list[Route]:
         *trash_http.routes(app.trash, app.govern, app.collector),
         *deploy_http.routes(app.deploy, lambda: app.plane, inference_url=inference_url(app.settings)),
         *rollouts_http.routes(app.deploy),
+        *settings_http.routes(app.deploy, lambda: app.plane),
         *exports_http.routes(app.exports, app.packages),
         *batch_http.routes(app.batches),
         *trial.routes(app.deploy, inference_url=inference_url(app.settings)),

@@ -78,15 +78,17 @@ Replica(Rule(), listen(Path(sys.argv[1]))).run()
 class Plane:
     """A gateway process and the replicas that a test starts behind it."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, **options: Any) -> None:
         self.state = state
+        self.options = options
         self.control = GatewayControl(state)
         self.processes: list[subprocess.Popen[bytes]] = []
         self.gateway = self.start_gateway()
 
     def start_gateway(self, port: int = 0) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            gateway_command(self.state, host="127.0.0.1", port=port), stdout=subprocess.DEVNULL
+            gateway_command(self.state, host="127.0.0.1", port=port, **self.options),
+            stdout=subprocess.DEVNULL,
         )
         self.processes.append(process)
         self.port = self.control.wait_ready(15).port

@@ -222,9 +222,11 @@ class Pool:
         self._all = replicas
         self._members: dict[str, Replica] = {}
         self._waiters: set[asyncio.Event] = set()
+        self._suspects = asyncio.Lock()
         self._retries = RetryBudget(DEFAULT.retry_share, now=asyncio.get_running_loop().time())
         self.circuit = Circuit()
         self.retired = False
+        self.retried = 0
 
     def protect(self, policies: Policies) -> None:
         """Keep an endpoint's policies of circuits and retries from now on."""
@@ -270,7 +272,13 @@ class Pool:
         self._retries.asked()
         try:
             outputs = await self._infer(schema, batch, want=want, timeout_s=timeout_s)
-        except (ModelTimeout, NoReplica):
+        except ModelTimeout:
+            if all(replica.circuit.is_open for replica in self._members.values() if replica.link is not None):
+                circuit.failed(
+                    loop.time(), certain=True
+                )  # as long as one answers, it is not the version that fails
+            raise
+        except NoReplica:
             if not self.retired:
                 circuit.failed(loop.time())
             raise
@@ -294,41 +302,54 @@ class Pool:
 
     async def _infer(self, schema: Schema, batch: Batch, *, want: int, timeout_s: float) -> list[Output]:
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        deadline = now + timeout_s
-        packed = batch.packed = schema.packed(batch)
-        columns: bytes | None = None
-        for attempt in (1, 2):
-            replica = self._pick() or await self._wait(min(deadline, now + REPLICA_WAIT_S))
-            link, circuit = replica.link, replica.circuit
-            assert link is not None
-            assert link.hello is not None
-            if circuit.is_open:
-                circuit.begin(loop.time())
-            plain = packed is None or not link.hello.packed or link.hello.names != schema.names
-            if plain and columns is None:
-                columns = encode_columns(batch.by_name(schema.fields))
+        deadline = loop.time() + timeout_s
+        try:
+            answer = await self._once(schema, batch, want=want, deadline=deadline)
+        except LinkBroken:
+            if not self._retries.spend(loop.time()):
+                raise NoReplica("the model's process ended while it worked on this request") from None
+            self.retried += 1
+            # Whatever ended the process is among the calls that it had. They are made once more one at a time, so that
+            # the guilty one takes no other with it again.
             try:
-                answer = await link.call(
-                    batch.rows,
-                    want,
-                    packed=None if plain else packed,
-                    columns=columns if plain else None,
-                    deadline=deadline,
-                )
-            except ModelTimeout:
-                circuit.failed(loop.time())
-                raise
+                async with asyncio.timeout_at(deadline):
+                    await self._suspects.acquire()
+            except TimeoutError:
+                raise ModelTimeout("the model did not answer in time") from None
+            try:
+                answer = await self._once(schema, batch, want=want, deadline=deadline)
             except LinkBroken:
-                circuit.failed(loop.time())
-                if attempt == 1 and self._retries.spend(loop.time()):
-                    continue
-                break
-            circuit.succeeded()
-            if answer.fault is None:
-                return answer.outputs
-            raise Invalid(answer.message) if answer.fault == "input" else ModelFailed(answer.message)
-        raise NoReplica("the model's process ended while it worked on this request, and again where it was retried")
+                raise NoReplica("the model's process ended twice while it worked on this request") from None
+            finally:
+                self._suspects.release()
+        if answer.fault is None:
+            return answer.outputs
+        raise Invalid(answer.message) if answer.fault == "input" else ModelFailed(answer.message)
+
+    async def _once(self, schema: Schema, batch: Batch, *, want: int, deadline: float) -> Answer:
+        """Make a call of the least busy replica, waiting a moment for one; raises LinkBroken, ModelTimeout, NoReplica."""
+        loop = asyncio.get_running_loop()
+        replica = self._pick() or await self._wait(min(deadline, loop.time() + REPLICA_WAIT_S))
+        link, circuit = replica.link, replica.circuit
+        assert link is not None
+        assert link.hello is not None
+        if circuit.is_open:
+            circuit.begin(loop.time())
+        packed = batch.packed = schema.packed(batch)
+        plain = packed is None or not link.hello.packed or link.hello.names != schema.names
+        try:
+            answer = await link.call(
+                batch.rows,
+                want,
+                packed=None if plain else packed,
+                columns=encode_columns(batch.by_name(schema.fields)) if plain else None,
+                deadline=deadline,
+            )
+        except (ModelTimeout, LinkBroken):
+            circuit.failed(loop.time())
+            raise
+        circuit.succeeded()
+        return answer
 
     def _pick(self) -> Replica | None:
         """Return the connected replica with the fewest calls, one that failed lately only where there is no other."""

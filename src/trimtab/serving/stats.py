@@ -21,7 +21,8 @@ class VersionState(msgspec.Struct):
     """One version's counters since the gateway started. ``latency_counts`` has one more item than the bounds.
 
     ``requests`` are those that a client made of this version and that were not the client's own fault; ``errors``
-    those among them that failed. ``replicas`` tells for each socket whether its replica is connected; ``compiled`` that
+    those among them that failed, ``retried`` those made once more because a replica went away. While the ``circuit`` is
+    open, requests are refused at once. ``replicas`` tells for each socket whether its replica is connected; ``compiled`` that
     the model runs in the gateway itself, and ``problem`` why it does not although it was to.
     """
 
@@ -41,13 +42,23 @@ class VersionState(msgspec.Struct):
     replicas: dict[str, bool]
     compiled: bool = False
     problem: str = ""
+    circuit: Literal["closed", "open"] = "closed"
+    retried: int = 0
 
 
 class EndpointState(msgspec.Struct):
-    """An endpoint's versions, with those that left the table while the gateway runs (``routed`` false)."""
+    """An endpoint's versions, with those that left the table while the gateway runs (``routed`` false).
+
+    ``limited`` requests were refused for a rate or quota, ``shed`` ones because too many waited.
+    """
 
     versions: dict[str, VersionState]
     invalid: int = 0
+    limited: int = 0
+    shed: int = 0
+    cache_hits: int = 0
+    cache_misses: int = 0
+    cache_bytes: int = 0
 
 
 class GatewayState(msgspec.Struct):
@@ -88,6 +99,14 @@ class Counters:
         self.sum_us += latency_us
         self.last_us = at_us
         self.counts[bisect_left(LATENCY_BOUNDS_US, latency_us)] += 1
+
+
+_ENDPOINT_COUNTERS = (
+    ("trimtab_serving_limited_total", "limited", "Requests refused because a rate or a quota was used up."),
+    ("trimtab_serving_shed_total", "shed", "Requests refused because too many waited already."),
+    ("trimtab_serving_cache_hits_total", "cache_hits", "Requests answered from the cache."),
+    ("trimtab_serving_cache_misses_total", "cache_misses", "Requests that the cache had no answer for."),
+)
 
 
 def prometheus(state: GatewayState) -> str:
@@ -136,6 +155,28 @@ def prometheus(state: GatewayState) -> str:
         "Requests refused for what they held, before a version was asked.",
         [(f'endpoint="{name}"', endpoint.invalid) for name, endpoint in state.endpoints.items()],
     )
+    family(
+        "trimtab_serving_retried_total",
+        "counter",
+        "Requests made once more because a replica went away.",
+        each("retried"),
+    )
+    family(
+        "trimtab_serving_circuit_open",
+        "gauge",
+        "1 while a version is left alone because it failed several times in a row.",
+        [(labels, int(version.circuit == "open")) for labels, version in versions],
+    )
+    for name, attribute, about in _ENDPOINT_COUNTERS:
+        family(
+            name,
+            "counter",
+            about,
+            [
+                (f'endpoint="{each}"', getattr(endpoint, attribute))
+                for each, endpoint in state.endpoints.items()
+            ],
+        )
     name = "trimtab_serving_latency_seconds"
     lines.append(f"# HELP {name} Time from the whole request read to its answer.")
     lines.append(f"# TYPE {name} histogram")

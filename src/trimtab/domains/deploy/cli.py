@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from trimtab.domains.deploy.exports import cli as exports
+from trimtab.domains.deploy.settings import cli as settings
 from trimtab.kernel.errors import Conflict, Invalid, Unavailable
 from trimtab.sdk.client import Client, connect
 from trimtab.sdk.terminal import show_json, show_table, when
@@ -15,6 +16,9 @@ endpoints.command("export")(exports.export)
 endpoints.command("package")(exports.package)
 endpoints.command("verify")(exports.verify)
 endpoints.command("signing-key")(exports.signing_key)
+endpoints.command("set")(settings.change)
+endpoints.command("settings")(settings.show)
+endpoints.command("policy")(settings.anonymise)
 
 Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -21,6 +21,14 @@ class TrafficChanged(Event, frozen=True, tag="deploy.traffic_changed"):
     reason: str
 
 
+class SettingsChanged(Event, frozen=True, tag="deploy.settings_changed"):
+    """Limits, time-outs, caching or the rules of what is written down changed for an endpoint; ``changed`` names them."""
+
+    endpoint: str
+    changed: list[str]
+    reason: str
+
+
 class VersionFailed(Event, frozen=True, tag="deploy.version_failed"):
     """A version could not be loaded."""
 

@@ -13,6 +13,7 @@ import msgspec
 from trimtab.domains.deploy.compiled import CompiledVersions
 from trimtab.domains.deploy.model import Endpoint, Runtime, Served
 from trimtab.domains.deploy.service import DeployService
+from trimtab.domains.deploy.settings.model import DEFAULT, EndpointSettings
 from trimtab.domains.deploy.statistics import Traffic, last_minute
 from trimtab.domains.deploy.targets.port import ReplicaSpec, ReplicaStatus, ReplicaTarget
 from trimtab.domains.govern import GovernService
@@ -22,7 +23,7 @@ from trimtab.kernel.who import system
 from trimtab.serving import routes
 from trimtab.serving.control import GatewayControl
 from trimtab.serving.processes import gateway_command
-from trimtab.serving.stats import GatewayState
+from trimtab.serving.stats import EndpointState, GatewayState
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class Plane:
         """Start the gateway, then everything that was served before."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._deploy.followed_by(self.apply)
+        self._govern.followed_by(self.apply)
         self._thread.start()
 
     def stop(self) -> None:
@@ -103,6 +105,10 @@ class Plane:
     def last_minute(self, endpoint: str, version: str | None = None) -> Traffic:
         """Return what an endpoint, or one version of it, did in the last minute."""
         return last_minute(list(self.samples), endpoint, version)
+
+    def newest(self, endpoint: str) -> EndpointState | None:
+        """Return what the gateway last said of an endpoint."""
+        return self.samples[-1][1].endpoints.get(endpoint) if self.samples else None
 
     def log_tail(self, endpoint: str, version: str, lines: int) -> list[str]:
         """Return the last lines that a version's replica wrote."""
@@ -285,16 +291,26 @@ class Plane:
         auth = routes.Auth(open=True)
         if not self._govern.open_to_owner:
             tokens = {
-                token.digest: routes.Token(principal=token.name, role=token.role, expires_us=token.expires_us)
+                token.digest: routes.Token(
+                    principal=token.name,
+                    role=token.role,
+                    expires_us=token.expires_us,
+                    id=token.id,
+                    endpoints=token.endpoints,
+                )
                 for token in self._govern.tokens_in_force()
             }
             auth = routes.Auth(open=False, tokens=tokens)
-        table = {endpoint.name: self._endpoint(endpoint) for endpoint in endpoints}
+        settings = self._deploy.settings.in_force(_WHO)
+        table = {
+            endpoint.name: self._endpoint(endpoint, settings.get(endpoint.name, DEFAULT))
+            for endpoint in endpoints
+        }
         return routes.RouteTable(
             self._generation, auth, {name: one for name, one in table.items() if one.versions}
         )
 
-    def _endpoint(self, endpoint: Endpoint) -> routes.Endpoint:
+    def _endpoint(self, endpoint: Endpoint, settings: EndpointSettings) -> routes.Endpoint:
         versions: list[routes.Version] = []
         signature: routes.Signature | None = None
         for one in endpoint.served:
@@ -315,7 +331,13 @@ class Plane:
             )
             if role == "champion" or signature is None:
                 signature = self._signature(endpoint.model, one.version)
-        return routes.Endpoint(versions=versions, signature=signature)
+        return routes.Endpoint(
+            versions=versions,
+            signature=signature,
+            max_body_bytes=settings.max_body_bytes,
+            timeout_ms=settings.timeout_ms,
+            policies=settings.policies,
+        )
 
     def _signature(self, model: str, version: str) -> routes.Signature | None:
         key = (model, version)

@@ -8,7 +8,13 @@ import msgspec
 
 from trimtab.domains.deploy import store
 from trimtab.domains.deploy.admission import check_loadable
-from trimtab.domains.deploy.errors import EndpointNotFound, OtherModel, VersionNotServed
+from trimtab.domains.deploy.errors import (
+    EndpointNotFound,
+    NothingToRollBackTo,
+    NotReady,
+    OtherModel,
+    VersionNotServed,
+)
 from trimtab.domains.deploy.events import (
     EndpointDeployed,
     ServedVersionDeleted,
@@ -17,6 +23,7 @@ from trimtab.domains.deploy.events import (
 )
 from trimtab.domains.deploy.model import Action, Change, Endpoint, Served, prune, roll_back, split
 from trimtab.domains.deploy.rollouts.service import Rollouts
+from trimtab.domains.deploy.settings.service import Settings
 from trimtab.domains.govern import GovernService
 from trimtab.domains.lineage import LineageService
 from trimtab.domains.registry import RegistryService
@@ -54,6 +61,7 @@ class DeployService:
         self._registry = registry
         self._follow: Callable[[], None] = _nothing
         self.rollouts = Rollouts(db, bus, jobs, govern=govern, registry=registry, endpoints=self)
+        self.settings = Settings(db, bus, govern=govern, registry=registry, endpoints=self)
 
     def followed_by(self, apply: Callable[[], None]) -> None:
         """Have this called after each committed change: the data plane of this process applies it at once."""
@@ -176,7 +184,8 @@ class DeployService:
             if version is None:
                 self.rollouts.end_running(tx, who, name, state="aborted", reason="the endpoint was removed")
                 store.delete_endpoint(tx, name=name)
-                self._moved(tx)
+                self.settings.endpoint_removed(tx, name)
+                self.moved(tx)
             else:
                 one = endpoint.find(version)
                 if one.weight > 0 and one.state == "ready":
@@ -232,7 +241,10 @@ class DeployService:
                 store.set_pid(tx, endpoint=name, version=version, pid=pid)
 
     def replica_failed(self, who: Principal, name: str, version: str, *, error: str) -> None:
-        """Note that a version cannot be loaded; traffic stays where it is."""
+        """Note that a version does not run.
+
+        Where it was the champion, the one before it that is kept warm answers again; a rollout sees to its own versions.
+        """
         self._govern.permit(who, "write", refs.make("endpoint", name))
         with self._db.write() as tx:
             tx.lock(f"deploy.endpoint:{name}")
@@ -248,13 +260,15 @@ class DeployService:
                 subject=refs.make("endpoint", name),
                 actor=who.id,
             )
+            if one.role == "champion" and one.weight > 0:
+                self._fall_back(tx, who, name, version, error)
 
     def model_renamed(self, who: Principal, old_name: str, new_name: str) -> None:
         """Have endpoints that serve a model follow its new name."""
         self._govern.permit(who, "write", refs.model(new_name))
         with self._db.write() as tx:
             if store.rename_model(tx, old_name=old_name, new_name=new_name):
-                self._moved(tx)
+                self.moved(tx)
 
     def model_deleted(self, who: Principal, model: str, version: str | None = None) -> None:
         """Let go of what was deleted from the registry and gets no requests; what answers goes on and is reported."""
@@ -297,6 +311,17 @@ class DeployService:
         served = split(endpoint, weights, champion=champion, copies=copies)
         self._change(tx, who, endpoint, served, action=action, reason=reason)
         return self.find(tx, name)
+
+    def _fall_back(self, tx: Tx, who: Principal, name: str, version: str, error: str) -> None:
+        if self.rollouts.is_running(tx, name):
+            return
+        endpoint = self.find(tx, name)
+        try:
+            _, served = roll_back(endpoint, store.changes(tx, where=Where().equals(endpoint=name), limit=200))
+        except (NothingToRollBackTo, NotReady):
+            return  # nobody else is there to answer
+        reason = f"version {version} does not run: {error}"[:500]
+        self._change(tx, who, endpoint, served, action="rollback", reason=reason)
 
     def _activate(self, tx: Tx, name: str, version: str, *, who: Principal, reason: str) -> None:
         endpoint = self.find(tx, name)
@@ -347,9 +372,10 @@ class DeployService:
 
     def _put(self, tx: Tx, endpoint: Endpoint, served: list[Served], removed: list[str]) -> None:
         store.put_served(tx, endpoint=endpoint.name, served=served, removed=removed, now_us=now_us())
-        self._moved(tx)
+        self.moved(tx)
 
-    def _moved(self, tx: Tx) -> None:
+    def moved(self, tx: Tx) -> None:
+        """Have the data plane follow what the caller's transaction changes."""
         store.next_generation(tx)
         tx.after_commit(self._follow)
 

@@ -18,11 +18,17 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def create_token(
     name: str,
     role: Annotated[str, typer.Option(help="viewer, editor, approver or admin")] = "editor",
+    endpoint: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Make it a key to this endpoint at the inference port, and to nothing else; may repeat."
+        ),
+    ] = None,
     url: Url = None,
     json: Json = False,
 ) -> None:
     """Make a token and print it, this once."""
-    made = connect(url).post("/tokens", {"name": name, "role": role})
+    made = connect(url).post("/tokens", {"name": name, "role": role, "endpoints": endpoint or None})
     if json:
         show_json(made)
     else:
@@ -37,11 +43,18 @@ def list_tokens(url: Url = None, json: Json = False) -> None:
         show_json(items)
         return
     rows = [
-        (item["id"], item["name"], item["role"], when(item["created_us"]), when(item["revoked_us"]))
+        (
+            item["id"],
+            item["name"],
+            item["role"],
+            ", ".join(item["endpoints"] or ["all"]),
+            when(item["created_us"]),
+            when(item["revoked_us"]),
+        )
         for item in items
     ]
     show_table(
-        ["id", "name", "role", "created", "revoked"],
+        ["id", "name", "role", "endpoints", "created", "revoked"],
         rows,
         empty="No tokens. 'trimtab tokens create NAME' makes one.",
     )

@@ -17,6 +17,8 @@ class CreateToken(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     role: Role = "editor"
     expires_us: int | None = None
+    endpoints: list[str] | None = None
+    """Names of endpoints: the token is a key to these at the inference port, and nothing else."""
 
 
 class TokenView(msgspec.Struct):
@@ -29,6 +31,7 @@ class TokenView(msgspec.Struct):
     created_by: str
     expires_us: int | None
     revoked_us: int | None
+    endpoints: list[str] | None
 
 
 class NewToken(TokenView):
@@ -89,7 +92,11 @@ def routes(service: GovernService) -> list[Route]:
     def create_token(request: Request, body: CreateToken) -> NewToken:
         """Make a service token; its text is in this answer and never again."""
         token, text = service.create_token(
-            request.who, name=body.name, role=body.role, expires_us=body.expires_us
+            request.who,
+            name=body.name,
+            role=body.role,
+            expires_us=body.expires_us,
+            endpoints=body.endpoints,
         )
         return NewToken(**msgspec.structs.asdict(_view(token)), token=text)
 

@@ -33,7 +33,10 @@ def needed_role(action: Action) -> Role:
 
 
 class Token(msgspec.Struct, frozen=True):
-    """A service token. Only the SHA-256 of its text is kept."""
+    """A service token. Only the SHA-256 of its text is kept.
+
+    One with ``endpoints`` is a key: it opens these at the inference port, and nothing else.
+    """
 
     id: str
     name: str
@@ -43,6 +46,7 @@ class Token(msgspec.Struct, frozen=True):
     created_by: str
     expires_us: int | None
     revoked_us: int | None
+    endpoints: list[str] | None = None
 
     def in_force(self, now_us: int) -> bool:
         """Whether the token is neither revoked nor expired."""

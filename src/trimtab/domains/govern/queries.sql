@@ -1,20 +1,20 @@
 -- name: insert_token
-insert into govern_token (id, name, role, digest, created_us, created_by, expires_us)
-values (:id, :name, :role, :digest, :created_us, :created_by, :expires_us);
+insert into govern_token (id, name, role, digest, created_us, created_by, expires_us, endpoints)
+values (:id, :name, :role, :digest, :created_us, :created_by, :expires_us, :endpoints);
 
 -- name: token_by_digest
-select id, name, role, digest, created_us, created_by, expires_us, revoked_us
+select id, name, role, digest, created_us, created_by, expires_us, revoked_us, endpoints
 from govern_token where digest = :digest;
 
 -- name: tokens
-select id, name, role, digest, created_us, created_by, expires_us, revoked_us
+select id, name, role, digest, created_us, created_by, expires_us, revoked_us, endpoints
 from govern_token order by id desc;
 
 -- name: revoke_token
 update govern_token set revoked_us = :now_us where id = :id and revoked_us is null;
 
 -- name: count_tokens
-select count(*) from govern_token where revoked_us is null;
+select count(*) from govern_token where revoked_us is null and endpoints is null;
 
 -- name: last_audit
 select seq, hash from govern_audit order by seq desc limit 1;
@@ -32,7 +32,7 @@ select seq, at_us, actor, action, subject, detail, previous, hash
 from govern_audit {where} order by seq desc limit :limit;
 
 -- name: tokens_in_force
-select id, name, role, digest, created_us, created_by, expires_us, revoked_us
+select id, name, role, digest, created_us, created_by, expires_us, revoked_us, endpoints
 from govern_token where revoked_us is null and (expires_us is null or expires_us > :now_us);
 
 -- name: put_hold

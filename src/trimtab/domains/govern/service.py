@@ -2,7 +2,9 @@
 
 import base64
 import binascii
+import re
 import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from trimtab.domains.govern import store
@@ -31,6 +33,7 @@ from trimtab.kernel.who import ROLES, Principal, Role
 
 _CACHE_US = 5_000_000
 _MOST_REASON = 2000
+_ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 HOLDS = "govern.holds"
 
 
@@ -41,8 +44,13 @@ class GovernService:
         """``open_to_owner``: callers without credentials act as the owner; only right on a loopback address."""
         self._db = db
         self._open_to_owner = open_to_owner
+        self._follow: Callable[[], None] = _nothing
         self._cache: dict[str, tuple[int, Principal]] = {}
         self._cache_lock = threading.Lock()
+
+    def followed_by(self, apply: Callable[[], None]) -> None:
+        """Have this called after each change of tokens: the data plane of this process refuses and accepts at once."""
+        self._follow = apply
 
     def authenticate(self, authorization: str | None, cookie: str | None) -> Principal:
         """Return who calls, from a Bearer or Basic header or the session cookie; raises BadToken.
@@ -66,6 +74,10 @@ class GovernService:
             token = store.token_by_digest(tx, digest=key)
         if token is None or not token.in_force(now):
             raise BadToken("This token is unknown, expired or revoked.")
+        if token.endpoints is not None:
+            raise BadToken(
+                f"This key opens {', '.join(token.endpoints[:5])} at the inference port, and nothing here."
+            )
         principal = token.principal()
         with self._cache_lock:
             if len(self._cache) > 1000:
@@ -90,9 +102,18 @@ class GovernService:
         )
 
     def create_token(
-        self, who: Principal, *, name: str, role: str = "editor", expires_us: int | None = None
+        self,
+        who: Principal,
+        *,
+        name: str,
+        role: str = "editor",
+        expires_us: int | None = None,
+        endpoints: Sequence[str] | None = None,
     ) -> tuple[Token, str]:
-        """Make a token and return it with its text, which is never shown again; raises Invalid."""
+        """Make a token and return it with its text, which is never shown again; raises Invalid.
+
+        With ``endpoints`` it is a key to these at the inference port alone; they need not exist yet.
+        """
         self.permit(who, "admin", "tokens")
         if role not in ROLES:
             raise Invalid(
@@ -102,6 +123,10 @@ class GovernService:
             raise Invalid("A token needs a name of at most 200 characters.", field="name")
         if expires_us is not None and expires_us <= now_us():
             raise Invalid("The token would expire in the past.", field="expires_us")
+        if endpoints is not None and not (
+            0 < len(endpoints) <= 100 and all(map(_ENDPOINT.fullmatch, endpoints))
+        ):
+            raise Invalid("A key is for 1 to 100 endpoints, by their names.", field="endpoints")
         text = new_token_text()
         token = Token(
             id=new_id(),
@@ -112,6 +137,7 @@ class GovernService:
             created_by=who.id,
             expires_us=expires_us,
             revoked_us=None,
+            endpoints=None if endpoints is None else sorted(set(endpoints)),
         )
         with self._db.write() as tx:
             store.insert_token(tx, token)
@@ -120,8 +146,13 @@ class GovernService:
                 who,
                 "govern.token.create",
                 refs.make("token", token.id),
-                detail={"name": name, "role": role},
+                detail={
+                    "name": name,
+                    "role": role,
+                    **({"endpoints": token.endpoints} if token.endpoints else {}),
+                },
             )
+            tx.after_commit(self._follow)
         return token, text
 
     def tokens(self, who: Principal) -> list[Token]:
@@ -147,6 +178,7 @@ class GovernService:
             if not store.revoke_token(tx, token_id=token_id, now_us=now_us()):
                 raise TokenNotFound(f"There is no token {token_id} in force.")
             self.audit(tx, who, "govern.token.revoke", refs.make("token", token_id))
+            tx.after_commit(self._follow)
         with self._cache_lock:
             self._cache.clear()
 
@@ -236,6 +268,10 @@ class GovernService:
         if purging:
             tx.lock(HOLDS)
         return {hold.ref: hold.reason for hold in store.holds(tx)}
+
+
+def _nothing() -> None:
+    """What follows a change in a process without a data plane: the server's notices by itself."""
 
 
 def _credential(authorization: str) -> str:

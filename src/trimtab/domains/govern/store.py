@@ -14,20 +14,21 @@ Q = load(__package__ or "")
 def insert_token(tx: Tx, token: Token) -> None:
     columns = msgspec.structs.asdict(token)
     columns.pop("revoked_us")
+    columns["endpoints"] = None if token.endpoints is None else msgspec.json.encode(token.endpoints).decode()
     tx.run(Q.insert_token, **columns)
 
 
 def token_by_digest(tx: Tx, *, digest: str) -> Token | None:
     row = tx.one(Q.token_by_digest, digest=digest)
-    return Token(*row) if row else None
+    return _token(*row) if row else None
 
 
 def tokens_in_force(tx: Tx, *, now_us: int) -> list[Token]:
-    return [Token(*row) for row in tx.all(Q.tokens_in_force, now_us=now_us)]
+    return [_token(*row) for row in tx.all(Q.tokens_in_force, now_us=now_us)]
 
 
 def tokens(tx: Tx) -> list[Token]:
-    return [Token(*row) for row in tx.all(Q.tokens)]
+    return [_token(*row) for row in tx.all(Q.tokens)]
 
 
 def count_tokens(tx: Tx) -> int:
@@ -90,3 +91,10 @@ def delete_hold(tx: Tx, *, ref: str) -> bool:
 
 def holds(tx: Tx) -> list[Hold]:
     return [Hold(*row) for row in tx.all(Q.holds)]
+
+
+def _token(*row: Any) -> Token:
+    *columns, endpoints = row
+    return Token(
+        *columns, endpoints=None if endpoints is None else msgspec.json.decode(endpoints, type=list[str])
+    )

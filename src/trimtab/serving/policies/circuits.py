@@ -41,8 +41,8 @@ class Circuit:
         self._factor = 1
         self.is_open = False
 
-    def failed(self, now: float) -> None:
-        """Count a failure; open, or stay open for longer, where it is one too many."""
+    def failed(self, now: float, *, certain: bool = False) -> None:
+        """Count a failure; open, or stay open for longer, where it is one too many, or it is ``certain`` that nothing answers."""
         if self._failures == 0:
             return
         self._row += 1
@@ -50,7 +50,7 @@ class Circuit:
             if now < self.opened_at + self._open_s * self._factor:
                 return  # it was on its way before the circuit opened, and says nothing of the present
             self._factor = min(self._factor * 2, _LONGEST_FACTOR)
-        elif self._row < self._failures:
+        elif self._row < self._failures and not certain:
             return
         self.is_open = True
         self.opened_at = now

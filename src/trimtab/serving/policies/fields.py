@@ -118,11 +118,15 @@ def _date(value: Any, length: int) -> str:
         if isinstance(value, str):
             return datetime.fromisoformat(value.strip()).isoformat()[:length]
         number = float(value)
-        if not math.isfinite(number):
-            return MASKED
-        while abs(number) >= 1e11:  # the year 5138 in seconds: whatever is larger counts in finer units
-            number /= 1000
-        return datetime.fromtimestamp(number, UTC).isoformat()[:length]
+        for unit in (
+            1,
+            1e3,
+            1e6,
+            1e9,
+        ):  # seconds up to the year 5138: whatever is larger counts in finer units
+            if abs(number / unit) < 1e11:
+                return datetime.fromtimestamp(number / unit, UTC).isoformat()[:length]
+        return MASKED
     except (TypeError, ValueError, OverflowError, OSError):
         return MASKED
 

@@ -68,6 +68,14 @@ class Policies(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 DEFAULT = Policies()
 
+_LEAST = {
+    "max_in_flight": 1,
+    "circuit_failures": 0,
+    "circuit_open_ms": 1,
+    "cache_ttl_ms": 0,
+    "cache_bytes": 1,
+}
+
 
 def check(policies: Policies, *, where: str = "policies") -> None:
     """Raise Invalid, naming the field, where a policy cannot be kept."""
@@ -79,16 +87,11 @@ def check(policies: Policies, *, where: str = "policies") -> None:
         quota: Quota | None = getattr(policies, name)
         if quota is not None and quota.requests < 1:
             raise Invalid("a quota is at least 1 request", field=f"{where}.{name}")
-    if policies.max_in_flight < 1:
-        raise Invalid("max_in_flight is at least 1", field=f"{where}.max_in_flight")
     if not 0 <= policies.retry_share <= 1:
         raise Invalid("retry_share is a share from 0 to 1", field=f"{where}.retry_share")
-    if policies.circuit_failures < 0 or policies.circuit_open_ms < 1:
-        raise Invalid(
-            "circuit_failures is at least 0, circuit_open_ms at least 1", field=f"{where}.circuit_failures"
-        )
-    if policies.cache_ttl_ms < 0 or policies.cache_bytes < 1:
-        raise Invalid("cache_ttl_ms is at least 0, cache_bytes at least 1", field=f"{where}.cache_ttl_ms")
+    for name, least in _LEAST.items():
+        if getattr(policies, name) < least:
+            raise Invalid(f"{name} is at least {least}", field=f"{where}.{name}")
     for column, rule in policies.fields.items():
         check_rule(rule, field=f"{where}.fields.{column}")
 

@@ -1,0 +1,1 @@
+"""What is set for an endpoint beside its traffic: limits, time-outs, caching, and what is not written down."""
