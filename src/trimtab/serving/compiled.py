@@ -68,7 +68,7 @@ def loader(threads: ThreadPoolExecutor) -> Callable[[Path, Signature | None], Co
     """Return what loads a compiled model's folder; raises ModelNotLoaded."""
 
     def load(folder: Path, signature: Signature | None) -> Compiled:
-        from trimtab.serving.loaders.onnx import load_compiled
+        from trimtab.serving.loaders.compiled import load_compiled
         from trimtab.serving.loaders.tables import unpacked
 
         return Compiled(load_compiled(folder, signature), threads, matrix=unpacked)

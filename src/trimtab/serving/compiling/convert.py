@@ -38,6 +38,8 @@ class Source:
         self.estimator: Any = getattr(model, "estimator", None)
         self.booster: Any = getattr(model, "booster", None)
         self.mode = folder.predict
+        self._ensemble: Ensemble | None = None
+        self._has_looked = False
 
     @property
     def names(self) -> list[str]:
@@ -55,6 +57,12 @@ class Source:
 
     def ensemble(self) -> Ensemble | None:
         """Return the model's trees where it is nothing but trees; raises Unsupported."""
+        if not self._has_looked:
+            self._ensemble = self._look()
+            self._has_looked = True
+        return self._ensemble
+
+    def _look(self) -> Ensemble | None:
         whole = [self.fields[at].type in ("boolean", "integer", "long") for at in self.order]
         if self.model.flavor == "xgboost":
             rounds = self.booster.attr("best_iteration")

@@ -5,6 +5,7 @@ it may run in the gateway's own process. No data frames, and of libraries numpy 
 """
 
 import contextlib
+import ctypes
 import math
 import struct
 import threading
@@ -26,6 +27,7 @@ from trimtab.serving.loaders.tables import column, missing
 from trimtab.serving.routes import Signature
 
 _TOO_LARGE = "a value is too large for this model, which counts in single precision"
+_LARGE_BYTES = 1 << 20
 _FORMATS = {"float32": "f", "float64": "d"}
 
 
@@ -237,4 +239,7 @@ def load_compiled(path: Path, signature: Signature | None = None) -> CompiledMod
             raise ModelNotLoaded(
                 f"{file.name} wants columns that the signature lacks: {', '.join(sorted(lacking))}"
             )
+    if file.stat().st_size > _LARGE_BYTES:
+        with contextlib.suppress(AttributeError):  # not every C library has it
+            ctypes.CDLL(None).malloc_trim(0)  # more than half of what loading took is free again by now
     return CompiledModel(session, contract, (state.InvalidArgument, state.Fail))
