@@ -20,6 +20,7 @@ from trimtab.domains.deploy.events import RolloutEnded, ServedVersionDeleted, Ve
 from trimtab.domains.deploy.exports.package.service import PackageService
 from trimtab.domains.deploy.exports.service import ExportService
 from trimtab.domains.deploy.plane import Plane
+from trimtab.domains.deploy.targets.limits import Limits
 from trimtab.domains.deploy.targets.process import ProcessTarget
 from trimtab.domains.govern import GovernService
 from trimtab.domains.lineage import LineageService
@@ -307,7 +308,9 @@ class App:
             self.deploy,
             govern=self.govern,
             registry=self.registry,
-            target=ProcessTarget(self.serving_folder),
+            target=ProcessTarget(
+                self.serving_folder, limits=Limits.of_machine(memory_mb=self.settings.replica_memory_mb)
+            ),
             folder=self.serving_folder,
             host=self.settings.host,
             port=self.settings.inference_port_number,

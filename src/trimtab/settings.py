@@ -30,6 +30,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_body_mb: int = 64
     workers: int = 2
     light_threads: int = 4
+    replica_memory_mb: int = 0  # 0 means three quarters of the machine's
     retention_days: int = 90
     trash_days: int = 30
     compile_models: str = "always"  # what becomes of new versions; "never": only when asked for
@@ -84,6 +85,7 @@ EXPLANATIONS: dict[str, str] = {
     "max_body_mb": "Largest request body for JSON routes in MiB; uploads stream and have no such limit.",
     "workers": "How many worker processes profile and judge at the same time, and how many pipelines run at once.",
     "light_threads": "How many threads deliver events and do other short background work.",
+    "replica_memory_mb": "Memory in MiB over which a replica of a model is ended; 0 takes three quarters of the machine's.",
     "trusted_names": "More names that model files may import: package.module.Name or package.*, separated by commas.",
     "compile_models": "Whether new model versions are compiled: always, or never unless somebody asks for it.",
     "private_webhooks": "Whether webhooks may go to private addresses: auto allows it while the server is on loopback;"

@@ -37,11 +37,20 @@ def gateway_command(
 
 
 def replica_command(
-    model: Path, socket: Path, *, allow_pickle: bool = False, python: str = sys.executable
+    model: Path,
+    socket: Path,
+    *,
+    allow_pickle: bool = False,
+    pulse: Path | None = None,
+    python: str = sys.executable,
 ) -> list[str]:
-    """Return the command line of a replica that ends with this process; ``python`` is of the model's environment."""
+    """Return the command line of a replica that ends with this process; ``python`` is of the model's environment.
+
+    ``pulse`` is a file that tells since when it has been predicting.
+    """
     command = [python, "-m", "trimtab.serving.replica", "--model", str(model), "--socket", str(socket)]
     command += ["--parent", str(os.getpid())]
+    command += ["--pulse", str(pulse)] if pulse is not None else []
     return [*command, "--allow-pickle"] if allow_pickle else command
 
 

@@ -9,6 +9,7 @@ ends the process with code 3 and one JSON line on stderr; SIGTERM ends it after 
 """
 
 import argparse
+import faulthandler
 import json
 import os
 import select
@@ -42,6 +43,7 @@ from trimtab.serving.frames import (
 from trimtab.serving.loaders import Model, Rows, load
 from trimtab.serving.loaders.mlmodel import ModelFolder
 from trimtab.serving.protocols import mlflow
+from trimtab.serving.pulse import Pulse
 from trimtab.serving.schema import Schema
 
 EXIT_NOT_LOADED = 3
@@ -66,8 +68,9 @@ class Connection:
 class Replica:
     """Serves one loaded model on one listening socket."""
 
-    def __init__(self, model: Model, listener: socket.socket) -> None:
+    def __init__(self, model: Model, listener: socket.socket, *, pulse: Pulse | None = None) -> None:
         self._model = model
+        self._pulse = pulse
         self._listener = listener
         self._poll = select.epoll()
         self._connections: dict[int, Connection] = {}
@@ -177,8 +180,12 @@ class Replica:
         want = 0
         for call in calls:
             want |= call.want
+        pulse = self._pulse
         try:
-            outputs = self._model.predict(self._rows(calls), want)
+            rows = self._rows(calls)
+            if pulse is not None:
+                pulse.begin()
+            outputs = self._model.predict(rows, want)
             return _split(calls, outputs)
         except self._model.input_errors as error:
             if len(calls) == 1:
@@ -190,6 +197,9 @@ class Replica:
                     f"the model failed on this input with {type(error).__name__}; its log has the details"
                 )
                 return [Answer(calls[0].call, fault="model", message=message)]
+        finally:
+            if pulse is not None:
+                pulse.end()
         return [self._answer([call])[0] for call in calls]
 
     def _tell(self, error: Exception) -> None:
@@ -284,7 +294,9 @@ def main() -> int:
     parser.add_argument("--socket", type=Path, required=True, help="where to listen")
     parser.add_argument("--allow-pickle", action="store_true", help="load formats that run code")
     parser.add_argument("--parent", type=int, help="process id of the starter: end when it ends")
+    parser.add_argument("--pulse", type=Path, help="file that tells since when it has been predicting")
     arguments = parser.parse_args()
+    faulthandler.enable()  # where it crashed, or hung when it was told to abort, stands in its log
     if arguments.parent is not None:
         die_with_parent(parent=arguments.parent)
     no_new_privileges()
@@ -303,7 +315,7 @@ def main() -> int:
         return EXIT_NOT_LOADED
     listener = listen(arguments.socket)
     try:
-        Replica(model, listener).run()
+        Replica(model, listener, pulse=Pulse(arguments.pulse) if arguments.pulse else None).run()
     finally:
         arguments.socket.unlink(missing_ok=True)
     return 0

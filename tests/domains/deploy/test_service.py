@@ -71,6 +71,20 @@ def test_a_failed_version_changes_nothing_for_callers(app: App, models: Models, 
         app.deploy.traffic(editor, "churn", {"2": 100})
 
 
+def test_the_version_before_answers_again_where_the_champion_does_not_run_any_more(
+    app: App, models: Models, editor: Principal
+) -> None:
+    models.version(), models.version()
+    deploy(app, editor, 1)
+    deploy(app, editor, 2)
+    app.deploy.replica_failed(PLANE, "churn", "2", error="it died 5 times in a row")
+    endpoint = app.deploy.endpoint(editor, "churn")
+    assert (endpoint.champion, endpoint.traffic(), endpoint.find("2").state) == ("1", {"1": 100.0}, "failed")
+    assert "5 times" in app.deploy.history(editor, "churn").items[0].reason
+    app.deploy.replica_failed(PLANE, "churn", "1", error="gone, too")
+    assert app.deploy.endpoint(editor, "churn").state == "degraded", "nobody is left to answer"
+
+
 @pytest.mark.parametrize(
     ("weights", "error"),
     [

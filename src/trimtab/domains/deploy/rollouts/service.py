@@ -250,6 +250,10 @@ class Rollouts:
                 state = "rolled-back" if rollout.steps else "aborted"
                 self._back(tx, who, rollout, state, f"version {version} does not run: {error}"[:_MOST_REASON])
 
+    def is_running(self, tx: Tx, endpoint: str) -> bool:
+        """Whether a rollout of the endpoint is under way."""
+        return _running_at(tx, endpoint) is not None
+
     def end_running(self, tx: Tx, who: Principal, endpoint: str, *, state: RolloutState, reason: str) -> None:
         """End the endpoint's running rollout, if there is one, in the caller's transaction, which sets the traffic."""
         rollout = _running_at(tx, endpoint)

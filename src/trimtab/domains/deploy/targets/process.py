@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -10,44 +11,97 @@ from pathlib import Path
 
 import msgspec
 
+from trimtab.domains.deploy.targets.limits import Limits, cut, memory_bytes
 from trimtab.domains.deploy.targets.port import ReplicaSpec, ReplicaStatus
 from trimtab.serving.processes import replica_command, replica_environment
+from trimtab.serving.pulse import busy_s
 
 _EXIT_LOAD_FAILED = 3
 _FIRST_RESTART_S = 0.2
 _LONGEST_RESTART_S = 30.0
 _STEADY_S = 60.0
-_MOST_LOG_BYTES = 1 << 20
+_MOST_IN_A_ROW = 5
+_ABORT_S = 1.0
+_WATCH_S = 0.5
+_MOST_LOG_BYTES = 8 << 20
 
 
 class _Process:
     """One replica: its process, and the pace at which it is started again."""
 
-    def __init__(self, spec: ReplicaSpec, socket: Path, log: Path) -> None:
+    def __init__(self, spec: ReplicaSpec, socket: Path, log: Path, limits: Limits) -> None:
         self.spec = spec
         self.socket = socket
+        self.pulse = socket.with_suffix(".pulse")
         self.log = log
+        self.limits = limits
         self.popen: subprocess.Popen[bytes] | None = None
         self.started = 0.0
         self.not_before = 0.0
+        self.watched = 0.0
+        self.aborted = 0.0
         self.restarts = 0
+        self.died_early = 0
+        self.why = ""
         self.error: str | None = None
 
     def start(self) -> None:
         self.socket.unlink(missing_ok=True)
+        self.pulse.unlink(missing_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        if self.log.exists() and self.log.stat().st_size > _MOST_LOG_BYTES:
-            self.log.unlink()
         with self.log.open("ab") as out:
             self.popen = subprocess.Popen(
-                replica_command(self.spec.model_folder, self.socket, allow_pickle=self.spec.allow_pickle),
+                replica_command(
+                    self.spec.model_folder,
+                    self.socket,
+                    allow_pickle=self.spec.allow_pickle,
+                    pulse=self.pulse,
+                ),
                 env=replica_environment(os.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
             )
+        self.limits.impose(self.popen.pid)
         self.started = time.monotonic()
+        self.aborted = 0.0
+        self.why = ""
+
+    def watch(self) -> None:
+        """End a process that hangs, does not get ready or holds too much memory; the next look starts it again."""
+        now = time.monotonic()
+        if self.popen is None or now - self.watched < _WATCH_S:
+            return
+        self.watched = now
+        if self.aborted:
+            if now - self.aborted > _ABORT_S:
+                self.popen.kill()
+            return
+        ready = self.socket.exists()
+        if not ready and now - self.started > self.limits.start_s:
+            self._abort(f"it was not ready within {self.limits.start_s:g} s")
+        elif ready and busy_s(self.pulse) > self.limits.hang_s:
+            self._abort(f"a prediction took longer than {self.limits.hang_s:g} s")
+        elif (held := memory_bytes(self.popen.pid)) > self.limits.memory_bytes:
+            self.why = f"it held {held >> 20} MB of memory, more than {self.limits.memory_bytes >> 20} MB"
+            self.note()
+            self.popen.kill()
+        cut(self.log, most_bytes=_MOST_LOG_BYTES)
+
+    def note(self) -> None:
+        """Write into the replica's log why it was ended."""
+        line = {"event": "replica-ended", "pid": self.popen.pid if self.popen else None, "message": self.why}
+        with suppress(OSError), self.log.open("ab") as out:
+            out.write(msgspec.json.encode(line) + b"\n")
+
+    def _abort(self, why: str) -> None:
+        """Have it write down where it is, and die."""
+        assert self.popen is not None, "only a running process is watched"
+        self.why = why
+        self.note()
+        self.aborted = time.monotonic()
+        self.popen.send_signal(signal.SIGABRT)
 
     def end(self, timeout_s: float) -> None:
         if self.popen is None:
@@ -64,8 +118,9 @@ class _Process:
 class ProcessTarget:
     """The target ``process://``. Its methods are called by one thread, which must outlive the replicas."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, limits: Limits | None = None) -> None:
         self._folder = folder
+        self._limits = limits or Limits.of_machine()
         self._sockets = _socket_folder(folder)
         self._processes: dict[tuple[str, str], _Process] = {}
 
@@ -75,17 +130,18 @@ class ProcessTarget:
             self.stop(spec.key)
             process = None
         if process is None:
-            process = _Process(spec, self._socket(spec.key), self._log(spec.key))
+            process = _Process(spec, self._socket(spec.key), self._log(spec.key), self._limits)
             self._processes[spec.key] = process
         if process.error is not None:
             return ReplicaStatus("failed", error=process.error)
+        process.watch()
         if process.popen is None or process.popen.poll() is not None:
             self._restart(process)
         if process.error is not None:
             return ReplicaStatus("failed", error=process.error)
         if process.popen is not None and process.popen.poll() is None and process.socket.exists():
             if process.restarts and time.monotonic() - process.started > _STEADY_S:
-                process.restarts = 0
+                process.restarts = process.died_early = 0
             return ReplicaStatus("ready", process.popen.pid, [str(process.socket)])
         pid = process.popen.pid if process.popen else None
         return ReplicaStatus("starting", pid, [str(process.socket)])
@@ -121,11 +177,26 @@ class ProcessTarget:
                 process.error = self._reason(process)
                 return
             if process.not_before <= process.started:
+                self._count_death(process)
                 delay = min(_LONGEST_RESTART_S, _FIRST_RESTART_S * 2**process.restarts)
                 process.not_before = now + (0.0 if process.restarts == 0 else delay)
                 process.restarts += 1
-        if now >= process.not_before:
+        if process.error is None and now >= process.not_before:
             process.start()
+
+    def _count_death(self, process: _Process) -> None:
+        """Give up a version that dies again and again by itself: before it is ready, or of its memory.
+
+        What died of a request goes on being started: giving it up would let a few bad requests take an endpoint away.
+        """
+        by_itself = process.why != "" and "prediction" not in process.why
+        if process.socket.exists() and not by_itself:
+            return
+        process.died_early += 1
+        if process.died_early >= _MOST_IN_A_ROW:
+            assert process.popen is not None, "it has died"
+            why = process.why or f"it ended with {process.popen.returncode} before it was ready"
+            process.error = f"it died {process.died_early} times in a row: {why}"
 
     def _reason(self, process: _Process) -> str:
         for line in reversed(self.log_tail(process.spec.key, 20)):

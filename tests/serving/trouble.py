@@ -1,0 +1,114 @@
+"""A model that makes trouble on request, and a keeper that runs its replicas as the server does."""
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import cloudpickle
+import yaml
+
+from tests.serving.conftest import Plane
+from trimtab.domains.deploy.targets.limits import Limits
+from trimtab.domains.deploy.targets.port import ReplicaSpec, ReplicaStatus
+from trimtab.domains.deploy.targets.process import ProcessTarget
+from trimtab.serving.routes import Field, Signature, Version
+
+FINE, HANG, CRASH, LEAK, HUGE = 1.0, 101.0, 102.0, 103.0, 104.0
+SIGNATURE = Signature([Field("a", "double")])
+
+
+class Trouble:
+    """Predicts what it is asked, unless that is one of the numbers above."""
+
+    def __init__(self) -> None:
+        self.held: list[Any] = []
+
+    def predict(self, table: Any) -> Any:
+        import numpy as np
+
+        values = np.asarray(table, dtype=float).ravel()
+        if HANG in values:
+            while True:
+                pass
+        if CRASH in values:
+            os.abort()
+        if LEAK in values:
+            self.held.append(bytearray(os.urandom(1 << 20)) * 80)
+        if HUGE in values:
+            self.held.append(np.ones((1 << 40,), dtype=np.uint8))
+        return values
+
+
+def write_model(folder: Path) -> Path:
+    """Write the model's MLmodel folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cloudpickle.register_pickle_by_value(__import__(__name__, fromlist=["x"]))
+    (folder / "model.pkl").write_bytes(cloudpickle.dumps(Trouble()))
+    flavors = {"sklearn": {"pickled_model": "model.pkl", "serialization_format": "cloudpickle"}}
+    signature = {"inputs": '[{"type": "double", "name": "a", "required": true}]', "outputs": None}
+    (folder / "MLmodel").write_text(yaml.safe_dump({"flavors": flavors, "signature": signature}))
+    return folder
+
+
+class Keeper:
+    """Keeps replicas of the model running and routed, in one thread, until it is left."""
+
+    def __init__(
+        self, plane: Plane, model: Path, *, replicas: int = 1, timeout_ms: int = 1000, **limits: Any
+    ) -> None:
+        self._plane = plane
+        self._timeout_ms = timeout_ms
+        self._target = ProcessTarget(
+            plane.state / "keeper", limits=Limits(**{"memory_bytes": 4 << 30, "hang_s": 1.0, **limits})
+        )
+        self._specs = [ReplicaSpec("m", str(number), model, allow_pickle=True) for number in range(replicas)]
+        self._stop = threading.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.status: dict[str, ReplicaStatus] = {}
+        self.pids: list[int] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(40), self.log()
+        self._plane.wait_up()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def log(self, version: str = "0") -> str:
+        return "\n".join(self._target.log_tail(("m", version), 400))
+
+    def ask(self, a: float) -> int:
+        """Return the status of a request."""
+        return self._plane.request("POST", "/endpoints/m/invocations", {"dataframe_records": [{"a": a}]})[0]
+
+    def wait(self, state: str, *, other_than: int | None = None) -> ReplicaStatus:
+        """Wait until the first replica is in a state, with another process if one is named."""
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            status = self.status["0"]
+            if status.state == state and (other_than is None or status.pid != other_than):
+                return status
+            time.sleep(0.02)
+        raise AssertionError(f"{self.status}\n{self.log()}")
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.wait(0.03):
+                for spec in self._specs:
+                    status = self._target.ensure(spec)
+                    self.status[spec.version] = status
+                    if status.pid is not None and status.pid not in self.pids:
+                        self.pids.append(status.pid)
+                if not self._ready.is_set() and all(one.state == "ready" for one in self.status.values()):
+                    sockets = [path for one in self.status.values() for path in one.sockets]
+                    version = Version("1", "m/1", 100, "champion", sockets)
+                    self._plane.route(version, signature=SIGNATURE, timeout_ms=self._timeout_ms)
+                    self._ready.set()
+        finally:
+            self._target.close()
