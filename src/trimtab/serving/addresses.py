@@ -6,17 +6,42 @@ from typing import Any, Literal, NamedTuple, cast
 
 from trimtab.kernel.errors import NotFound
 from trimtab.serving.http import MethodNotAllowed
-from trimtab.serving.protocols import Protocol, mlflow, v2
+from trimtab.serving.protocols import Protocol, azure, mlflow, v1, v2, v2_grpc
 
-Action = Literal["infer", "feedback", "health", "live", "ready", "server", "model", "model-ready"]
+Action = Literal[
+    "infer",
+    "feedback",
+    "health",
+    "live",
+    "ready",
+    "ping",
+    "version",
+    "server",
+    "model",
+    "model-ready",
+    "index",
+    "names",
+    "status",
+    "metadata",
+    "hosted",
+    "transforms",
+    "deployments",
+    "openapi",
+]
 
 _NAME = r"[^/:]+"
 
+LABEL = "@"
+"""What a version begins with that is a role, such as ``@champion``, and no version's name."""
+
 
 class Address(NamedTuple):
-    """A path with its names in braces, and what it does. Without a name it means the table's default endpoint."""
+    """A path with its names in braces, and what it does. Without a name it means the table's default endpoint.
 
-    method: Literal["GET", "POST"]
+    Calls over gRPC have the method ``GRPC``, which nobody can send over HTTP.
+    """
+
+    method: Literal["GET", "POST", "GRPC"]
     template: str
     action: Action
     protocol: Protocol
@@ -31,40 +56,99 @@ class Target(NamedTuple):
     version: str | None = None
 
 
-def _address(
-    method: Literal["GET", "POST"], template: str, action: Action, protocol: ModuleType, summary: str
-) -> Address:
-    return Address(method, template, action, cast(Any, protocol), summary)
+def _of(
+    module: ModuleType, *lines: tuple[Literal["GET", "POST", "GRPC"], str, Action, str]
+) -> tuple[Address, ...]:
+    return tuple(
+        Address(method, template, action, cast(Any, module), summary)
+        for method, template, action, summary in lines
+    )
 
 
-ADDRESSES: tuple[Address, ...] = (
-    _address("POST", "/endpoints/{name}/invocations", "infer", mlflow, "Predict: MLflow's scoring protocol."),
-    _address(
+_MLFLOW = _of(
+    mlflow,
+    (
+        "POST",
+        "/endpoints/{name}/invocations",
+        "infer",
+        "Predict: MLflow's scoring protocol, and SageMaker's.",
+    ),
+    (
         "POST",
         "/endpoints/{name}/feedback",
         "feedback",
-        mlflow,
         "Labels for earlier predictions, joined by prediction id.",
     ),
-    _address("POST", "/v2/models/{name}/infer", "infer", v2, "Predict: Open Inference Protocol v2."),
-    _address("POST", "/v2/models/{name}/versions/{version}/infer", "infer", v2, "Predict with one version."),
-    _address("GET", "/v2", "server", v2, "The name and the extensions of the inference server."),
-    _address("GET", "/v2/health/live", "live", v2, "Whether the gateway runs."),
-    _address("GET", "/v2/health/ready", "ready", v2, "Whether the gateway takes requests."),
-    _address(
-        "GET", "/v2/models/{name}", "model", v2, "Metadata of an endpoint: its versions, inputs and outputs."
-    ),
-    _address("GET", "/v2/models/{name}/versions/{version}", "model", v2, "Metadata of one version."),
-    _address("GET", "/v2/models/{name}/ready", "model-ready", v2, "Whether the endpoint answers."),
-    _address(
+    ("GET", "/endpoints/{name}/openapi.json", "openapi", "This endpoint's addresses with its own columns."),
+    ("POST", "/invocations", "infer", "Predict with the default endpoint: MLflow, SageMaker."),
+    ("GET", "/ping", "ping", "Whether the default endpoint answers: MLflow, SageMaker."),
+    ("GET", "/health", "health", "Answers `OK` while the gateway runs."),
+    ("GET", "/version", "version", "The release of the gateway."),
+    (
         "GET",
-        "/v2/models/{name}/versions/{version}/ready",
-        "model-ready",
-        v2,
-        "Whether one version answers.",
+        "/execution-parameters",
+        "transforms",
+        "How SageMaker's batch transform may send: MLflow, SageMaker.",
     ),
-    _address("GET", "/health", "health", v2, "Answers `OK` while the gateway runs."),
+    ("GET", "/models", "hosted", "The endpoints as SageMaker lists the models of a container."),
+    ("GET", "/models/{name}", "hosted", "One endpoint as SageMaker describes a model."),
+    ("POST", "/models/{name}/invoke", "infer", "Predict: SageMaker's container of many models."),
+    ("GET", "/api/2.0/endpoints", "deployments", "The endpoints as MLflow's deployments client lists them."),
+    ("GET", "/api/2.0/endpoints/{name}", "deployments", "One endpoint for MLflow's deployments client."),
 )
+_V2 = _of(
+    v2,
+    ("POST", "/v2/models/{name}/infer", "infer", "Predict: Open Inference Protocol v2."),
+    ("POST", "/v2/models/{name}/versions/{version}/infer", "infer", "Predict with one version."),
+    ("GET", "/v2", "server", "The name and the extensions of the inference server."),
+    ("GET", "/v2/health/live", "live", "Whether the gateway runs."),
+    ("GET", "/v2/health/ready", "ready", "Whether the gateway takes requests."),
+    ("GET", "/v2/models/{name}", "model", "Metadata of an endpoint: its versions, inputs and outputs."),
+    ("GET", "/v2/models/{name}/versions/{version}", "model", "Metadata of one version."),
+    ("GET", "/v2/models/{name}/ready", "model-ready", "Whether the endpoint answers."),
+    ("GET", "/v2/models/{name}/versions/{version}/ready", "model-ready", "Whether one version answers."),
+    ("POST", "/v2/repository/index", "index", "Every version of every endpoint, and whether it answers."),
+)
+_V1 = _of(
+    v1,
+    ("GET", "/v1/models", "names", "The names of all endpoints: KServe."),
+    ("GET", "/v1/models/{name}", "status", "Whether an endpoint answers: KServe, TensorFlow Serving."),
+    (
+        "GET",
+        "/v1/models/{name}/versions/{version}",
+        "status",
+        "Whether one version answers: TensorFlow Serving.",
+    ),
+    ("GET", "/v1/models/{name}/labels/{label}", "status", "Whether the version with a role answers."),
+    ("GET", "/v1/models/{name}/metadata", "metadata", "The signature as TensorFlow Serving words it."),
+    ("GET", "/v1/models/{name}/versions/{version}/metadata", "metadata", "One version's signature."),
+    ("POST", "/v1/models/{name}:predict", "infer", "Predict: KServe's first protocol, TensorFlow Serving."),
+    ("POST", "/v1/models/{name}/versions/{version}:predict", "infer", "Predict with one version."),
+    (
+        "POST",
+        "/v1/models/{name}/labels/{label}:predict",
+        "infer",
+        "Predict with the version that has a role.",
+    ),
+    ("POST", "/predict", "infer", "Predict with the default endpoint: Vertex AI."),
+)
+_AZURE = _of(
+    azure,
+    ("POST", "/score", "infer", "Predict with the default endpoint: Azure Machine Learning."),
+    ("GET", "/", "health", "Answers `OK` while the gateway runs: Azure Machine Learning."),
+)
+_GRPC = _of(
+    v2_grpc,
+    ("GRPC", "/inference.GRPCInferenceService/ModelInfer/{name}", "infer", "Predict over gRPC."),
+    (
+        "GRPC",
+        "/inference.GRPCInferenceService/ModelInfer/{name}/versions/{version}",
+        "infer",
+        "Predict with one version over gRPC.",
+    ),
+)
+
+ADDRESSES: tuple[Address, ...] = (*_MLFLOW, *_V2, *_V1, *_AZURE, *_GRPC)
 
 
 def _pattern(template: str) -> re.Pattern[str]:
@@ -78,12 +162,15 @@ def find(method: str, path: str) -> Target:
     """Return what a path means; raises NotFound, or MethodNotAllowed where another method would be answered."""
     others: list[str] = []
     for address, pattern in _PATTERNS:
-        match = pattern.fullmatch(path)
+        match = pattern.fullmatch(path) or (pattern.fullmatch(path[:-1]) if path[-1:] == "/" else None)
         if match is None:
             continue
         if method == address.method or (method == "HEAD" and address.method == "GET"):
-            return Target(address, **match.groupdict())
-        others.append(address.method)
+            named = match.groupdict()
+            version = named.get("version") or (LABEL + named["label"] if "label" in named else None)
+            return Target(address, named.get("name"), version)
+        if address.method != "GRPC":
+            others.append(address.method)
     if others:
         raise MethodNotAllowed(method, ", ".join(dict.fromkeys(others)))
     raise NotFound(
@@ -92,6 +179,21 @@ def find(method: str, path: str) -> Target:
     )
 
 
+_PREFIXES: tuple[tuple[str, ModuleType], ...] = (
+    ("/endpoints/", mlflow),
+    ("/invocations", mlflow),
+    ("/models", mlflow),
+    ("/api/", mlflow),
+    ("/v1/", v1),
+    ("/predict", v1),
+    ("/score", azure),
+    ("/inference.", v2_grpc),
+)
+
+
 def protocol_of(path: str) -> Protocol:
     """Return the protocol in whose words a refusal of this path is, whether it is one of ours or not."""
-    return cast(Any, mlflow if path.startswith(("/endpoints/", "/invocations")) else v2)
+    for prefix, module in _PREFIXES:
+        if path.startswith(prefix):
+            return cast(Any, module)
+    return cast(Any, v2)

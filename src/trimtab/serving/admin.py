@@ -42,6 +42,7 @@ class Admin:
         self._address = address
         self._pid = pid
         self._started_us = started_us
+        self.grpc_port: int | None = None
 
     def admit(self, request: Request) -> int:
         del request  # whoever opens this socket may send a whole table
@@ -84,6 +85,7 @@ class Admin:
             pid=self._pid,
             host=host,
             port=port,
+            grpc_port=self.grpc_port,
             started_us=self._started_us,
             draining=self._front.draining,
             endpoints=self._table.state(),

@@ -81,3 +81,9 @@ class ModelNotLoaded(Invalid):
     """A model folder that cannot be served here, and what would have to change."""
 
     code = "model-not-loaded"
+
+
+class GrpcPortTaken(Unavailable):
+    """The address for gRPC belongs to another process."""
+
+    code = "grpc-port-taken"

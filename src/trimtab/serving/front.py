@@ -16,12 +16,13 @@ from trimtab.kernel.time import now_us
 from trimtab.serving import addresses, segments
 from trimtab.serving.addresses import Target
 from trimtab.serving.batch import Batch, Output, predictions
+from trimtab.serving.descriptions import describe
 from trimtab.serving.errors import FeedbackLost, NoReplica, Overloaded
 from trimtab.serving.frames import PREDICTIONS, PROBABILITIES
-from trimtab.serving.http import JSON, TEXT, Answer, Header, Request, plain_body, refusal, status_of
+from trimtab.serving.http import JSON, Answer, Header, Request, plain_body, refusal, status_of
 from trimtab.serving.policies.cache import feature_key
 from trimtab.serving.policies.guard import Guard
-from trimtab.serving.protocols import feedback, v2
+from trimtab.serving.protocols import feedback
 from trimtab.serving.table import LiveEndpoint, LiveTable, LiveVersion
 
 MAX_SHADOWS_WAITING = 256
@@ -31,6 +32,9 @@ _MAX_REROUTES = 3
 _MAX_KNOWN_TARGETS = 4096
 _MAX_QUESTION_BYTES = 64 * 1024
 _ASKS_A_MODEL = frozenset(("infer", "feedback"))
+_NAMES_MODELS = frozenset(
+    ("model", "index", "names", "status", "metadata", "hosted", "deployments", "openapi")
+)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -99,9 +103,9 @@ class Front:
             if guard is not None and guard.counts and action == "infer":
                 guard.admit(who.id or who.principal, monotonic(), now_us())
             return endpoint.max_body_bytes
-        if action == "model":
+        if action in _NAMES_MODELS:
             who = request.who = self._table.access.check(request.headers)
-            if who.endpoints is not None:
+            if who.endpoints is not None and target.name is not None:
                 self._table.access.check_scope(who, self._table.named(target.name).name)
         return _MAX_QUESTION_BYTES
 
@@ -113,14 +117,18 @@ class Front:
         try:
             if target.address.action == "feedback":
                 return self._feedback(request, target)
-            return self._describe(target)
+            return describe(self._table, request, target, draining=self.draining)
         except TrimtabError as error:
             return self.refuse(request, error)
 
     def refuse(self, request: Request | None, error: TrimtabError) -> Answer:
         """Return an error in the words of the protocol whose address was asked."""
         status, headers = refusal(error)
-        protocol = addresses.protocol_of(request.path if request is not None else "")
+        target: Target | None = request.target if request is not None else None
+        if target is not None:
+            protocol = target.address.protocol
+        else:
+            protocol = addresses.protocol_of(request.path if request is not None else "")
         return Answer(status, protocol.encode_error(status, error.message), headers=headers)
 
     def _target(self, request: Request) -> Target:
@@ -182,6 +190,7 @@ class Front:
         schema, want = asked.endpoint.schema, asked.want()
         try:
             if asked.endpoint.in_flight >= asked.endpoint.max_in_flight:
+                self._table.shed[asked.name] = self._table.shed.get(asked.name, 0) + 1
                 raise Overloaded(
                     f"{asked.endpoint.max_in_flight} requests wait for endpoint {asked.name!r} already"
                 )
@@ -337,30 +346,6 @@ class Front:
         if not self._log.flush():
             raise FeedbackLost("the labels could not be written down; send them again later")
         return Answer(200, _encode({"accepted": len(labels)}))
-
-    def _describe(self, target: Target) -> Answer:
-        table, name = self._table, target.name
-        match target.address.action:
-            case "health":
-                return Answer(200, b"OK", TEXT)
-            case "server":
-                return Answer(200, v2.server_metadata())
-            case "live":
-                return Answer(200, _encode({"live": True}))
-            case "ready":
-                # Ready means: it takes connections. A broken endpoint must not take the others off a load balancer.
-                return Answer(
-                    503 if self.draining else 200, _encode({"live": True, "ready": not self.draining})
-                )
-            case "model-ready":
-                endpoint = table.named(name)
-                ready = endpoint.version(target.version).ready if target.version else endpoint.ready
-                return Answer(200 if ready else 503, _encode({"name": endpoint.name, "ready": ready}))
-            case _:
-                endpoint = table.named(name)
-                versions = [target.version] if target.version else list(endpoint.versions)
-                endpoint.version(versions[0])
-                return Answer(200, v2.model_metadata(endpoint.name, versions, endpoint.schema))
 
     async def finish(self) -> None:
         """Wait for the shadows that are still under way."""

@@ -4,7 +4,7 @@
 
 `DIR` holds `control.sock`, `routes.json` (the table served last) and `log/` (the prediction log). The process prints
 one JSON line when it answers, drains on SIGTERM, and exits with 0 then, 4 where another gateway has the folder, 5
-where the port is taken and 6 where the certificate cannot be used.
+where a port is taken, 6 where the certificate cannot be used and 7 where gRPC is asked for without its library.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import uvloop
 
@@ -26,15 +26,16 @@ from trimtab.kernel.time import now_us
 from trimtab.serving import compiled, segments
 from trimtab.serving.admin import Admin
 from trimtab.serving.connections import HttpServer
+from trimtab.serving.errors import GrpcPortTaken
 from trimtab.serving.frames import socket_address
 from trimtab.serving.front import Front
 from trimtab.serving.links import Replicas
+from trimtab.serving.processes import EXIT_BAD_CERTIFICATE, EXIT_NO_GRPC
 from trimtab.serving.table import LiveTable
 from trimtab.serving.tls import Certificate
 
 EXIT_FOLDER_TAKEN = 4
 EXIT_PORT_TAKEN = 5
-EXIT_BAD_CERTIFICATE = 6
 
 _BACKLOG = 2048
 _DRAIN_S = 30
@@ -79,6 +80,7 @@ async def _serve(
     *,
     certificate: Certificate | None,
     request_s: float,
+    grpc: "_Grpc | None" = None,
 ) -> None:
     loop = asyncio.get_running_loop()
     segments.adopt(folder / "log")
@@ -97,6 +99,12 @@ async def _serve(
     await control.listen(control_listener)
     settle_heap()
     await public.listen(listener, tls=certificate.context if certificate is not None else None)
+    calls = None
+    if grpc is not None:
+        from trimtab.serving.grpc_port import GrpcPort
+
+        calls = GrpcPort(front)
+        admin.grpc_port = await calls.listen(address[0], grpc.port, credentials=grpc.credentials)
     keeping = [loop.create_task(_keep_quotas(table))]
     if certificate is not None:
         keeping.append(loop.create_task(certificate.follow()))
@@ -104,7 +112,7 @@ async def _serve(
     _say(sys.stdout, event="ready", host=address[0], port=address[1], pid=os.getpid())
     await stop.wait()
     front.draining = True
-    await public.drain(_DRAIN_S)
+    await asyncio.gather(public.drain(_DRAIN_S), calls.drain(_DRAIN_S) if calls is not None else _nothing())
     await front.finish()
     for task in keeping:
         task.cancel()
@@ -112,6 +120,28 @@ async def _serve(
     log.close()
     replicas.close()
     await control.drain(1.0)
+
+
+async def _nothing() -> None:
+    return
+
+
+class _Grpc(NamedTuple):
+    """Where gRPC is spoken, and with which certificate."""
+
+    port: int
+    credentials: Any
+
+
+def _grpc(arguments: argparse.Namespace) -> _Grpc:
+    """Return what was asked of gRPC; raises ImportError without grpcio, OSError where the certificate cannot be read."""
+    from trimtab.serving import grpc_port
+
+    credentials = None
+    if arguments.tls_cert is not None:
+        key = arguments.tls_key or arguments.tls_cert
+        credentials = grpc_port.credentials(arguments.tls_cert, key, client_authority=arguments.tls_client_ca)
+    return _Grpc(arguments.grpc_port, credentials)
 
 
 async def _keep_quotas(table: LiveTable) -> None:
@@ -133,6 +163,7 @@ def main() -> int:
     parser.add_argument(
         "--tls-client-ca", type=Path, help="let in only clients with a certificate of this one"
     )
+    parser.add_argument("--grpc-port", type=int, help="speak gRPC there too; 0 takes a free one")
     parser.add_argument("--request-s", type=float, default=60.0, help="how long a request may take to arrive")
     parser.add_argument("--parent", type=int, help="process id of the starter: drain when it ends")
     arguments = parser.parse_args()
@@ -159,16 +190,26 @@ def main() -> int:
             )
         except OSError as error:  # ssl.SSLError is one
             return _fail(EXIT_BAD_CERTIFICATE, f"cannot use the certificate {arguments.tls_cert}: {error}")
+    grpc = None
+    if arguments.grpc_port is not None:
+        try:
+            grpc = _grpc(arguments)
+        except ImportError:
+            return _fail(EXIT_NO_GRPC, 'gRPC needs grpcio: pip install "trimtab[grpc]"')
     control = folder / "control.sock"
-    uvloop.run(
-        _serve(
-            folder,
-            listener,
-            control_socket(control),
-            certificate=certificate,
-            request_s=arguments.request_s,
+    try:
+        uvloop.run(
+            _serve(
+                folder,
+                listener,
+                control_socket(control),
+                certificate=certificate,
+                request_s=arguments.request_s,
+                grpc=grpc,
+            )
         )
-    )
+    except GrpcPortTaken as error:
+        return _fail(EXIT_PORT_TAKEN, error.message)
     control.unlink(missing_ok=True)
     return 0
 

@@ -7,6 +7,9 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
 
 _PASSED = frozenset(
     ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
@@ -14,26 +17,58 @@ _PASSED = frozenset(
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
+EXIT_BAD_CERTIFICATE = 6
+"""With what a gateway ends whose certificate cannot be used."""
+
+EXIT_NO_GRPC = 7
+"""With what a gateway ends that was to speak gRPC without its library."""
+
+
+class Tls(NamedTuple):
+    """Files in PEM: a certificate chain, its key, and the authority whose clients alone are let in, if one is named."""
+
+    certificate: Path
+    key: Path
+    client_authority: Path | None = None
+
+
 def gateway_command(
     state: Path,
     *,
     host: str,
     port: int,
-    tls: tuple[Path, Path] | None = None,
-    client_authority: Path | None = None,
+    tls: Tls | None = None,
     request_s: float | None = None,
+    grpc_port: int | None = None,
 ) -> list[str]:
-    """Return the command line of a gateway that ends with this process; port 0 takes a free one (see its state).
-
-    ``tls`` is a certificate chain and its key; with a ``client_authority`` only clients that it signed are let in.
-    """
+    """Return the command line of a gateway that ends with this process; port 0 takes a free one (see its state)."""
     command = [sys.executable, "-m", "trimtab.serving.gateway", "--state", str(state)]
     command += ["--host", host, "--port", str(port), "--parent", str(os.getpid())]
     if tls is not None:
-        command += ["--tls-cert", str(tls[0]), "--tls-key", str(tls[1])]
-    if client_authority is not None:
-        command += ["--tls-client-ca", str(client_authority)]
+        command += ["--tls-cert", str(tls.certificate), "--tls-key", str(tls.key)]
+        if tls.client_authority is not None:
+            command += ["--tls-client-ca", str(tls.client_authority)]
+    if grpc_port is not None:
+        command += ["--grpc-port", str(grpc_port)]
     return [*command, "--request-s", str(request_s)] if request_s is not None else command
+
+
+class Interpreter(msgspec.Struct, frozen=True):
+    """A Python that can run a model: this one, or that of the model's own environment.
+
+    ``source`` is a folder with nothing but this package in it, for an environment in which it is not installed.
+    """
+
+    python: str = sys.executable
+    source: str = ""
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the one that runs this process."""
+        return self.python == sys.executable
+
+
+OWN = Interpreter()
 
 
 def replica_command(
@@ -41,23 +76,47 @@ def replica_command(
     socket: Path,
     *,
     allow_pickle: bool = False,
+    allow_network: bool = False,
     pulse: Path | None = None,
-    python: str = sys.executable,
+    interpreter: Interpreter = OWN,
 ) -> list[str]:
-    """Return the command line of a replica that ends with this process; ``python`` is of the model's environment.
+    """Return the command line of a replica that ends with this process.
 
     ``pulse`` is a file that tells since when it has been predicting.
     """
-    command = [python, "-m", "trimtab.serving.replica", "--model", str(model), "--socket", str(socket)]
+    command = [
+        *_module(interpreter, "trimtab.serving.replica"),
+        "--model",
+        str(model),
+        "--socket",
+        str(socket),
+    ]
     command += ["--parent", str(os.getpid())]
+    command += ["--allow-network"] if allow_network else []
     command += ["--pulse", str(pulse)] if pulse is not None else []
     return [*command, "--allow-pickle"] if allow_pickle else command
 
 
-def replica_environment(environment: Mapping[str, str]) -> dict[str, str]:
+def trial_command(model: Path, *, interpreter: Interpreter, allow_pickle: bool = False) -> list[str]:
+    """Return the command line that loads a model, has it predict its input example, and ends."""
+    command = [*_module(interpreter, "trimtab.serving.replica"), "--model", str(model), "--try"]
+    command += ["--parent", str(os.getpid())]
+    return [*command, "--allow-pickle"] if allow_pickle else command
+
+
+def _module(interpreter: Interpreter, name: str) -> list[str]:
+    # What lies in the folder of the server is not part of a model's environment.
+    return [interpreter.python, *([] if interpreter.own else ["-P"]), "-m", name]
+
+
+def replica_environment(environment: Mapping[str, str], *, interpreter: Interpreter = OWN) -> dict[str, str]:
     """Return what a replica may see of its parent's environment: no secrets, and one thread for numeric libraries.
 
     Replicas, not threads, are what scales; threads of several replicas on the same cores only slow each other down.
     """
     passed = {name: value for name, value in environment.items() if name in _PASSED}
+    if not interpreter.own:
+        passed.pop("VIRTUAL_ENV", None)
+    if interpreter.source:
+        passed["PYTHONPATH"] = interpreter.source
     return {**dict.fromkeys(_ONE_THREAD, "1"), "PYTHONDONTWRITEBYTECODE": "1", **passed}

@@ -75,6 +75,7 @@ class GatewayState(msgspec.Struct):
     log_lost: int
     log_problem: str
     shadows_dropped: int
+    grpc_port: int | None = None
 
 
 class Counters:

@@ -99,6 +99,8 @@ class LiveVersion:
             replicas=self.pool.up(),
             compiled=self.compiled is not None,
             problem=self.problem,
+            circuit="open" if self.pool.circuit.is_open else "closed",
+            retried=self.pool.retried,
         )
 
 
@@ -164,13 +166,20 @@ class LiveEndpoint:
         return [version for version in self.shadows if point < version.route.weight]
 
     def version(self, version: str) -> LiveVersion:
-        found = self.versions.get(version)
+        found = self.versions.get(version) or self._labelled(version)
         if found is None:
             hint = did_you_mean(version, self.versions)
             raise VersionNotFound(
                 f"endpoint {self.name!r} has no version {version!r}.{hint}", field="version"
             )
         return found
+
+    def _labelled(self, label: str) -> LiveVersion | None:
+        """Return the version that has a role, where a label names one: ``@champion``, ``@stable``, ``@canary``."""
+        if not label.startswith("@"):
+            return None
+        role = {"@stable": "champion", "@canary": "challenger"}.get(label, label[1:])
+        return next((live for live in self.versions.values() if live.route.role == role), None)
 
     @property
     def ready(self) -> bool:
@@ -185,12 +194,13 @@ class LiveTable:
     ) -> None:
         self.generation = 0
         self.endpoints: dict[str, LiveEndpoint] = {}
-        self._default: str | None = None
+        self.default: str | None = None
         self._load = load
         self.access = Access(routes.Auth(open=False))
         self.aliases: dict[str, str] = {}
         self.route_table: bytes = b""
         self.invalid: dict[str, int] = {}
+        self.shed: dict[str, int] = {}
         self._replicas = replicas
         self._path = folder / "routes.json"
         self._writing = asyncio.Lock()
@@ -251,12 +261,12 @@ class LiveTable:
     def named(self, name: str | None) -> LiveEndpoint:
         """Return an endpoint, or the default one for addresses that name none; raises EndpointNotFound."""
         if name is None:
-            if self._default is None:
+            if self.default is None:
                 raise EndpointNotFound(
                     f"this address names no endpoint, and there are {len(self.endpoints)}: "
                     "ask /v2/models/ENDPOINT/infer"
                 )
-            name = self._default
+            name = self.default
         return self.endpoint(name)
 
     def _serve(self, table: RouteTable, body: bytes, loaded: dict[tuple[str, str], Compiled | str]) -> None:
@@ -292,7 +302,7 @@ class LiveTable:
             del self._guards[name]
         self.endpoints = endpoints
         only = next(iter(endpoints)) if len(endpoints) == 1 else None
-        self._default = table.default if table.default in endpoints else only
+        self.default = table.default if table.default in endpoints else only
         self.access = Access(table.auth)
         self.aliases = table.aliases
         self.generation = table.generation
@@ -327,9 +337,16 @@ class LiveTable:
 
     def state(self) -> dict[str, EndpointState]:
         """Return the counters of all versions that are served, or were a short while ago."""
-        states: dict[str, EndpointState] = {
-            name: EndpointState(versions={}, invalid=self.invalid.get(name, 0)) for name in self.endpoints
-        }
+        states: dict[str, EndpointState] = {}
+        for name in self.endpoints:
+            entry = states[name] = EndpointState({}, self.invalid.get(name, 0), shed=self.shed.get(name, 0))
+            guard = self._guards.get(name)
+            if guard is not None:
+                entry.limited = guard.limited
+            if guard is not None and guard.cache is not None:
+                cache = guard.cache
+                entry.cache_hits, entry.cache_misses = cache.hits, cache.misses
+                entry.cache_bytes = cache.bytes
         for (name, version), live in self._versions.items():
             entry = states.setdefault(name, EndpointState(versions={}, invalid=self.invalid.get(name, 0)))
             entry.versions[version] = live.state()

@@ -1,7 +1,7 @@
 """Wire protocols of prediction: modules of pure functions between bytes and the columns of a `Batch`."""
 
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from trimtab.serving.batch import Batch, Output
 from trimtab.serving.protocols.answers import Encoded
@@ -15,8 +15,11 @@ class Protocol(typing.Protocol):
     """Whether answers show class probabilities unless told not to; asking the model for them costs extra."""
 
     @staticmethod
-    def decode(schema: Schema, body: bytes, headers: Mapping[bytes, bytes], /) -> Batch:
-        """Return the rows of a request; raises Invalid naming the column, UnsupportedMedia for a foreign type."""
+    def decode(schema: Schema, body: bytes, headers: Mapping[bytes, bytes], /) -> Batch | Callable[[], Batch]:
+        """Return the rows of a request, or what returns them and takes so long that it belongs beside the loop.
+
+        Both raise Invalid naming the column, UnsupportedMedia for a foreign type.
+        """
         ...
 
     @staticmethod

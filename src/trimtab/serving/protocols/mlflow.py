@@ -1,8 +1,9 @@
-"""MLflow's scoring protocol: the four JSON layouts and CSV in, ``{"predictions": ...}`` out."""
+"""MLflow's scoring protocol: four JSON layouts, CSV, Arrow and Parquet in, ``{"predictions": ...}`` out.
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+It is SageMaker's too, which sends JSON lines and CSV without names, and asks for another type in ``Accept``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,16 +11,21 @@ import msgspec
 from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.serving.batch import Batch, Output, predictions
 from trimtab.serving.errors import UnsupportedMedia
-from trimtab.serving.protocols.answers import Encoded, media_type
+from trimtab.serving.protocols import delimited, tables
+from trimtab.serving.protocols.answers import Encoded, media_type, preferred
 from trimtab.serving.protocols.lenient import loads
-from trimtab.serving.routes import Field
 from trimtab.serving.schema import Schema
 
 LAYOUTS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 probabilities = False
 
+ANSWERS = (*tables.ANSWERS, b"text/csv", *delimited.LINES)
+"""The types of answers that may be asked for instead of JSON."""
+
 _NONE: Mapping[bytes, bytes] = {}
+_JSON_TYPES = (b"application/json", b"")
+_ANY = frozenset((b"*/*", b"application/json", b"application/json, */*;q=0.5"))
 _encode = msgspec.json.Encoder().encode
 _ERROR_CODES = {
     400: "BAD_REQUEST",
@@ -61,25 +67,58 @@ def prepare(schema: Schema) -> None:
     schema.compiled["mlflow"] = msgspec.json.Decoder(body).decode
 
 
-def decode(schema: Schema, body: bytes, headers: Mapping[bytes, bytes] = _NONE) -> Batch:
+def decode(
+    schema: Schema, body: bytes, headers: Mapping[bytes, bytes] = _NONE
+) -> Batch | Callable[[], Batch]:
     """Return the rows in a body; raises Invalid naming what is wrong, UnsupportedMedia for other types."""
     kind = media_type(headers)
+    if kind not in _JSON_TYPES:
+        return _decode_other(schema, body, headers, kind)
+    batch = decode_json(schema, body)
+    accept = headers.get(b"accept")
+    if accept is not None and accept not in _ANY:
+        batch.answer = preferred(accept, ANSWERS)
+    return batch
+
+
+def decode_json(schema: Schema, body: bytes) -> Batch:
+    """Return the rows in a JSON body; raises Invalid naming what is wrong."""
+    return typed(schema, body) or _generic(schema, body)
+
+
+def _decode_other(
+    schema: Schema, body: bytes, headers: Mapping[bytes, bytes], kind: bytes
+) -> Batch | Callable[[], Batch]:
+    accept = headers.get(b"accept", b"*/*")
+    answer = preferred(accept, ANSWERS)
     if kind == b"text/csv":
-        return _decode_csv(schema, body)
-    if kind not in (b"application/json", b""):
+        batch = delimited.decode_csv(schema, body)
+    elif kind in delimited.LINES:
+        rows, finite = delimited.lines_of(schema, body)
+        batch = Batch(columns_of(schema, "instances", rows, finite=finite), len(rows))
+    elif kind in tables.TYPES:
+        if accept in _ANY and kind in tables.ANSWERS:
+            answer = kind
+        return tables.decode(schema, body, kind, answer=answer)
+    else:
         raise UnsupportedMedia(
-            f"content type {kind.decode('latin-1')!r} is not read here; send application/json or text/csv"
+            f"content type {kind.decode('latin-1')!r} is not read here; send application/json, text/csv, "
+            "application/jsonlines, or a table as Arrow or Parquet"
         )
+    batch.answer = answer
+    return batch
+
+
+def typed(schema: Schema, body: bytes) -> Batch | None:
+    """Return the rows of a JSON body that keeps the signature as it is, or None where only a closer look can say."""
+    if not schema.typed:
+        return None
     if "mlflow" not in schema.compiled:
         prepare(schema)
-    if schema.typed:
-        try:
-            batch = _typed(schema, schema.compiled["mlflow"](body))
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            batch = None
-        if batch is not None:
-            return batch
-    return _generic(schema, body)
+    try:
+        return _typed(schema, schema.compiled["mlflow"](body))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
 
 
 def _typed(schema: Schema, body: Any) -> Batch | None:
@@ -127,20 +166,23 @@ def _generic(schema: Schema, body: bytes) -> Batch:
     params = payload.get("params")
     if params is not None and not isinstance(params, dict):
         raise Invalid("params is an object", field="params")
-    finite = not loose
+    columns = columns_of(schema, layout, value, finite=not loose)
+    return Batch(columns, len(next(iter(columns.values()))), parameters=params)
+
+
+def columns_of(schema: Schema, layout: str, value: Any, *, finite: bool) -> dict[str, list[Any]]:
+    """Return the checked columns of a value in one of the layouts; raises Invalid naming the column or the layout."""
     if layout == "dataframe_split":
-        columns = _from_split(schema, value, finite=finite)
-    elif layout == "dataframe_records":
-        columns = _from_records(schema, _list(layout, value), finite=finite)
-    elif isinstance(value, dict):
+        return _from_split(schema, value, finite=finite)
+    if layout == "dataframe_records":
+        return _from_records(schema, _list(layout, value), finite=finite)
+    if isinstance(value, dict):
         if layout == "instances":
             raise Invalid("instances is a list of rows; for columns use inputs", field="instances")
-        columns = schema.columns(value, finite=finite)
-    elif layout == "inputs" and not isinstance(value, list):
+        return schema.columns(value, finite=finite)
+    if layout == "inputs" and not isinstance(value, list):
         raise Invalid("inputs is an object of columns or a list of rows", field="inputs")
-    else:
-        columns = _from_instances(schema, _list(layout, value), finite=finite)
-    return Batch(columns, len(next(iter(columns.values()))), parameters=params)
+    return _from_instances(schema, _list(layout, value), finite=finite)
 
 
 def _list(layout: str, value: Any) -> list[Any]:
@@ -189,54 +231,14 @@ def _from_instances(schema: Schema, rows: list[Any], *, finite: bool) -> dict[st
     return schema.from_positions(rows, finite=finite)
 
 
-def _decode_csv(schema: Schema, body: bytes) -> Batch:
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Invalid("the body is not valid UTF-8") from None
-    try:
-        lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
-    except csv.Error as error:
-        raise Invalid(f"the body is not CSV: {error}") from None
-    if len(lines) < 2:
-        raise Invalid("the body has a line of column names and at least one row")
-    names, rows = lines[0], lines[1:]
-    if len(set(names)) != len(names):
-        raise Invalid("a column is named twice in the first line")
-    for at, row in enumerate(rows):
-        if len(row) != len(names):
-            raise Invalid(f"row {at} has {len(row)} values, but there are {len(names)} columns")
-    types: dict[str, Field] = {field.name: field for field in schema.fields}
-    columns: dict[str, list[Any]] = {
-        name: [_cell(types.get(name), text) for text in texts]
-        for name, texts in zip(names, zip(*rows, strict=True), strict=True)
-    }
-    checked = schema.columns(columns)
-    return Batch(checked, len(rows))
-
-
-def _cell(field: Field | None, text: str) -> Any:
-    """Return a CSV cell as its column's type; what does not parse stays text, for the schema to name."""
-    kind = field.type if field else "any"
-    if kind in ("string", "binary", "datetime"):
-        return None if not text and field and not field.required else text
-    if text.strip() in ("", "nan", "NaN", "null", "NULL", "NA"):
-        return None
-    if kind == "boolean":
-        return {"true": True, "false": False, "1": True, "0": False}.get(text.strip().lower(), text)
-    for read in (int, float):
-        try:
-            return read(text)
-        except ValueError:
-            continue
-    return text
-
-
 def encode(
     outputs: Sequence[Output], *, endpoint: str, version: str, prediction_id: str, batch: Batch
 ) -> Encoded:
     """Return ``{"predictions": ...}``; who answered is in the headers, where MLflow's clients expect nothing."""
-    del endpoint, version, prediction_id, batch
+    del endpoint, version, prediction_id
+    kind = batch.answer
+    if kind is not None:
+        return tables.encode(kind, outputs) if kind in tables.ANSWERS else delimited.encode(kind, outputs)
     return Encoded(_encode({"predictions": predictions(outputs)}))
 
 

@@ -1,6 +1,8 @@
 """Open Inference Protocol v2 over REST: typed tensors in, typed tensors out, and the model's description."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -8,6 +10,7 @@ import msgspec
 from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.serving.batch import Batch, Output, nest
 from trimtab.serving.errors import UnsupportedMedia
+from trimtab.serving.protocols import binary, tensors
 from trimtab.serving.protocols.answers import Encoded, media_type
 from trimtab.serving.protocols.lenient import loads
 from trimtab.serving.routes import Field
@@ -16,7 +19,12 @@ from trimtab.version import __version__
 
 probabilities = True
 
+EXTENSIONS = ("binary_tensor_data", "model_repository")
+"""What is spoken beyond the protocol itself, under Triton's names."""
+
 _NONE: Mapping[bytes, bytes] = {}
+_LARGE_BYTES = 1 << 20
+"""Larger bodies are read beside the event loop."""
 _encode = msgspec.json.Encoder().encode
 _INTEGERS = frozenset(("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"))
 _FLOATS = frozenset(("FP16", "FP32", "FP64"))
@@ -52,22 +60,24 @@ class _Input(msgspec.Struct):
     data: list[Any]
 
 
-class _Wanted(msgspec.Struct):
-    name: str
-
-
 class _Request(msgspec.Struct):
     inputs: list[_Input]
     id: str | int | None = None
     parameters: dict[str, Any] | None = None
-    outputs: list[_Wanted] | None = None
+    outputs: list[binary.Wanted] | None = None
 
 
 _decode = msgspec.json.Decoder(_Request).decode
 
 
-def decode(schema: Schema, body: bytes, headers: Mapping[bytes, bytes] = _NONE) -> Batch:
+def decode(
+    schema: Schema, body: bytes, headers: Mapping[bytes, bytes] = _NONE
+) -> Batch | Callable[[], Batch]:
     """Return the rows in an inference request; raises Invalid naming the input that is wrong."""
+    if binary.HEADER in headers:
+        if len(body) > _LARGE_BYTES or "numpy" not in sys.modules:
+            return partial(_decode_binary, schema, body, headers)
+        return _decode_binary(schema, body, headers)
     kind = media_type(headers)
     if kind not in (b"application/json", b""):
         raise UnsupportedMedia(
@@ -87,8 +97,47 @@ def decode(schema: Schema, body: bytes, headers: Mapping[bytes, bytes] = _NONE) 
         rows = request.inputs[0].shape[0]
     else:
         columns, rows = _columns(schema, request.inputs, finite=finite)
+    if request.outputs or request.parameters:
+        return _batch(request, columns, rows, None)
+    return Batch(columns, rows, request.id)
+
+
+def _decode_binary(schema: Schema, body: bytes, headers: Mapping[bytes, bytes]) -> Batch:
+    request, given = binary.split(body, headers)
+    return from_tensors(schema, request, given)
+
+
+def from_tensors(schema: Schema, request: Any, given: Sequence[tensors.Tensor | binary.Input]) -> Batch:
+    """Return the rows of a request whose tensors came as bytes, or some of them; raises Invalid naming the input."""
+    if not given:
+        raise Invalid("the request has no inputs", field="inputs")
+    raw = [tensor for tensor in given if isinstance(tensor, tensors.Tensor)]
+    for tensor in raw:
+        tensor.check()
+    if len(raw) == len(given):
+        first = raw[0]
+        matrix = len(raw) == 1 and len(first.shape) == 2 and _is_matrix(schema, first)
+        packed = tensors.packed(schema, raw, matrix=matrix)
+        if packed is not None:
+            return _batch(request, {}, first.shape[0], packed)
+    fields = {field.name: field for field in schema.fields}
+    inputs = [
+        _Input(
+            one.name,
+            one.shape,
+            one.datatype if one.datatype != "BF16" else "FP32",
+            one.flat(fields.get(one.name)) if isinstance(one, tensors.Tensor) else list(one.data or ()),
+        )
+        for one in given
+    ]
+    columns, rows = _columns(schema, inputs, finite=False)
+    return _batch(request, columns, rows, None)
+
+
+def _batch(request: Any, columns: dict[str, list[Any]], rows: int, packed: bytes | None) -> Batch:
     wanted = tuple(output.name for output in request.outputs) if request.outputs else None
-    return Batch(columns, rows, request.id, request.parameters, wanted)
+    answer = binary.wanted(request.outputs, request.parameters)
+    return Batch(columns, rows, request.id, request.parameters, wanted, packed, answer)
 
 
 def _typed(schema: Schema, inputs: list[_Input]) -> dict[str, list[Any]] | None:
@@ -149,7 +198,7 @@ def _columns(schema: Schema, inputs: list[_Input], *, finite: bool) -> tuple[dic
     return schema.columns(found, finite=finite), rows
 
 
-def _is_matrix(schema: Schema, given: _Input) -> bool:
+def _is_matrix(schema: Schema, given: _Input | tensors.Tensor) -> bool:
     """Say whether one 2-D input stands for all columns: always for an array model, else where no column has its name."""
     if schema.tensor:
         return True
@@ -161,8 +210,8 @@ def _is_matrix(schema: Schema, given: _Input) -> bool:
 def _rows(given: _Input) -> list[Any]:
     """Return one value, or nested lists, for each row of an input whose data may be flat or nested."""
     shape, data = given.shape, given.data
-    if not shape or any(type(size) is not int or size < 0 for size in shape):
-        raise Invalid(f"input {given.name!r} needs a shape of sizes, [rows] or [rows, ...]", field=given.name)
+    if len(shape) != 1 or shape[0] < 0:
+        tensors.values_in(given.name, shape)
     if len(shape) == 1:
         if len(data) == shape[0]:
             return data
@@ -193,13 +242,14 @@ def encode(
     batch: Batch,
 ) -> Encoded:
     """Return an inference response with the outputs that were asked for, all of them where none was named."""
-    chosen = outputs
-    if batch.outputs:
-        by_name = {output.name: output for output in outputs}
-        for name in batch.outputs:
-            if name not in by_name:
-                raise Invalid(f"the model has no output {name!r}; it has {', '.join(by_name)}", field=name)
-        chosen = [by_name[name] for name in batch.outputs]
+    chosen = chosen_outputs(outputs, batch) if batch.outputs else outputs
+    if batch.answer is not None:
+        response = {
+            "model_name": endpoint,
+            "model_version": version,
+            "id": prediction_id if batch.id is None else batch.id,
+        }
+        return binary.encode(response, chosen, binary=batch.answer)
     content = _encode(
         {
             "model_name": endpoint,
@@ -213,19 +263,53 @@ def encode(
     return Encoded(content)
 
 
+def chosen_outputs(outputs: Sequence[Output], batch: Batch) -> list[Output]:
+    """Return the outputs that a request names; raises Invalid where the model has none of that name."""
+    assert batch.outputs is not None
+    by_name = {output.name: output for output in outputs}
+    for name in batch.outputs:
+        if name not in by_name:
+            raise Invalid(f"the model has no output {name!r}; it has {', '.join(by_name)}", field=name)
+    return [by_name[name] for name in batch.outputs]
+
+
 def encode_error(status: int, message: str) -> bytes:
     """Return the protocol's error object."""
     del status  # the same shape for every status
     return _encode({"error": message})
 
 
-def server_metadata() -> bytes:
-    """Return the answer to ``GET /v2``."""
-    return _encode({"name": "trimtab", "version": __version__, "extensions": []})
+def server_metadata() -> dict[str, Any]:
+    """Return what the server says of itself."""
+    return {"name": "trimtab", "version": __version__, "extensions": EXTENSIONS}
 
 
-def model_metadata(endpoint: str, versions: Sequence[str], schema: Schema) -> bytes:
-    """Return the endpoint's description: its versions, inputs and outputs."""
+def index(endpoints: Mapping[str, Mapping[str, bool]], *, ready_only: bool = False) -> list[dict[str, Any]]:
+    """Return the repository's index: each version of each endpoint, and whether it answers."""
+    return [
+        {
+            "name": name,
+            "version": version,
+            "state": "READY" if ready else "UNAVAILABLE",
+            "reason": "" if ready else "no replica of this version is up",
+        }
+        for name, versions in endpoints.items()
+        for version, ready in versions.items()
+        if ready or not ready_only
+    ]
+
+
+def wants_ready(body: bytes) -> bool:
+    """Return whether a question for the index is for what answers only; raises Invalid."""
+    payload, _ = loads(body or b"{}")
+    ready = payload.get("ready", False) if isinstance(payload, dict) else None
+    if type(ready) is not bool:
+        raise Invalid("the body is an object with ready, which is true or false", field="ready")
+    return ready
+
+
+def describe(endpoint: str, versions: Sequence[str], schema: Schema) -> dict[str, Any]:
+    """Return an endpoint's metadata: its versions, inputs and outputs."""
     signature = schema.signature
     if signature is not None and signature.tensor:
         kind = _DATATYPE_OF[schema.fields[0].type]
@@ -235,15 +319,13 @@ def model_metadata(endpoint: str, versions: Sequence[str], schema: Schema) -> by
     outputs = [_tensor(field) for field in signature.outputs] if signature else []
     if len(outputs) == 1:
         outputs[0]["name"] = "predictions"  # the name that answers carry, whatever the signature calls it
-    return _encode(
-        {
-            "name": endpoint,
-            "versions": list(versions),
-            "platform": "trimtab",
-            "inputs": inputs,
-            "outputs": outputs,
-        }
-    )
+    return {
+        "name": endpoint,
+        "versions": list(versions),
+        "platform": "trimtab",
+        "inputs": inputs,
+        "outputs": outputs,
+    }
 
 
 def _tensor(field: Field) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import msgspec
 from trimtab.domains.traces.errors import BadSpan
 from trimtab.domains.traces.spans.model import Arriving, SpanEvent, SpanLink, make_span
 from trimtab.kernel.errors import Invalid
-from trimtab.wire.otel.protobuf import BYTES, BadProtobuf, double, fields, signed, text
+from trimtab.kernel.protobuf import BYTES, BadProtobuf, double, fields, signed, text
 
 _DEEPEST = 100
 _STATUSES = {

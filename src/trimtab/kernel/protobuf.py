@@ -1,11 +1,12 @@
-"""Reads protobuf's wire format: the fields of a message one after the other, without a schema or a library.
+"""Reads and writes protobuf's wire format: the fields of a message one after the other, without a schema or a library.
 
-The format is small and fixed (https://protobuf.dev/programming-guides/encoding), and OpenTelemetry's trace messages
-use a few of its types only; reading them here spares the server a dependency and the memory of its descriptors.
+The format is small and fixed (https://protobuf.dev/programming-guides/encoding), and the messages that are spoken here
+use a few of its types only; doing it here spares processes a dependency and the memory of its descriptors.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
 from trimtab.kernel.errors import Invalid
 
@@ -21,8 +22,10 @@ class BadProtobuf(Invalid):
     code = "bad-protobuf"
 
 
-def fields(message: bytes) -> Iterator[tuple[int, int, int | bytes]]:
+def fields(message: bytes | memoryview) -> Iterator[tuple[int, int, int | bytes]]:
     """Yield (number, wire type, value) of each field; a value is an int, or bytes. Raises BadProtobuf.
+
+    Of a memoryview the values are parts of it, and nothing is copied.
 
     >>> list(fields(bytes.fromhex("089601")))
     [(1, 0, 150)]
@@ -41,7 +44,7 @@ def fields(message: bytes) -> Iterator[tuple[int, int, int | bytes]]:
                 size, place = _varint(message, place, end)
                 if size > end - place:
                     raise BadProtobuf("A field is longer than its message.")
-                yield number, kind, message[place : place + size]
+                yield number, kind, cast(bytes, message[place : place + size])
                 place += size
             case 0:
                 value, place = _varint(message, place, end)
@@ -57,10 +60,10 @@ def fields(message: bytes) -> Iterator[tuple[int, int, int | bytes]]:
                 yield number, kind, _FIXED32.unpack_from(message, place)[0]
                 place += 4
             case _:
-                raise BadProtobuf(f"The wire type {kind} is not used by OpenTelemetry.")
+                raise BadProtobuf(f"The wire type {kind} is none that is in use.")
 
 
-def _varint(message: bytes, place: int, end: int) -> tuple[int, int]:
+def _varint(message: bytes | memoryview, place: int, end: int) -> tuple[int, int]:
     value = shift = 0
     while place < end and shift < 70:
         byte = message[place]
@@ -84,9 +87,53 @@ def double(value: int) -> float:
 
 def text(value: int | bytes) -> str:
     """Return a field as text; raises BadProtobuf where it is none."""
-    if not isinstance(value, bytes):
+    if isinstance(value, int):
         raise BadProtobuf("A number stands where text should be.")
     try:
-        return value.decode()
+        return bytes(value).decode()
     except UnicodeDecodeError as error:
         raise BadProtobuf("A text is not UTF-8.") from error
+
+
+def varints(message: bytes | memoryview) -> list[int]:
+    """Return the numbers of a packed field, unsigned; raises BadProtobuf."""
+    place, end = 0, len(message)
+    found: list[int] = []
+    while place < end:
+        value = message[place]
+        place += 1
+        if value > 0x7F:
+            value, place = _varint(message, place - 1, end)
+        found.append(value)
+    return found
+
+
+def varint(value: int) -> bytes:
+    """Return a number from -2^63 to 2^64 as a varint.
+
+    >>> varint(150).hex()
+    '9601'
+    """
+    if value < 0:
+        value += 1 << 64
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def block(number: int, content: bytes | memoryview) -> bytes:
+    """Return a field of bytes, text or a message."""
+    return b"".join((varint(number << 3 | BYTES), varint(len(content)), content))
+
+
+def count(number: int, value: int) -> bytes:
+    """Return a field with a number, or nothing for 0, which is what is absent."""
+    return varint(number << 3 | VARINT) + varint(value) if value else b""
+
+
+def packed(number: int, values: Iterable[Any]) -> bytes:
+    """Return a packed field of numbers."""
+    return block(number, b"".join(map(varint, values)))
