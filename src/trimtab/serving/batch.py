@@ -65,12 +65,16 @@ def _typed(values: "array[float]", kind: str) -> list[Any]:
 
 
 class Output(msgspec.Struct, array_like=True):
-    """One answer of a model: values flat in row-major order, with the data type's name in Open Inference."""
+    """One answer of a model: values flat in row-major order, with the data type's name in Open Inference.
+
+    ``labels`` name the places of the last axis, where they have names.
+    """
 
     name: str
     datatype: str
     shape: list[int]
     data: list[Any]
+    labels: list[str] = []
 
     def by_row(self) -> list[Any]:
         """Return one item per row: a value, or a list where a row has several."""

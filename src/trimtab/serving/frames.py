@@ -24,6 +24,10 @@ PROBABILITIES = 2
 """Bit of Call.want: class probabilities where the model has them, the output named ``probabilities``."""
 
 
+EXPLANATIONS = 4
+"""Bit of Call.want: what each column added to the score, the outputs named ``contributions`` and ``base``."""
+
+
 class Hello(msgspec.Struct, array_like=True, frozen=True):
     """What a replica serves: the columns in the order of a packed call, and whether it takes packed calls."""
 
