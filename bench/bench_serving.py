@@ -8,8 +8,8 @@ Models over twelve features of the real flights are served by one worker process
 over 64 connections and over one, and 1,000 rows a request over four. Ours answers through the public inference port of
 a whole server, with the signature checked, a token checked and every prediction logged. Before anything is measured
 each server's predictions are compared with the model's own. Memory is that of all processes that serve the model; for
-ours the server that manages them, which serves nothing, is told apart. The limits are an empty handler on uvicorn, and
-the model's ONNX graph by hand under granian.
+ours the server that manages them, which serves nothing, is told apart. The limits are a bare protocol on uvloop and an
+empty handler on uvicorn, which answer the same bytes to everything, and the model's ONNX graph by hand under granian.
 
 "others" is the share of the machine that was busy with something else meanwhile: read requests a second only where it is
 near nothing, processor time a request (us) also elsewhere. ``--costs`` switches off one part of ours at a time.
@@ -38,6 +38,7 @@ TARGETS: dict[str, dict[str, float]] = {
     "python": {"requests_per_s": 3_000},
 }
 P50_OF_ONE_MS, START_S, MEMORY_MB = 0.3, 0.8, 110.0
+LIMITS = {"bare uvloop": "bare_app.py", "empty on uvicorn": "empty_app.py"}
 MANY = 1000
 BINARY = ("binary", "arrow")
 console = Console(width=150)
@@ -96,12 +97,12 @@ def main() -> None:
             report["costs"] = {kind: bench.costs(kind) for kind in kinds}
         else:
             report["servers"] = servers = []
-            report["empty"] = limits = {}
+            report["limits"] = limits = {}
             for kind in kinds:
-                limits[kind] = empty = bench.empty()
+                limits[kind] = nothing = bench.limits()
                 found = list(bench.servers(kind, only, protocols=given.protocols))
                 servers += found
-                show(kind, found, empty)
+                show(kind, found, nothing)
     if given.report:
         given.report.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
 
@@ -241,17 +242,19 @@ class Bench:
                 worst = max(worst, float(apart.max()))
         return worst
 
-    def empty(self) -> dict[int, Load]:
-        """Return what an empty handler answers at 64 connections and at one."""
-        port = free_ports(4)
-        scratch = self._scratch()
+    def limits(self) -> dict[str, dict[int, Load]]:
+        """Return what handlers answer that do nothing, at 64 connections and at one."""
+        return {title: self._limit(app) for title, app in LIMITS.items()}
+
+    def _limit(self, app: str) -> dict[int, Load]:
+        console.log(app)
+        port, scratch = free_ports(4), self._scratch()
         scratch.mkdir()
-        command = [sys.executable, str(peers.APPS / "empty_app.py")]
+        command = [sys.executable, str(peers.APPS / app)]
         server = Server(command, environment={"BENCH_PORT": str(port)}, folder=scratch, log=scratch / "log")
         rows = models.rows(self.models)
         bodies = [peers.rows_body(rows[at : at + 1]) for at in range(256)]
         target = Target(port, "/", {"Content-Type": "application/json"}, bodies, 1)
-        console.log("empty handler")
         with running(server):
             server.first_answer_s(target)
             return {connections: self._press(target, server, connections) for connections in (64, 1)}
@@ -281,7 +284,7 @@ class Bench:
         return found
 
 
-def show(kind: str, found: list[Found], empty: dict[int, Load]) -> None:
+def show(kind: str, found: list[Found], limits: dict[str, dict[int, Load]]) -> None:
     """Print one model's table, what became of the promises, and which share of the limits is reached."""
     table = Table(
         title=f"{models.TITLES[kind]}: one row a request at 64 connections and at 1; {MANY:,} rows at 4"
@@ -317,26 +320,25 @@ def show(kind: str, found: list[Found], empty: dict[int, Load]) -> None:
             f"{one.worst:.0e}",
             f"{one.full.others:.0%}",
         )
-    for connections, load in empty.items():
-        if connections == 64:
-            single = empty[1]
-            table.add_row(
-                "empty handler (limit)",
-                *_load_cells(load),
-                f"{load.cpu_us:,.0f}",
-                f"{single.p50_ms:.2f}",
-                f"{single.p99_ms:.2f}",
-                *[""] * 4,
-                f"{load.others:.0%}",
-            )
+    for title, load in limits.items():
+        full, single = load[64], load[1]
+        table.add_row(
+            f"{title} (limit)",
+            *_load_cells(full),
+            f"{full.cpu_us:,.0f}",
+            f"{single.p50_ms:.2f}",
+            f"{single.p99_ms:.2f}",
+            *[""] * 4,
+            f"{full.others:.0%}",
+        )
     console.print(table)
     failed = {one.title: one.full.failed for one in found if one.full and one.full.failed}
     if failed:
         console.print(f"[red]requests that failed: {failed}")
-    _verdict(kind, found, empty)
+    _verdict(kind, found, limits)
 
 
-def _verdict(kind: str, found: list[Found], empty: dict[int, Load]) -> None:
+def _verdict(kind: str, found: list[Found], limits: dict[str, dict[int, Load]]) -> None:
     us = next((one for one in found if one.who == "ours" and one.full), None)
     if us is None or us.full is None or us.single is None:
         return
@@ -378,16 +380,17 @@ def _verdict(kind: str, found: list[Found], empty: dict[int, Load]) -> None:
     against = (smallest.memory_mb, smallest.title) if smallest else None
     _line(table, "MB", us.memory_mb, against, MEMORY_MB, least=False)
     console.print(table)
-    shares = [f"{us.full.requests_per_s / empty[64].requests_per_s:.0%} of an empty handler's requests"]
-    shares += [
-        f"{us.full.requests_per_s / one.full.requests_per_s:.0%} of {one.title}'s"
-        for one in found
-        if one.limit and one.full
+    shares = [
+        f"{us.full.requests_per_s / load[64].requests_per_s:.0%} of the requests of {title}"
+        f" (at {us.full.cpu_us / max(load[64].cpu_us, 1e-9):.1f} times the processor time)"
+        for title, load in limits.items()
     ]
-    shares.append(
-        f"its processor time {us.full.cpu_us / max(empty[64].cpu_us, 1e-9):.1f} times an empty handler's"
-    )
-    console.print(f"{models.TITLES[kind]}: ours reaches {', '.join(shares)}\n")
+    for one in found:
+        if one.limit and one.full:
+            of_requests = us.full.requests_per_s / one.full.requests_per_s
+            of_rows = us.many["JSON"].rows_per_s / one.many["JSON"].rows_per_s
+            shares.append(f"{of_requests:.0%} of the requests and {of_rows:.0%} of the rows of {one.title}")
+    console.print(f"{models.TITLES[kind]}: ours reaches {'; '.join(shares)}\n")
 
 
 def _line(
