@@ -50,6 +50,7 @@ GROUPS: dict[str, tuple[str, str]] = {
         "Rollouts: start by a strategy, watch, approve, promote, take back.",
     ),
     "predict": ("trimtab.domains.deploy.batch.cli:predict", "Predict a whole table with a model."),
+    "edge": ("trimtab.domains.deploy.edge.cli:edge", "Devices: make signed bundles, run one, list devices."),
     "batch": ("trimtab.domains.deploy.batch.cli:batch", "Batch predictions: list, show, cancel."),
     "monitors": ("trimtab.domains.monitor.cli:monitors", "Monitors: create, list, show."),
     "import": (
@@ -94,6 +95,14 @@ def up(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the UI and the management APIs.")] = None,
     inference_port: Annotated[int | None, typer.Option(help="Port of the inference front.")] = None,
+    grpc_port: Annotated[int | None, typer.Option(help="Port of inference by gRPC; off unless given.")] = None,
+    inference_tls_cert: Annotated[
+        str | None, typer.Option(help="Certificate chain in PEM: inference by HTTPS.")
+    ] = None,
+    inference_tls_key: Annotated[str | None, typer.Option(help="The certificate's key in PEM.")] = None,
+    inference_tls_client_ca: Annotated[
+        str | None, typer.Option(help="Let in only clients with a certificate of this authority.")
+    ] = None,
     database: Annotated[str | None, typer.Option(help="sqlite:///FILE or postgresql://...")] = None,
     blobs: Annotated[str | None, typer.Option(help="file://FOLDER")] = None,
     executor: Annotated[str | None, typer.Option(help="local://")] = None,
@@ -110,6 +119,10 @@ def up(
             "host": host,
             "port": port,
             "inference_port": inference_port,
+            "grpc_port": grpc_port,
+            "inference_tls_cert": inference_tls_cert,
+            "inference_tls_key": inference_tls_key,
+            "inference_tls_client_ca": inference_tls_client_ca,
             "database": database,
             "blobs": blobs,
             "executor": executor,

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -50,6 +51,10 @@ class Secrets:
             raise SecretUnreadable(
                 f"A stored secret does not open with the key in {self._file}. Restore that file, or set the secret anew."
             ) from error
+
+    def derive(self, purpose: str) -> bytes:
+        """Return 32 bytes that belong to the key and a purpose, and tell nothing of either: another process may know them."""
+        return hmac.digest(_key(self._file), b"derived:" + purpose.encode(), "sha256")
 
     def _opened(self) -> "AESGCM":
         if self._cipher is None:

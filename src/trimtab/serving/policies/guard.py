@@ -4,29 +4,17 @@ A guard lives on while the route table is replaced around it, so that no new tab
 """
 
 import math
-from dataclasses import dataclass
 
 from trimtab.serving.errors import QuotaExceeded, RateLimited
 from trimtab.serving.http import Header
 from trimtab.serving.policies.buckets import Bucket
 from trimtab.serving.policies.cache import AnswerCache
 from trimtab.serving.policies.fields import Anonymiser
-from trimtab.serving.policies.quotas import Ledger, period_end_us
-from trimtab.serving.policies.settings import Policies, Quota, Rate
+from trimtab.serving.policies.quotas import Ledger, Meter
+from trimtab.serving.policies.settings import Policies, Quota
 
 _MOST_CALLERS = 10_000
 _SECONDS = {"day": 86_400, "month": 2_592_000}
-
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """What one policy leaves a caller: ``left`` of ``size`` requests, and when there will be all of them again."""
-
-    name: str
-    size: int
-    window_s: int
-    left: int
-    reset_s: int
 
 
 class Guard:
@@ -47,6 +35,8 @@ class Guard:
         self._policies = Policies()
         self._bucket: Bucket | None = None
         self._buckets: dict[str, Bucket] = {}
+        self._has_quotas = False
+        self._policy = b""
 
     def configure(self, policies: Policies, *, hash_key: bytes, now: float) -> None:
         """Keep other policies from now on; what did not change goes on counting."""
@@ -56,6 +46,8 @@ class Guard:
         if policies.key_rate != before.key_rate:
             self._buckets.clear()
         self.counts = policies.limited
+        self._has_quotas = not (policies.quota is policies.key_quota is None)
+        self._policy = _described(policies)
         self.sticky_by = policies.sticky_by
         ttl_s = policies.cache_ttl_ms / 1000
         if not ttl_s:
@@ -72,20 +64,19 @@ class Guard:
 
     def admit(self, caller: str, now: float, now_us: int) -> None:
         """Count a request of a caller; raises RateLimited or QuotaExceeded, and then it was not counted anywhere."""
-        policies, endpoint = self._policies, self._endpoint
-        buckets = [bucket for bucket in (self._bucket, self._bucket_of(caller, now)) if bucket is not None]
-        wait_s = max((bucket.wait_s(now) for bucket in buckets), default=0.0)
+        endpoint = self._endpoint
+        common, own = self._bucket, self._bucket_of(caller, now)
+        wait_s = common.wait_s(now) if common is not None else 0.0
+        if own is not None:
+            wait_s = max(wait_s, own.wait_s(now))
         if wait_s > 0:
             self.limited += 1
             raise RateLimited(
                 f"endpoint {endpoint!r} takes no more requests for {_seconds(wait_s)} s",
                 details={"retry_after_s": _seconds(wait_s), "headers": self.headers(caller, now, now_us)},
             )
-        meters = [
-            (self._ledger.meter(name, quota.period, now_us), quota)
-            for name, quota in self._quotas(policies, caller)
-        ]
-        for meter, quota in meters:
+        meters = self._meters(caller, now_us) if self._has_quotas else ()
+        for _, meter, quota in meters:
             if meter.used >= quota.requests:
                 self.limited += 1
                 left_s = _seconds((meter.ends_us - now_us) / 1e6)
@@ -94,37 +85,23 @@ class Guard:
                     f"it begins anew in {left_s} s",
                     details={"retry_after_s": left_s, "headers": self.headers(caller, now, now_us)},
                 )
-        for bucket in buckets:
-            bucket.take(now)
-        for meter, _ in meters:
+        if common is not None:
+            common.take(now)
+        if own is not None:
+            own.take(now)
+        for _, meter, _ in meters:
             meter.used += 1
-
-    def allowances(self, caller: str, now: float, now_us: int) -> list[Allowance]:
-        """Return what each policy leaves a caller."""
-        policies = self._policies
-        found: list[Allowance] = []
-        rates: list[tuple[str, Rate | None, Bucket | None]] = [
-            ("endpoint", policies.rate, self._bucket),
-            ("key", policies.key_rate, self._bucket_of(caller, now)),
-        ]
-        for name, rate, bucket in rates:
-            if rate is not None and bucket is not None:
-                reset_s = math.ceil(bucket.full_in_s(now))
-                found.append(Allowance(name, rate.requests, rate.window_s, bucket.left(now), reset_s))
-        for name, quota in self._quotas(policies, caller):
-            meter = self._ledger.meter(name, quota.period, now_us)
-            left = max(0, quota.requests - meter.used)
-            reset_s = _seconds((period_end_us(now_us, quota.period) - now_us) / 1e6)
-            label = "key-quota" if "/" in name else "endpoint-quota"
-            found.append(Allowance(label, quota.requests, _SECONDS[quota.period], left, reset_s))
-        return found
 
     def headers(self, caller: str, now: float, now_us: int) -> tuple[Header, ...]:
         """Return what a caller is told, as draft-ietf-httpapi-ratelimit-headers-10 words it."""
-        all_of = self.allowances(caller, now, now_us)
-        policy = ", ".join(f'"{one.name}";q={one.size};w={one.window_s}' for one in all_of)
-        state = ", ".join(f'"{one.name}";r={one.left};t={one.reset_s}' for one in all_of)
-        return ((b"ratelimit-policy", policy.encode()), (b"ratelimit", state.encode()))
+        parts: list[bytes] = []
+        for name, bucket in ((b"endpoint", self._bucket), (b"key", self._bucket_of(caller, now))):
+            if bucket is not None:
+                parts.append(b'"%b";r=%d;t=%d' % (name, bucket.left(now), math.ceil(bucket.full_in_s(now))))
+        for name, meter, quota in self._meters(caller, now_us):
+            left_s = _seconds((meter.ends_us - now_us) / 1e6)
+            parts.append(b'"%b";r=%d;t=%d' % (name, max(0, quota.requests - meter.used), left_s))
+        return ((b"ratelimit-policy", self._policy), (b"ratelimit", b", ".join(parts)))
 
     def _bucket_of(self, caller: str, now: float) -> Bucket | None:
         rate = self._policies.key_rate
@@ -137,14 +114,29 @@ class Guard:
             bucket = self._buckets[caller] = Bucket(rate, now=now)
         return bucket
 
-    def _quotas(self, policies: Policies, caller: str) -> list[tuple[str, Quota]]:
-        """Return the quotas with the names of their meters; an endpoint's name has no slash."""
-        quotas: list[tuple[str, Quota]] = []
-        if policies.quota is not None:
-            quotas.append((self._endpoint, policies.quota))
-        if policies.key_quota is not None:
-            quotas.append((f"{self._endpoint}/{caller}", policies.key_quota))
-        return quotas
+    def _meters(self, caller: str, now_us: int) -> list[tuple[bytes, Meter, Quota]]:
+        """Return what counts for the quotas; an endpoint's name has no slash, so that a caller's meter is never its."""
+        policies, ledger = self._policies, self._ledger
+        found: list[tuple[bytes, Meter, Quota]] = []
+        if (quota := policies.quota) is not None:
+            found.append((b"endpoint-quota", ledger.meter(self._endpoint, quota.period, now_us), quota))
+        if (quota := policies.key_quota) is not None:
+            name = f"{self._endpoint}/{caller}"
+            found.append((b"key-quota", ledger.meter(name, quota.period, now_us), quota))
+        return found
+
+
+def _described(policies: Policies) -> bytes:
+    """Return the limits as a header tells them, in the order of their states."""
+    rates = (("endpoint", policies.rate), ("key", policies.key_rate))
+    quotas = (("endpoint-quota", policies.quota), ("key-quota", policies.key_quota))
+    said = [f'"{name}";q={rate.requests};w={rate.window_s}' for name, rate in rates if rate is not None]
+    said += [
+        f'"{name}";q={quota.requests};w={_SECONDS[quota.period]}'
+        for name, quota in quotas
+        if quota is not None
+    ]
+    return ", ".join(said).encode()
 
 
 def _seconds(wait_s: float) -> int:
