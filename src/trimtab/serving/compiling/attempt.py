@@ -56,6 +56,8 @@ def compile_model(
         verdict = Verdict("unsupported", f"The model cannot be loaded here: {error.message}.")
     except MemoryError:
         verdict = Verdict("failed", "The native model serves: compiling takes more memory than is allowed.")
+    if verdict.state != "compiled":
+        (out / MODEL_FILE).unlink(missing_ok=True)
     return msgspec.structs.replace(verdict, versions=_versions(), took_s=round(time.monotonic() - started, 2))
 
 
@@ -145,7 +147,6 @@ class _Attempt:
             if best is None or _share(verdict) < _share(best):
                 best = verdict
         assert best is not None
-        self._file.unlink(missing_ok=True)
         return best
 
     def _try(self, source: Source, references: References, examples: Sequence[Rows], real: Any) -> Verdict:

@@ -12,7 +12,7 @@ import numpy as np
 from trimtab.serving.compiling.errors import Unsupported
 from trimtab.serving.compiling.graph import ML, Graph
 
-Mode = Literal["BRANCH_LEQ", "BRANCH_LT", "BRANCH_EQ"]
+Mode = Literal["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GT", "BRANCH_EQ"]
 _MOST_NODES = 20_000_000
 
 

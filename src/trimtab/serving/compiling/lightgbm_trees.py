@@ -12,6 +12,8 @@ from trimtab.serving.compiling.ensembles import Ensemble, Link
 from trimtab.serving.compiling.errors import Unsupported
 from trimtab.serving.compiling.forest import Forest
 
+_ZERO = float(np.float32(1e-35))
+"""`kZeroThreshold` (include/LightGBM/meta.h)."""
 _LINKS: dict[str, Link] = {
     "binary": "sigmoid",
     "cross_entropy": "sigmoid",
@@ -119,13 +121,23 @@ def _split(nodes: _Nodes, node: dict[str, Any], left: int, right: int, whole: Se
         for text in str(node["threshold"]).split("||"):
             place = nodes.branch(feature, float(text), "BRANCH_EQ", left, place, missing_yes=False)
         return place
-    threshold, default_left = float(node["threshold"]), bool(node["default_left"])
+    threshold, default_left = _threshold(float(node["threshold"])), bool(node["default_left"])
     match node["missing_type"]:
         case "None":  # a missing value counts as 0
             return nodes.branch(feature, threshold, "BRANCH_LEQ", left, right, missing_yes=threshold >= 0)
         case "NaN":
             return nodes.branch(feature, threshold, "BRANCH_LEQ", left, right, missing_yes=default_left)
-        case _:  # zero counts as missing
-            below = nodes.branch(feature, threshold, "BRANCH_LEQ", left, right, missing_yes=default_left)
-            to = left if default_left else right
-            return nodes.branch(feature, 0.0, "BRANCH_EQ", to, below, missing_yes=True)
+        case _:  # zero counts as missing, and missing as zero
+            # The branch that two nodes lead to is the first one's "no", as the operator wants it.
+            default = left if default_left else right
+            mode, yes, no = ("BRANCH_LEQ", left, right) if default_left else ("BRANCH_GT", right, left)
+            other = nodes.branch(feature, threshold, mode, yes, no, missing_yes=False)
+            low = nodes.branch(feature, -_ZERO, "BRANCH_LT", other, default, missing_yes=False)
+            return nodes.branch(feature, _ZERO, "BRANCH_GT", other, low, missing_yes=False)
+
+
+def _threshold(value: float) -> float:
+    """Return the threshold for numbers as they are: the library takes those within `_ZERO` for 0 before it compares."""
+    if -_ZERO <= value < 0:
+        return float(np.nextafter(-_ZERO, -np.inf))
+    return _ZERO if 0 <= value < _ZERO else value

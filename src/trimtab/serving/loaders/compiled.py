@@ -110,7 +110,7 @@ class CompiledModel:
             raise ValueError(_TOO_LARGE) from None
         except KeyError as error:
             raise ValueError(f"column {error.args[0]!r} is missing") from None
-        except (struct.error, TypeError):
+        except (struct.error, TypeError, ValueError):
             return self._with_gaps(columns)
 
     def _with_gaps(self, columns: dict[str, list[Any]]) -> np.ndarray:
