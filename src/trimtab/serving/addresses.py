@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 from trimtab.kernel.errors import NotFound
 from trimtab.serving.http import MethodNotAllowed
-from trimtab.serving.protocols import Protocol, azure, mlflow, v1, v2, v2_grpc
+from trimtab.serving.protocols import Protocol, azure, mlflow, v1, v1_explain, v2, v2_grpc
 
 Action = Literal[
     "infer",
@@ -132,6 +132,10 @@ _V1 = _of(
     ),
     ("POST", "/predict", "infer", "Predict with the default endpoint: Vertex AI."),
 )
+_V1_EXPLAIN = _of(
+    v1_explain,
+    ("POST", "/v1/models/{name}:explain", "infer", "Predict, and say what each column added: KServe."),
+)
 _AZURE = _of(
     azure,
     ("POST", "/score", "infer", "Predict with the default endpoint: Azure Machine Learning."),
@@ -148,7 +152,7 @@ _GRPC = _of(
     ),
 )
 
-ADDRESSES: tuple[Address, ...] = (*_MLFLOW, *_V2, *_V1, *_AZURE, *_GRPC)
+ADDRESSES: tuple[Address, ...] = (*_MLFLOW, *_V2, *_V1, *_V1_EXPLAIN, *_AZURE, *_GRPC)
 
 
 def _pattern(template: str) -> re.Pattern[str]:

@@ -27,6 +27,11 @@ class Batch(msgspec.Struct):
     answer: Any = None
     """How the request wants its answer worded: known to its protocol alone."""
 
+    @property
+    def explain(self) -> bool:
+        """Whether the request asks what each column added to the score."""
+        return self.parameters is not None and self.parameters.get("explain") is True
+
     def by_name(self, fields: Sequence[Field]) -> dict[str, list[Any]]:
         """Return the columns as lists, also where they came packed."""
         return self.columns if self.packed is None else unpack(self.packed, fields)
@@ -101,3 +106,20 @@ def predictions(outputs: Sequence[Output]) -> list[Any]:
     names = [output.name for output in outputs]
     rows = zip(*(output.by_row() for output in outputs), strict=True)
     return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def explanations(outputs: Sequence[Output]) -> list[dict[str, Any]] | None:
+    """Return what each column added to each row's score, by its name, or None where it was not asked for.
+
+    A score of several classes has a list for each column and for the base, one number a class.
+    """
+    found = {output.name: output for output in outputs}
+    if "contributions" not in found:
+        return None
+    contributions, base = found["contributions"], found["base"]
+    explained: list[dict[str, Any]] = []
+    for row, start in zip(contributions.by_row(), base.by_row(), strict=True):
+        by_column = zip(*row, strict=True) if row and isinstance(row[0], list) else row
+        named = zip(contributions.labels, by_column, strict=True)
+        explained.append({"scale": base.labels[0], "base": start, "contributions": dict(named)})
+    return explained

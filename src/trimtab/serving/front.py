@@ -18,7 +18,7 @@ from trimtab.serving.addresses import Target
 from trimtab.serving.batch import Batch, Output, predictions
 from trimtab.serving.descriptions import describe
 from trimtab.serving.errors import FeedbackLost, NoReplica, Overloaded
-from trimtab.serving.frames import PREDICTIONS, PROBABILITIES
+from trimtab.serving.frames import EXPLANATIONS, PREDICTIONS, PROBABILITIES
 from trimtab.serving.http import JSON, Answer, Header, Request, plain_body, refusal, status_of
 from trimtab.serving.policies.cache import feature_key
 from trimtab.serving.policies.guard import Guard
@@ -74,8 +74,10 @@ class _Asked:
         assert self.batch is not None
         shown = self.batch.outputs
         if shown is None:
-            return PREDICTIONS | (PROBABILITIES if self.target.address.protocol.probabilities else 0)
-        return PREDICTIONS | (PROBABILITIES if "probabilities" in shown else 0)
+            want = PREDICTIONS | (PROBABILITIES if self.target.address.protocol.probabilities else 0)
+        else:
+            want = PREDICTIONS | (PROBABILITIES if "probabilities" in shown else 0)
+        return want | EXPLANATIONS if self.batch.explain else want
 
 
 class Front:
@@ -164,7 +166,7 @@ class Front:
                 if remembered is not None:
                     return self._answer(asked, remembered, None)
             compiled = version.compiled
-            if compiled is None or not compiled.is_quick(batch.rows):
+            if compiled is None or batch.explain or not compiled.is_quick(batch.rows):
                 return self._infer_aside(asked)
             outputs = compiled.predict(endpoint.schema, batch, asked.want())
         except TrimtabError as error:

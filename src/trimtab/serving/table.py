@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from time import monotonic
 
-from trimtab.kernel.errors import did_you_mean
+from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.kernel.time import SECOND_US, now_us
 from trimtab.serving import routes
 from trimtab.serving.access import Access
@@ -17,6 +17,7 @@ from trimtab.serving.batch import Batch, Output
 from trimtab.serving.compiled import Compiled
 from trimtab.serving.errors import EndpointNotFound, ModelNotLoaded, NoReplica, VersionNotFound
 from trimtab.serving.files import write_atomically
+from trimtab.serving.frames import EXPLANATIONS
 from trimtab.serving.links import Pool, Replicas
 from trimtab.serving.policies import settings
 from trimtab.serving.policies.fields import hash_key
@@ -66,7 +67,13 @@ class LiveVersion:
         self.counters.in_flight += 1
         try:
             if self.compiled is not None:
-                return await self.compiled.predict_aside(schema, batch, want)
+                if not want & EXPLANATIONS:
+                    return await self.compiled.predict_aside(schema, batch, want)
+                if not self.route.sockets:
+                    raise Invalid(
+                        f"explanations are off: trimtab endpoints set {self.endpoint} --explain on",
+                        field="explain",
+                    )
             return await self.pool.infer(schema, batch, want=want, timeout_s=timeout_s)
         finally:
             self.counters.in_flight -= 1
@@ -134,6 +141,8 @@ class LiveEndpoint:
         for version in self._split[:-1]:
             reached += version.route.weight
             self._cuts.append(reached / total * 2**32)
+        self.is_split = bool(self._cuts)
+        """Whether it matters by what a version is chosen."""
 
     def choose(self, prediction_id: str, key: bytes | None = None) -> LiveVersion:
         """Return the version for a prediction: the same one for the same key, or else id, and weights."""
@@ -147,11 +156,6 @@ class LiveEndpoint:
             # Callers' keys resemble each other, as ids do not, and nobody is to be on trial at all endpoints at once.
             point = int.from_bytes(blake2b(key, digest_size=4, salt=self._salt).digest())
         return self._split[bisect_right(self._cuts, point)]
-
-    @property
-    def is_split(self) -> bool:
-        """Whether it matters by what a version is chosen."""
-        return bool(self._cuts)
 
     @property
     def in_flight(self) -> int:

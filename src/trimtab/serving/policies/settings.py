@@ -44,7 +44,8 @@ class Policies(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     ``rate`` and ``quota`` are the endpoint's, ``key_rate`` and ``key_quota`` each caller's. ``retry_share`` is how
     much of the requests may be made once more where a replica went away. ``circuit_failures`` time-outs or broken
     connections in a row open a circuit for ``circuit_open_ms``; 0 never does. ``sticky_by`` is an input column: rows
-    with the same value in it are answered by the same version. Answers are kept for ``cache_ttl_ms``; 0 keeps none.
+    with the same value in it are answered by the same version. Answers are kept for ``cache_ttl_ms``; 0 keeps none. ``explain`` keeps
+    a process of the native model beside a compiled one, which has no explanations.
     """
 
     rate: Rate | None = None
@@ -58,6 +59,7 @@ class Policies(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     sticky_by: str = ""
     cache_ttl_ms: int = 0
     cache_bytes: int = 64 * 1024 * 1024
+    explain: bool = False
     fields: dict[str, FieldRule] = {}
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from trimtab.kernel.errors import Invalid, did_you_mean
-from trimtab.serving.batch import Batch, Output, predictions
+from trimtab.serving.batch import Batch, Output, explanations, predictions
 from trimtab.serving.errors import UnsupportedMedia
 from trimtab.serving.protocols import delimited, tables
 from trimtab.serving.protocols.answers import Encoded, media_type, preferred
@@ -239,6 +239,9 @@ def encode(
     kind = batch.answer
     if kind is not None:
         return tables.encode(kind, outputs) if kind in tables.ANSWERS else delimited.encode(kind, outputs)
+    explained = explanations(outputs)
+    if explained is not None:
+        return Encoded(_encode({"predictions": predictions(outputs), "explanations": explained}))
     return Encoded(_encode({"predictions": predictions(outputs)}))
 
 

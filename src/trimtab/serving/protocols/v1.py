@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from trimtab.kernel.errors import Invalid, did_you_mean
-from trimtab.serving.batch import Batch, Output, predictions
+from trimtab.serving.batch import Batch, Output, explanations, predictions
 from trimtab.serving.errors import UnsupportedMedia
 from trimtab.serving.protocols import mlflow
 from trimtab.serving.protocols.answers import Encoded, media_type
@@ -81,6 +81,9 @@ def encode(
 ) -> Encoded:
     """Return ``{"predictions": ...}`` for rows; for columns ``{"outputs": ...}``, by name where there are several."""
     del endpoint, version, prediction_id  # they are in the headers
+    explained = explanations(outputs)
+    if explained is not None:
+        return Encoded(_encode({"predictions": predictions(outputs), "explanations": explained}))
     if batch.answer is None:
         return Encoded(_encode({"predictions": predictions(outputs)}))
     if len(outputs) == 1:

@@ -10,8 +10,8 @@ import msgspec
 from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.serving.batch import Batch, Output, nest
 from trimtab.serving.errors import UnsupportedMedia
-from trimtab.serving.protocols import binary, tensors
-from trimtab.serving.protocols.answers import Encoded, media_type
+from trimtab.serving.protocols import binary, tables, tensors
+from trimtab.serving.protocols.answers import Encoded, media_type, preferred
 from trimtab.serving.protocols.lenient import loads
 from trimtab.serving.routes import Field
 from trimtab.serving.schema import Schema
@@ -80,9 +80,7 @@ def decode(
         return _decode_binary(schema, body, headers)
     kind = media_type(headers)
     if kind not in (b"application/json", b""):
-        raise UnsupportedMedia(
-            f"content type {kind.decode('latin-1')!r} is not read here; send application/json"
-        )
+        return _decode_table(schema, body, headers, kind)
     try:
         request, finite = _decode(body), True
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -100,6 +98,23 @@ def decode(
     if request.outputs or request.parameters:
         return _batch(request, columns, rows, None)
     return Batch(columns, rows, request.id)
+
+
+def _decode_table(
+    schema: Schema, body: bytes, headers: Mapping[bytes, bytes], kind: bytes
+) -> Batch | Callable[[], Batch]:
+    """Return the rows of a table, which is answered with one of the same kind unless another type is asked for."""
+    if kind not in tables.TYPES:
+        raise UnsupportedMedia(
+            f"content type {kind.decode('latin-1')!r} is not read here; send application/json, binary tensors, "
+            "or a table as Arrow or Parquet"
+        )
+    accept = headers.get(b"accept", b"*/*")
+    if accept == b"*/*":
+        answer = kind if kind in tables.ANSWERS else None
+    else:
+        answer = preferred(accept, tables.ANSWERS)
+    return tables.decode(schema, body, kind, answer=answer)
 
 
 def _decode_binary(schema: Schema, body: bytes, headers: Mapping[bytes, bytes]) -> Batch:
@@ -243,6 +258,8 @@ def encode(
 ) -> Encoded:
     """Return an inference response with the outputs that were asked for, all of them where none was named."""
     chosen = chosen_outputs(outputs, batch) if batch.outputs else outputs
+    if isinstance(batch.answer, bytes):
+        return tables.encode(batch.answer, chosen)
     if batch.answer is not None:
         response = {
             "model_name": endpoint,
@@ -256,7 +273,16 @@ def encode(
             "model_version": version,
             "id": prediction_id if batch.id is None else batch.id,
             "outputs": [
-                {"name": o.name, "shape": o.shape, "datatype": o.datatype, "data": o.data} for o in chosen
+                {"name": o.name, "shape": o.shape, "datatype": o.datatype, "data": o.data}
+                if not o.labels
+                else {
+                    "name": o.name,
+                    "shape": o.shape,
+                    "datatype": o.datatype,
+                    "parameters": {"labels": o.labels},
+                    "data": o.data,
+                }
+                for o in chosen
             ],
         }
     )

@@ -33,6 +33,9 @@ def change(
     sticky_by: Annotated[
         str | None, typer.Option(help="Column whose value always meets the same version.")
     ] = None,
+    explain: Annotated[
+        str | None, typer.Option(help="Keep a compiled model's native one for explanations: on.")
+    ] = None,
     cache: Annotated[str | None, typer.Option(help="How long answers are kept: 60s.")] = None,
     cache_size: Annotated[str | None, typer.Option(help="Memory for them: 64MiB.")] = None,
     reason: Reason = "",
@@ -52,6 +55,7 @@ def change(
         "circuit": circuit,
         "circuit_open": circuit_open,
         "sticky_by": sticky_by,
+        "explain": explain,
         "cache": cache,
         "cache_size": cache_size,
     }

@@ -117,6 +117,16 @@ def _column(text: str) -> str:
     return "" if text in _OFF else text
 
 
+def _switch(text: str) -> bool:
+    if text not in (*_OFF, "on"):
+        raise Invalid(f"{text[:80]!r} is neither on nor off.")
+    return text == "on"
+
+
+def _show_switch(value: bool) -> str:  # noqa: FBT001 - one kind of function
+    return "on" if value else "off"
+
+
 def _show_time(value: int) -> str:
     if not value:
         return "off"
@@ -170,6 +180,7 @@ SETTINGS: dict[str, Setting] = {
     "circuit_open": Setting("policies", "circuit_open_ms", _time, _show_time, "for how long", "2s"),
     "sticky_by": Setting("policies", "sticky_by", _column, _show_column, "input column whose value always meets the same version", "customer_id"),
     "cache": Setting("policies", "cache_ttl_ms", _time_or_off, _show_time, "for how long answers are kept for the same features", "60s"),
+    "explain": Setting("policies", "explain", _switch, _show_switch, "whether a compiled model's native one is kept for explanations", "on"),
     "cache_size": Setting("policies", "cache_bytes", _size, _show_size, "memory for them", "64MiB"),
 }  # fmt: skip
 """Every setting by the name that flags, the API and the UI use."""
