@@ -19,7 +19,9 @@ const NOUNS: Record<string, string[]> = {
 
 export function staleNouns(kind: string): string[] {
   const domain = kind.split(".")[0] ?? "";
-  return ["overview", "timeline", ...(NOUNS[domain] ?? [])];
+  // What the judge found belongs to a rollout, and that to its endpoint.
+  const more = kind === "monitor.trial_judged" ? ["endpoints"] : [];
+  return ["overview", "timeline", ...(NOUNS[domain] ?? []), ...more];
 }
 
 /** Splits a server-sent-event text into whole messages and the unfinished rest. */

@@ -10,8 +10,13 @@ export interface Share {
 }
 
 export function SplitBar({ shares, thin = false }: { shares: Share[]; thin?: boolean }) {
-  const parts = shares.filter((share) => share.weight > 0);
-  const text = parts.map((share) => `v${share.version} ${weight(share.weight)}`).join(", ") || "no traffic";
+  const parts = shares.filter((share) => share.weight > 0 && share.role !== "shadow");
+  const copies = shares.filter((share) => share.weight > 0 && share.role === "shadow");
+  const text =
+    [
+      ...parts.map((share) => `v${share.version} ${weight(share.weight)}`),
+      ...copies.map((share) => `copies of ${weight(share.weight)} to v${share.version}`),
+    ].join(", ") || "no traffic";
   return (
     <div className={`split ${thin ? "split-thin" : ""}`} role="img" aria-label={`Traffic: ${text}`} title={text}>
       {parts.map((share) => (

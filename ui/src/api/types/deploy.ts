@@ -58,20 +58,36 @@ export interface JudgeResult {
   low: number | null;
   high: number | null;
   e_value: number | null;
+  safe_e_value?: number | null;
+  safe_e_needed?: number | null;
+  better_e_value?: number | null;
+  better_e_needed?: number | null;
   n_champion: number;
   n_challenger: number;
 }
 
+export type Strategy = "canary" | "linear" | "blue-green" | "shadow" | "ab" | "bandit";
+
 export interface Rollout {
   id: string;
-  state: "running" | "promoted" | "rolled-back" | "aborted";
+  endpoint: string;
+  state: "running" | "promoted" | "rolled-back" | "aborted" | "passed";
+  phase: "warming" | "approval" | "step";
+  strategy: Strategy;
   champion: string;
   challenger: string;
   weight: number;
+  copies: number;
+  plan: { steps: number[]; bake_us: number; finish: "judge" | "time" | "person" | null; environment: string; approval: boolean };
   steps: { weight: number; at_us: number; seconds: number; requests?: number }[];
   judge: JudgeResult[];
+  verdict: { action: "continue" | "promote" | "rollback"; reason: string };
   judged_us?: number | null;
   started_us: number;
   ended_us: number | null;
+  next_us: number | null;
+  requests_needed: number | null;
   reason: string;
+  actor: string;
+  approved_by: string | null;
 }

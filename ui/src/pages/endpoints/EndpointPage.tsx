@@ -20,6 +20,7 @@ import "./endpoints.css";
 import { errorShare } from "./EndpointsPage.tsx";
 import { Predictions } from "./Predictions.tsx";
 import { RollbackDialog } from "./RollbackDialog.tsx";
+import { RolloutDialog } from "./RolloutDialog.tsx";
 import { Rollouts, RunningRollout } from "./Rollouts.tsx";
 import { ServiceCharts } from "./ServiceCharts.tsx";
 import { TrafficCard } from "./TrafficCard.tsx";
@@ -47,7 +48,7 @@ export function EndpointPage() {
   const query = useQuery(q.endpoint(name));
   const rollouts = useQuery(q.rollouts(name));
   const monitors = useQuery(q.monitors(name));
-  const [dialog, setDialog] = useState<"traffic" | "rollback" | null>(null);
+  const [dialog, setDialog] = useState<"traffic" | "rollback" | "rollout" | null>(null);
   const endpoint = query.data;
   const chain = endpoint
     ? [
@@ -78,6 +79,9 @@ export function EndpointPage() {
       actions={
         endpoint && (
           <>
+            <Button kind="primary" icon="promote" onClick={() => setDialog("rollout")}>
+              Start a rollout
+            </Button>
             <Button icon="split" onClick={() => setDialog("traffic")}>
               Change traffic
             </Button>
@@ -105,12 +109,18 @@ export function EndpointPage() {
                     </div>
                   ),
                 },
-                { id: "rollouts", label: "Rollouts", count: rollouts.data?.items.length ?? null, body: () => <Rollouts endpoint={name} /> },
+                {
+                  id: "rollouts",
+                  label: "Rollouts",
+                  count: rollouts.data?.items.length ?? null,
+                  body: () => <Rollouts endpoint={name} onStart={() => setDialog("rollout")} />,
+                },
                 { id: "history", label: "History", body: () => <TrafficHistory endpoint={name} /> },
                 { id: "predictions", label: "Predictions", body: () => <Predictions endpoint={name} /> },
                 { id: "try", label: "Try it", body: () => <TryIt endpoint={data} /> },
               ]}
             />
+            {dialog === "rollout" && <RolloutDialog endpoint={data} onClose={() => setDialog(null)} />}
             {dialog === "traffic" && <TrafficDialog endpoint={data} onClose={() => setDialog(null)} />}
             {dialog === "rollback" && <RollbackDialog endpoint={data} onClose={() => setDialog(null)} />}
           </>

@@ -54,7 +54,7 @@ export function RollbackDialog({ endpoint, onClose }: { endpoint: Endpoint; onCl
           ))}
           {running && (
             <li>
-              The rollout of <b>v{running.challenger}</b> ends as aborted at {running.steps.at(-1)?.weight ?? 0} %.
+              The rollout of <b>v{running.challenger}</b> ends as rolled back at {running.weight} %.
             </li>
           )}
           <li>No model version is deleted. Undo with “Change traffic” or a new deployment.</li>

@@ -11,7 +11,7 @@ import { Table, type Column } from "../../ui/Table.tsx";
 const COLUMNS: Column<EndpointVersion>[] = [
   { key: "version", head: "Version", cell: (row) => `${row.model} v${row.version}`, grow: true },
   { key: "role", head: "Role", cell: (row) => <State of={row.role} /> },
-  { key: "weight", head: "Share", num: true, cell: (row) => weight(row.weight) },
+  { key: "weight", head: "Share", num: true, cell: (row) => (row.role === "shadow" ? `${weight(row.weight)} copies` : weight(row.weight)) },
   { key: "state", head: "State", cell: (row) => <State of={row.state} /> },
   { key: "replicas", head: "Replicas", num: true, cell: (row) => row.replicas },
   { key: "pid", head: "Process", num: true, cell: (row) => row.pid ?? "–" },

@@ -16,7 +16,7 @@ export function TrafficDialog({ endpoint, onClose }: { endpoint: Endpoint; onClo
   const client = useQueryClient();
   const before = currentWeights(endpoint);
   const [weights, setWeights] = useState<Record<string, number>>(() =>
-    Object.fromEntries(endpoint.versions.map((version) => [version.version, version.weight])),
+    Object.fromEntries(endpoint.versions.map((version) => [version.version, version.role === "shadow" ? 0 : version.weight])),
   );
   const [reason, setReason] = useState("");
   const change = useMutation({
@@ -47,7 +47,13 @@ export function TrafficDialog({ endpoint, onClose }: { endpoint: Endpoint; onClo
         </>
       }
     >
-      <SplitBar shares={endpoint.versions.map((version) => ({ ...version, weight: weights[version.version] ?? 0 }))} />
+      <SplitBar
+        shares={endpoint.versions.map((version) => ({
+          ...version,
+          weight: weights[version.version] ?? 0,
+          role: version.role === "shadow" ? "warm" : version.role,
+        }))}
+      />
       <div className="weights">
         {endpoint.versions.map((version) => {
           const key = version.version;

@@ -5,7 +5,11 @@ export const total = (weights: Record<string, number>): number =>
   Object.values(weights).reduce((sum, share) => sum + (Number.isFinite(share) ? share : 0), 0);
 
 export const currentWeights = (endpoint: Endpoint): Record<string, number> =>
-  Object.fromEntries(endpoint.versions.filter((version) => version.weight > 0).map((version) => [version.version, version.weight]));
+  Object.fromEntries(
+    endpoint.versions
+      .filter((version) => version.weight > 0 && version.role !== "shadow")
+      .map((version) => [version.version, version.weight]),
+  );
 
 /** The version that "roll back" leads to, by the server's own rule: the champion while a challenger is on trial, else the champion before it that is still warm. */
 export function rollbackTarget(endpoint: Endpoint, history: TrafficChange[]): string | null {
