@@ -85,6 +85,7 @@ export const q = {
   endpoints: () => read<T.Page<T.Endpoint>>("endpoints", "/endpoints"),
   endpoint: (name: string) => one<T.Endpoint>("endpoints", `/endpoints/${seg(name)}`),
   traffic: (name: string) => one<T.Page<T.TrafficChange>>("endpoints", `/endpoints/${seg(name)}/history`),
+  endpointSettings: (name: string) => one<T.EndpointSettings>("endpoints", `/endpoints/${seg(name)}/settings`),
   rollouts: (name: string) => one<T.Page<T.Rollout>>("endpoints", `/endpoints/${seg(name)}/rollouts`),
 
   batches: () => ({ ...pages<T.BatchPrediction>("batches", "/batch-predictions"), refetchInterval: 5000 }),

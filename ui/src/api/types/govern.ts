@@ -31,6 +31,7 @@ export interface Token {
   id: string;
   name: string;
   role: string;
+  endpoints?: string[] | null;
   created_us: number;
   created_by?: string;
   expires_us?: number | null;

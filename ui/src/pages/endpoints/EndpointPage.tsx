@@ -23,6 +23,7 @@ import { RollbackDialog } from "./RollbackDialog.tsx";
 import { RolloutDialog } from "./RolloutDialog.tsx";
 import { Rollouts, RunningRollout } from "./Rollouts.tsx";
 import { ServiceCharts } from "./ServiceCharts.tsx";
+import { Settings } from "./Settings.tsx";
 import { TrafficCard } from "./TrafficCard.tsx";
 import { TrafficDialog } from "./TrafficDialog.tsx";
 import { TrafficHistory } from "./TrafficHistory.tsx";
@@ -117,6 +118,7 @@ export function EndpointPage() {
                 },
                 { id: "history", label: "History", body: () => <TrafficHistory endpoint={name} /> },
                 { id: "predictions", label: "Predictions", body: () => <Predictions endpoint={name} /> },
+                { id: "settings", label: "Settings", body: () => <Settings endpoint={name} /> },
                 { id: "try", label: "Try it", body: () => <TryIt endpoint={data} /> },
               ]}
             />

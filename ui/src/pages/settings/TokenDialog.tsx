@@ -21,11 +21,14 @@ export function TokenDialog({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState("");
   const [role, setRole] = useState("editor");
   const [days, setDays] = useState("90");
+  const [opens, setOpens] = useState("");
+  const endpoints = opens.split(/[\s,]+/).filter(Boolean);
   const make = useMutation({
     mutationFn: () =>
       post<CreatedToken>("/tokens", {
         name: name.trim(),
         role,
+        endpoints: endpoints.length ? endpoints : null,
         expires_us: days ? Math.round(Date.now() * 1000 + Number(days) * DAY_US) : null,
       }),
     onSuccess: () => void client.invalidateQueries({ queryKey: ["tokens"] }),
@@ -42,10 +45,17 @@ export function TokenDialog({ onClose }: { onClose: () => void }) {
         }
       >
         <p>
-          It is shown this once and cannot be read again. Whoever has it acts as <b>{name}</b> with the role {role}.
+          It is shown this once and cannot be read again. Whoever has it acts as <b>{name}</b> with the role {role}
+          {make.data.endpoints && ` at ${make.data.endpoints.join(", ")} alone`}.
         </p>
         <Snippet code={make.data.token} />
-        <Snippet code={`export TRIMTAB_TOKEN=${make.data.token}\nexport MLFLOW_TRACKING_TOKEN=$TRIMTAB_TOKEN`} />
+        <Snippet
+          code={
+            make.data.endpoints
+              ? `curl -H "authorization: Bearer ${make.data.token}" …`
+              : `export TRIMTAB_TOKEN=${make.data.token}\nexport MLFLOW_TRACKING_TOKEN=$TRIMTAB_TOKEN`
+          }
+        />
       </Dialog>
     );
   }
@@ -73,6 +83,9 @@ export function TokenDialog({ onClose }: { onClose: () => void }) {
             </option>
           ))}
         </select>
+      </Field>
+      <Field label="Only for endpoints" hint="Names, if it is to be a key to these at the inference port and to nothing else">
+        <input className="input" value={opens} placeholder="everything the role may" onChange={(event) => setOpens(event.target.value)} />
       </Field>
       <Field label="Expires">
         <select className="select" value={days} onChange={(event) => setDays(event.target.value)}>

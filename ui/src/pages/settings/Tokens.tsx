@@ -63,6 +63,7 @@ export function Tokens() {
   const columns: Column<Token>[] = [
     { key: "name", head: "Token", cell: (row) => <b>{row.name}</b>, sort: (row) => row.name, grow: true },
     { key: "role", head: "Role", cell: (row) => row.role, sort: (row) => row.role },
+    { key: "endpoints", head: "Opens", cell: (row) => row.endpoints?.join(", ") ?? <span className="dim">everything</span> },
     {
       key: "state",
       head: "State",
