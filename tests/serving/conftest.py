@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -73,6 +73,12 @@ die_with_parent(parent=int(sys.argv[2]))
 Replica(Rule(), listen(Path(sys.argv[1]))).run()
 """
 """A replica of a model without a library: it starts in a third of the time, for tests that start many."""
+
+
+class RawAnswer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    content: bytes
 
 
 class Plane:
@@ -139,6 +145,21 @@ class Plane:
                 return
             time.sleep(0.01)
         raise AssertionError("not all replicas are connected")
+
+    def raw(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> "RawAnswer":
+        """Return status, headers in lower case and the body as it came."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            content = response.read()
+            return RawAnswer(
+                response.status, {key.lower(): value for key, value in response.getheaders()}, content
+            )
+        finally:
+            connection.close()
 
     def request(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None

@@ -1,11 +1,10 @@
 """The OpenAPI document of one endpoint: every address that it answers, with its own columns and a row to try."""
 
 from collections.abc import Sequence
-from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 from trimtab.serving.addresses import ADDRESSES, Address
-from trimtab.serving.protocols import azure, delimited, mlflow, tables, v1, v2
+from trimtab.serving.protocols import delimited, tables, v2
 from trimtab.serving.routes import Field
 from trimtab.serving.schema import Schema
 from trimtab.version import __version__
@@ -32,12 +31,8 @@ _EXAMPLES: dict[str, Any] = {
     "datetime": "2026-01-31T12:00:00Z",
     "any": 0,
 }
-_TITLES: dict[ModuleType, str] = {
-    mlflow: "MLflow and SageMaker",
-    v2: "Open Inference v2",
-    v1: "KServe v1 and TensorFlow Serving",
-    azure: "Azure Machine Learning",
-}
+_TITLES = {"/v2/": "Open Inference v2", "/v1/": "KServe v1 and TensorFlow Serving"}
+_OTHER_TITLE = "MLflow and SageMaker"
 
 
 def document(endpoint: str, versions: Sequence[str], schema: Schema) -> dict[str, Any]:
@@ -81,10 +76,9 @@ def _operation_id(address: Address) -> str:
 
 
 def _operation(address: Address, versions: Sequence[str], schema: Schema) -> dict[str, Any]:
-    module = cast(ModuleType, address.protocol)
     operation: dict[str, Any] = {
         "summary": address.summary,
-        "tags": [_TITLES[module]],
+        "tags": [_TITLES.get(address.template[:4], _OTHER_TITLE)],
         "responses": {"200": {"description": "The answer.", "content": {"application/json": {}}}},
     }
     parameters = [
@@ -111,14 +105,14 @@ def _operation(address: Address, versions: Sequence[str], schema: Schema) -> dic
     operation["responses"]["200"]["headers"] = {
         name: {"schema": {"type": "string"}} for name in ("x-prediction-id", "x-model-version")
     }
-    operation["requestBody"] = {"required": True, "content": _contents(module, schema)}
+    operation["requestBody"] = {"required": True, "content": _contents(address.template[:4], schema)}
     return operation
 
 
-def _contents(module: ModuleType, schema: Schema) -> dict[str, Any]:
+def _contents(prefix: str, schema: Schema) -> dict[str, Any]:
     row = example_row(schema)
     raw = {"schema": {"type": "string", "format": "binary"}}
-    if module is v2:
+    if prefix == "/v2/":
         described = v2.describe("", [], schema)["inputs"]
         matrix = schema.tensor
         inputs = [
@@ -135,7 +129,7 @@ def _contents(module: ModuleType, schema: Schema) -> dict[str, Any]:
             "application/octet-stream": raw,
             **dict.fromkeys(_names(tables.ANSWERS), raw),
         }
-    if module is v1:
+    if prefix == "/v1/":
         return {"application/json": {"schema": _V1, "example": {"instances": [row]}}}
     body: dict[str, Any] = {"schema": _MLFLOW, "example": {"dataframe_records": [row]}}
     text: dict[str, Any] = {"schema": {"type": "string"}}

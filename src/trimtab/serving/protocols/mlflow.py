@@ -97,7 +97,7 @@ def _decode_other(
         rows, finite = delimited.lines_of(schema, body)
         batch = Batch(columns_of(schema, "instances", rows, finite=finite), len(rows))
     elif kind in tables.TYPES:
-        if accept in _ANY and kind in tables.ANSWERS:
+        if accept == b"*/*" and kind in tables.ANSWERS:
             answer = kind
         return tables.decode(schema, body, kind, answer=answer)
     else:
