@@ -184,8 +184,11 @@ class _Attempt:
             lambda rows: source.model.predict(rows, PREDICTIONS),
             lambda rows: compiled_model.predict(rows, PREDICTIONS),
             [
-                (packing(rows) if packing else rows, compiled_packing(rows) if compiled_packing else rows)
-                for rows in map(references.many, _TIMED_ROWS)
+                (
+                    [packing(rows) if packing else rows for rows in batches],
+                    [compiled_packing(rows) if compiled_packing else rows for rows in batches],
+                )
+                for batches in map(references.batches, _TIMED_ROWS)
             ],
         )
         if timed[0].compiled_us > timed[0].native_us:

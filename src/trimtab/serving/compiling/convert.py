@@ -133,6 +133,8 @@ def _from_trees(source: Source, ensemble: Ensemble, real: Any) -> tuple[NewGraph
     labelled = source.mode == "predict" and ensemble.classes is not None and _has_labels(source)
     if "probabilities" in wanted or labelled or source.mode != "predict":
         parts["probabilities"] = ensemble.probabilities(graph, parts["numbers"])
+        if parts["probabilities"] != parts["numbers"]:
+            parts["second"] = parts["numbers"]
     if labelled and ensemble.classes is not None:
         parts["label"] = labels(graph, parts["probabilities"], ensemble.classes)
     return graph, parts
@@ -152,7 +154,7 @@ def _finish(source: Source, graph: NewGraph, parts: dict[str, str]) -> None:
         if made == parts.get("label"):
             if one.datatype in _CAST_LABELS:
                 made = graph.node("Cast", [made], to=_CAST_LABELS[one.datatype])[0]
-        elif made == parts.get("numbers") and len(one.shape) == 1:
+        elif made in (parts.get("numbers"), parts.get("second")) and len(one.shape) == 1:
             made = graph.node("Reshape", [made, graph.constant(np.array([-1], dtype=np.int64))])[0]
         graph.name_output(made, one.name)
 
@@ -164,6 +166,8 @@ def _first(source: Source, graph: NewGraph, parts: dict[str, str]) -> str | None
         case "predict_proba":
             return parts.get("probabilities")
         case "predict_proba_1":
+            if "second" in parts:
+                return parts["second"]
             if "probabilities" not in parts:
                 return None
             return graph.node("Gather", [parts["probabilities"], graph.constant(np.int64(1))], axis=1)[0]

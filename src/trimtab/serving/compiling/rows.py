@@ -15,6 +15,7 @@ from trimtab.serving.routes import Field
 RANDOM_ROWS = 1000
 MOST_NEAR_ROWS = 3000
 _MISSING_ROWS = 4
+_TIMED_BATCHES = 100
 _SEED = 20_260_101
 _INTEGERS = {"integer": (-(2**31), 2**31 - 1), "long": (-(2**53), 2**53)}
 
@@ -220,11 +221,17 @@ class References:
             columns[texts[at % len(texts)]][at] = ("never seen", "", "\N{SNOWMAN}", " ")[at]
         return self._rows(columns)
 
-    def many(self, rows: int) -> Rows:
-        """Return so many random rows, for taking times."""
-        return self._rows(
-            {name: [values[at % RANDOM_ROWS] for at in range(rows)] for name, values in self._base.items()}
-        )
+    def batches(self, rows: int) -> list[Rows]:
+        """Return random rows in batches of one size, for taking times: a hundred single rows, or one batch of many."""
+        return [
+            self._rows(
+                {
+                    name: [values[(start + at) % RANDOM_ROWS] for at in range(rows)]
+                    for name, values in self._base.items()
+                }
+            )
+            for start in range(_TIMED_BATCHES if rows == 1 else 1)
+        ]
 
     def _make(self, count: int) -> dict[str, list[Any]]:
         return {
