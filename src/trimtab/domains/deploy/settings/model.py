@@ -177,11 +177,11 @@ SETTINGS: dict[str, Setting] = {
     "max_in_flight": Setting("policies", "max_in_flight", _count, _show_count, "requests that may wait for the model at once", "200"),
     "retries": Setting("policies", "retry_share", _share, _show_share, "share of the requests that may be made once more when a replica goes away", "10%"),
     "circuit": Setting("policies", "circuit_failures", _count_or_off, _show_count, "time-outs or broken connections in a row after which a version is left alone", "5"),
-    "circuit_open": Setting("policies", "circuit_open_ms", _time, _show_time, "for how long", "2s"),
-    "sticky_by": Setting("policies", "sticky_by", _column, _show_column, "input column whose value always meets the same version", "customer_id"),
+    "circuit_open": Setting("policies", "circuit_open_ms", _time, _show_time, "for how long it is left alone before one request tries", "2s"),
+    "sticky_by": Setting("policies", "sticky_by", _column, _show_column, "input column whose value is always answered by the same version", "customer_id"),
     "cache": Setting("policies", "cache_ttl_ms", _time_or_off, _show_time, "for how long answers are kept for the same features", "60s"),
+    "cache_size": Setting("policies", "cache_bytes", _size, _show_size, "memory for kept answers", "64MiB"),
     "explain": Setting("policies", "explain", _switch, _show_switch, "whether a compiled model's native one is kept for explanations", "on"),
-    "cache_size": Setting("policies", "cache_bytes", _size, _show_size, "memory for them", "64MiB"),
 }  # fmt: skip
 """Every setting by the name that flags, the API and the UI use."""
 
