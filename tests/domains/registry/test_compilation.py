@@ -190,6 +190,27 @@ def test_what_takes_too_long_is_ended_and_the_old_model_stays(
             registry.carry_out_compilation(editor, "m", 1, tick=leave)
 
 
+def test_what_its_process_wrote_is_looked_through(
+    app: App,
+    registry: RegistryService,
+    tracked: Tracked,
+    editor: Principal,
+    booster: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _version(registry, tracked, editor, booster)
+
+    def taken_over(_: Path, out: Path, **__: object) -> Verdict:
+        out.mkdir()
+        (out / "model.onnx").write_bytes(b"\xff\xff\xff\xff")
+        return Verdict("compiled", "Trust me.")
+
+    monkeypatch.setattr(compilation.process, "run", taken_over)
+    verdict = registry.carry_out_compilation(editor, "m", 1)
+    assert (verdict.state, "no ONNX model" in verdict.message) == ("failed", True)
+    assert registry.compilation(editor, "m", 1).size_bytes == 0
+
+
 def test_only_who_may_change_models_has_them_compiled(
     registry: RegistryService, tracked: Tracked, editor: Principal, viewer: Principal
 ) -> None:

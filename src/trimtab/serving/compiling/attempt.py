@@ -12,6 +12,7 @@ import numpy as np
 
 from trimtab.kernel.errors import TrimtabError
 from trimtab.serving.batch import Batch, Output
+from trimtab.serving.compiling import inspection
 from trimtab.serving.compiling.compare import Comparison, answering, one_row, timings
 from trimtab.serving.compiling.convert import Source, convert
 from trimtab.serving.compiling.errors import Unsupported
@@ -27,7 +28,6 @@ from trimtab.serving.protocols import mlflow
 from trimtab.serving.routes import NUMERIC, Field
 from trimtab.serving.schema import Schema
 
-_MOST_BYTES = 1 << 30
 _LIBRARIES = ("onnx", "onnxruntime", "skl2onnx", "numpy", "scikit-learn", "xgboost", "lightgbm")
 _TIMED_ROWS = (1, 1000)
 
@@ -156,9 +156,10 @@ class _Attempt:
         complete = [name for name, rows in gaps.items() if _refuses(source.model, native, rows)]
         model, contract = convert(source, real, complete=complete)
         raw = model.SerializeToString()
-        if len(raw) > _MOST_BYTES:
-            raise Unsupported(f"its graph is larger than {_MOST_BYTES >> 20} MiB")
         self._file.write_bytes(raw)
+        wrong = inspection.problem(self._file)
+        if wrong:
+            raise Unsupported(wrong)
         compiled_model = load_compiled(self._file, self._folder.signature)
         compiled_packing = _packing(compiled_model, source.fields)
         compiled = answering(compiled_model, compiled_packing)

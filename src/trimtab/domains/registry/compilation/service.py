@@ -93,6 +93,8 @@ class Compilations(Files):
                 model = self.materialize(who, name, version, Path(scratch, "model"))
                 verdict = process.run(model, out, allow_pickle=not found.safe, limits=limits, tick=tick)
                 if verdict.state == "compiled":
+                    verdict = _inspected(out / MODEL_FILE, verdict)
+                if verdict.state == "compiled":
                     with (out / MODEL_FILE).open("rb") as file:
                         blob = self._blobs.put(file)
         with self._db.write() as tx:
@@ -169,6 +171,14 @@ def _refusal(version: ModelVersion) -> str:
     if any(find_spec(name) is None for name in _NEEDED):
         return "The native model serves: compiling needs more libraries here, pip install 'trimtab[compile]'."
     return ""
+
+
+def _inspected(file: Path, verdict: Verdict) -> Verdict:
+    """Return the verdict, or another where the file is not what its process said: it will run in the gateway."""
+    from trimtab.serving.compiling import inspection  # needs libraries that the server does not load
+
+    wrong = inspection.problem(file) if file.exists() else "its file is not there"
+    return Verdict("failed", f"The native model serves: {wrong}.") if wrong else verdict
 
 
 def _digest(path: Path) -> str:
