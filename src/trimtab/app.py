@@ -2,8 +2,11 @@
 
 import ipaddress
 import logging
+import os
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from trimtab.domains.alerts import AlertService
@@ -16,6 +19,8 @@ from trimtab.domains.deploy import jobs as deploy_jobs
 from trimtab.domains.deploy.batch import jobs as batch_jobs
 from trimtab.domains.deploy.batch.events import BatchPredictionFinished
 from trimtab.domains.deploy.batch.service import BatchService
+from trimtab.domains.deploy.edge import jobs as edge_jobs
+from trimtab.domains.deploy.edge.service import EdgeService
 from trimtab.domains.deploy.events import RolloutEnded, ServedVersionDeleted, VersionFailed
 from trimtab.domains.deploy.exports.package.service import PackageService
 from trimtab.domains.deploy.exports.service import ExportService
@@ -34,6 +39,9 @@ from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry import jobs as registry_jobs
 from trimtab.domains.registry.events import GateDecided
 from trimtab.domains.registry.imports.service import ImportService
+from trimtab.domains.registry.runtimes import jobs as runtimes_jobs
+from trimtab.domains.registry.runtimes.environments import Environments
+from trimtab.domains.registry.runtimes.service import RuntimeService
 from trimtab.domains.registry.trust import Trust
 from trimtab.domains.traces import TracesService
 from trimtab.domains.traces import jobs as traces_jobs
@@ -52,6 +60,7 @@ from trimtab.infra.secrets import Secrets
 from trimtab.infra.signing import Signer
 from trimtab.kernel.errors import Invalid, TrimtabError
 from trimtab.kernel.time import DAY_US, now_us
+from trimtab.kernel.who import system
 from trimtab.loop import gc
 from trimtab.loop import jobs as loop_jobs
 from trimtab.loop.canary import Canary
@@ -62,6 +71,7 @@ from trimtab.loop.retrain import Retrain
 from trimtab.loop.search import SearchService
 from trimtab.loop.service import LoopService
 from trimtab.loop.trash import TrashStory
+from trimtab.serving.processes import Tls
 from trimtab.settings import Settings
 
 STEP_PROCESS = "trimtab.domains.pipelines.step_process"
@@ -120,7 +130,7 @@ class App:
         )
         data_jobs.register(self.jobs, self.data)
         outbound = Outbound(private=may_send_to_private(settings))
-        secrets = Secrets(settings.secret_key_path)
+        secrets = self._secrets = Secrets(settings.secret_key_path)
         self.alerts = AlertService(
             database,
             self.bus,
@@ -146,6 +156,16 @@ class App:
         self.traces = TracesService(database, self.govern, self.tracking)
         traces_jobs.register(self.bus, database)
         self.registry_imports = ImportService(database, self.govern, self.registry)
+        self.runtimes = RuntimeService(
+            database,
+            self.bus,
+            self.jobs,
+            govern=self.govern,
+            registry=self.registry,
+            environments=Environments(settings.home_path / "environments", os.environ),
+            building=settings.model_environments,
+        )
+        runtimes_jobs.register(self.bus, self.jobs, self.runtimes)
         registry_jobs.register(self.bus, self.jobs, self.registry, compile_new=compiles_new(settings))
         alerts_jobs.register(self.jobs, self.alerts, retention_days=settings.retention_days)
         alerts_jobs.watch(self.bus, self.alerts, RULED_EVENTS)
@@ -186,6 +206,18 @@ class App:
             folder=settings.home_path / "batch",
         )
         batch_jobs.register(self.bus, self.jobs, self.batches)
+        self.edge = EdgeService(
+            database,
+            self.jobs,
+            blob_store,
+            govern=self.govern,
+            registry=self.registry,
+            data=self.data,
+            secrets=secrets,
+            server_url=public_url(settings),
+            log_folder=self.serving_folder / "log",
+        )
+        edge_jobs.register(self.bus, self.jobs, self.edge)
         self.monitors = MonitorService(
             database,
             self.bus,
@@ -264,6 +296,9 @@ class App:
             registry=self.registry,
             pipelines=self.pipelines,
             monitors=self.monitors,
+            edge=self.edge,
+            deploy=self.deploy,
+            runtimes=self.runtimes,
             trash_days=settings.trash_days,
         )
         self.jobs.handler(gc.GC, self.collector.run)
@@ -294,7 +329,14 @@ class App:
     def _gate(self, episode: str, job: str) -> None:
         from trimtab.loop.gate import Gate  # it computes, in a worker process
 
-        gate = Gate(self.db, loop=self.loop, registry=self.registry, data=self.data, canary=self.canary)
+        gate = Gate(
+            self.db,
+            loop=self.loop,
+            registry=self.registry,
+            runtimes=self.runtimes,
+            data=self.data,
+            canary=self.canary,
+        )
         gate.run(episode, job=job)
 
     @property
@@ -304,6 +346,7 @@ class App:
 
     def start(self, environment: Mapping[str, str]) -> None:
         """Begin the background work of a server: deliveries, schedules, worker processes, the data plane."""
+        tls = self.settings.inference_tls
         self.plane = Plane(
             self.deploy,
             govern=self.govern,
@@ -314,6 +357,10 @@ class App:
             folder=self.serving_folder,
             host=self.settings.host,
             port=self.settings.inference_port_number,
+            grpc_port=inference_grpc_port(self.settings),
+            tls=Tls(*tls) if tls else None,
+            hash_key=self._secrets.derive("deploy.fields"),
+            interpreter_of=partial(self.runtimes.interpreter, system("deploy")),
         )
         self.plane.start()
         self.tracking.start()
@@ -392,7 +439,15 @@ def public_url(settings: Settings) -> str:
 def inference_url(settings: Settings) -> str:
     """Return the address at which endpoints answer."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{settings.inference_port_number}"
+    scheme = "https" if settings.inference_tls_cert else "http"
+    return f"{scheme}://{host}:{settings.inference_port_number}"
+
+
+def inference_grpc_port(settings: Settings) -> int | None:
+    """Return where inference is spoken by gRPC, None for nowhere; raises Invalid where its library is not there."""
+    if settings.grpc_port and find_spec("grpc") is None:
+        raise Invalid('Inference by gRPC needs grpcio: pip install "trimtab[grpc]".', field="grpc_port")
+    return settings.grpc_port or None
 
 
 def needs_sign_in(settings: Settings) -> bool:

@@ -13,6 +13,7 @@ from trimtab.domains.alerts import http as alerts_http
 from trimtab.domains.data import http as data_http
 from trimtab.domains.deploy import http as deploy_http
 from trimtab.domains.deploy.batch import http as batch_http
+from trimtab.domains.deploy.edge import http as edge_http
 from trimtab.domains.deploy.exports import http as exports_http
 from trimtab.domains.deploy.rollouts import http as rollouts_http
 from trimtab.domains.deploy.settings import http as settings_http
@@ -22,6 +23,7 @@ from trimtab.domains.monitor import http as monitor_http
 from trimtab.domains.pipelines import http as pipelines_http
 from trimtab.domains.registry import http as registry_http
 from trimtab.domains.registry.imports import http as registry_imports_http
+from trimtab.domains.registry.runtimes import http as runtimes_http
 from trimtab.domains.traces import http as traces_http
 from trimtab.domains.tracking import http as tracking_http
 from trimtab.infra.http import Route
@@ -49,6 +51,7 @@ def native_routes(app: App) -> list[Route]:
         *traces_http.routes(app.traces),
         *registry_http.routes(app.registry),
         *registry_imports_http.routes(app.registry_imports),
+        *runtimes_http.routes(app.runtimes),
         *pipelines_http.routes(app.pipelines),
         *alerts_http.routes(app.alerts),
         *monitor_http.routes(app.monitors),
@@ -59,7 +62,12 @@ def native_routes(app: App) -> list[Route]:
         *settings_http.routes(app.deploy, lambda: app.plane),
         *exports_http.routes(app.exports, app.packages),
         *batch_http.routes(app.batches),
-        *trial.routes(app.deploy, inference_url=inference_url(app.settings)),
+        *edge_http.routes(app.edge),
+        *trial.routes(
+            app.deploy,
+            inference_url=inference_url(app.settings),
+            certificate=app.settings.inference_tls_cert,
+        ),
     ]
 
 

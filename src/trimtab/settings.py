@@ -20,6 +20,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 5000
     inference_port: int = 0  # 0 means port + 1
+    grpc_port: int = 0  # 0 means that gRPC is off
+    inference_tls_cert: str = ""  # "" means plain HTTP
+    inference_tls_key: str = ""  # "" means that it is in the file of the certificate
+    inference_tls_client_ca: str = ""  # "" means that clients need no certificate
     database: str = ""  # "" means SQLite in the home
     blobs: str = ""  # "" means a folder in the home
     executor: str = "local://"
@@ -35,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trash_days: int = 30
     compile_models: str = "always"  # what becomes of new versions; "never": only when asked for
     trusted_names: str = ""  # what model files may import beside the built-in list, comma-separated
+    model_environments: str = "auto"  # who has environments made for models: auto, approve or never
     private_webhooks: str = "auto"  # auto: allowed while the server itself is on loopback; "allow"; "refuse"
     secret_key_file: str = ""  # "" means secret.key in the home
     signing_key_file: str = ""  # "" means signing.key in the home
@@ -66,6 +71,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def inference_tls(self) -> tuple[Path, Path, Path | None] | None:
+        """The files of certificate, key and clients' authority; raises Invalid naming the setting without its file."""
+        keys = ("inference_tls_cert", "inference_tls_key", "inference_tls_client_ca")
+        given = {
+            key: Path(str(getattr(self, key))).expanduser().absolute() for key in keys if getattr(self, key)
+        }
+        if given and "inference_tls_cert" not in given:
+            raise Invalid("TLS on the inference port needs --inference-tls-cert.", field="inference_tls_cert")
+        for key, file in given.items():
+            if not file.is_file():
+                raise Invalid(f"There is no file {file}.", field=key)
+        certificate = given.get("inference_tls_cert")
+        if certificate is None:
+            return None
+        return certificate, given.get("inference_tls_key", certificate), given.get("inference_tls_client_ca")
+
+    @property
     def inference_port_number(self) -> int:
         return self.inference_port or self.port + 1
 
@@ -75,6 +97,11 @@ EXPLANATIONS: dict[str, str] = {
     "host": "Address to listen on. Any address other than loopback requires sign-in.",
     "port": "Port of the web UI and of every management API.",
     "inference_port": "Port of the inference front; 0 takes the port after --port.",
+    "grpc_port": "Port where the inference front speaks gRPC too, which needs trimtab[grpc]; 0 leaves it off.",
+    "inference_tls_cert": "Certificate chain in PEM: the inference port speaks TLS, 1.2 at the least. It is read again"
+    " when it changes.",
+    "inference_tls_key": "Key of that certificate in PEM; empty means that it is in the same file.",
+    "inference_tls_client_ca": "Authority in PEM: only clients with a certificate of it reach the inference port.",
     "database": "sqlite:///FILE or postgresql://USER@HOST/NAME; empty means SQLite in the home.",
     "blobs": "file://FOLDER for content-addressed files; empty means a folder in the home.",
     "executor": "Where pipeline steps run: local:// for processes on this machine.",
@@ -88,6 +115,8 @@ EXPLANATIONS: dict[str, str] = {
     "replica_memory_mb": "Memory in MiB over which a replica of a model is ended; 0 takes three quarters of the machine's.",
     "trusted_names": "More names that model files may import: package.module.Name or package.*, separated by commas.",
     "compile_models": "Whether new model versions are compiled: always, or never unless somebody asks for it.",
+    "model_environments": "Whether models whose packages the server lacks get an environment of their own: auto, of wheels"
+    " from uv's package index; approve, when an approver asks for it; never.",
     "private_webhooks": "Whether webhooks may go to private addresses: auto allows it while the server is on loopback;"
     " allow; refuse.",
     "secret_key_file": "File with the key that seals stored secrets; empty means secret.key in the home.",

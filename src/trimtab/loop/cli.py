@@ -31,6 +31,7 @@ _LABELS = {
     "files": "files",
     "held": "kept by legal holds",
     "blobs": "blobs without any use",
+    "environments": "environments of models",
 }
 
 
@@ -141,6 +142,8 @@ def _show(found: dict[str, Any]) -> None:
     report = found["report"]
     rows: list[tuple[str, Any]] = [(label, report[key]) for key, label in _LABELS.items() if report[key]]
     rows.append(("bytes on the disk", size(report["blob_bytes"])))
+    if report["environments"]:
+        rows.append(("bytes of environments", size(report["environment_bytes"])))
     if report["database_bytes"]:
         rows.append(("bytes of the database", size(report["database_bytes"])))
     show_table(["would go" if found["dry_run"] else "gone", ""], rows, empty="")

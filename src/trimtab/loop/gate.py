@@ -12,6 +12,7 @@ from trimtab.domains.monitor.reference import load_table
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry.evidence import estimates_of
 from trimtab.domains.registry.model import GateCheck, ModelVersion
+from trimtab.domains.registry.runtimes.service import RuntimeService
 from trimtab.infra.db import Database
 from trimtab.kernel import refs
 from trimtab.kernel.errors import TrimtabError, did_you_mean
@@ -38,6 +39,7 @@ class Gate:
         *,
         loop: LoopService,
         registry: RegistryService,
+        runtimes: RuntimeService,
         data: DataService,
         canary: Canary,
         policy: GatePolicy | None = None,
@@ -45,6 +47,7 @@ class Gate:
         self._db = db
         self._loop = loop
         self._registry = registry
+        self._runtimes = runtimes
         self._data = data
         self._canary = canary
         self._default = policy or GatePolicy()
@@ -122,7 +125,9 @@ class Gate:
 
     def _scores(self, version: ModelVersion, rows: pa.Table) -> Floats:
         columns = {name: rows.column(name).to_pylist() for name in rows.column_names}
-        with Scorer(self._registry, who=WHO, name=version.name, version=version.version) as scorer:
+        name, number = version.name, version.version
+        interpreter = self._runtimes.interpreter_now(WHO, name, number)
+        with Scorer(self._registry, who=WHO, name=name, version=number, interpreter=interpreter) as scorer:
             return np.asarray(scorer.scores(columns, rows.num_rows), dtype=np.float64)
 
     def _same_rows(self, evaluation: str, rows: pa.Table, policy: GatePolicy) -> pa.Table:

@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from trimtab.domains.data import DataService
+from trimtab.domains.deploy import DeployService
+from trimtab.domains.deploy.edge.service import EdgeService
 from trimtab.domains.govern import GovernService
 from trimtab.domains.govern.errors import Held
 from trimtab.domains.monitor import MonitorService
 from trimtab.domains.pipelines import PipelineService
 from trimtab.domains.registry import RegistryService
+from trimtab.domains.registry.runtimes.service import RuntimeService
 from trimtab.domains.traces import service as traces
 from trimtab.domains.tracking import TrackingService
 from trimtab.infra.blobs import Blobs
@@ -57,6 +60,9 @@ class Collector:
         registry: RegistryService,
         pipelines: PipelineService,
         monitors: MonitorService,
+        edge: EdgeService,
+        deploy: DeployService,
+        runtimes: RuntimeService,
         trash_days: int,
     ) -> None:
         self._db = db
@@ -68,6 +74,9 @@ class Collector:
         self._registry = registry
         self._pipelines = pipelines
         self._monitors = monitors
+        self._edge = edge
+        self._deploy = deploy
+        self._runtimes = runtimes
         self._trash_days = trash_days
 
     def start(
@@ -176,6 +185,11 @@ class Collector:
         tell("sweeping blobs")
         swept = self._blobs.sweep(needed, before_us=marked_us - GRACE_US, dry_run=collection.dry_run)
         report.blobs, report.blob_bytes = swept
+        tell("looking for environments that nothing uses")
+        served = [(each.model, one.version) for each in self._deploy.plane_view(_ME) for one in each.served]
+        report.environments, report.environment_bytes = self._runtimes.collect(
+            _ME, served=served, dry_run=collection.dry_run
+        )
         if not collection.dry_run:
             tell("giving space back")
             report.database_bytes = self._db.reclaim(whole=collection.compact)
@@ -244,6 +258,7 @@ class Collector:
         yield from self._registry.blobs_in_use(_ME)
         yield from self._pipelines.blobs_in_use(_ME)
         yield from self._monitors.blobs_in_use(_ME)
+        yield from self._edge.blobs_in_use(_ME)
 
 
 class _Undone(Exception):

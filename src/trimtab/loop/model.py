@@ -154,6 +154,9 @@ class Collected(msgspec.Struct):
     blobs: int = 0
     blob_bytes: int = 0
     """Bytes on the disk that nothing needs any more."""
+    environments: int = 0
+    """Environments of models that nothing uses, and what builds that were killed have left."""
+    environment_bytes: int = 0
     database_bytes: int = 0
 
 

@@ -16,7 +16,7 @@ from trimtab.domains.registry import RegistryService
 from trimtab.kernel.errors import Unavailable
 from trimtab.kernel.who import Principal
 from trimtab.serving import frames
-from trimtab.serving.processes import replica_command, replica_environment
+from trimtab.serving.processes import OWN, Interpreter, replica_command, replica_environment
 
 _START_S = 180.0
 _ROWS_A_CALL = 2000
@@ -25,15 +25,23 @@ _ROWS_A_CALL = 2000
 class Scorer:
     """A running replica of one model version; use it as a context manager."""
 
-    def __init__(self, registry: RegistryService, *, who: Principal, name: str, version: int) -> None:
+    def __init__(
+        self,
+        registry: RegistryService,
+        *,
+        who: Principal,
+        name: str,
+        version: int,
+        interpreter: Interpreter = OWN,
+    ) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="trimtab-score-")
         folder = Path(self._temporary.name)
         registry.materialize(who, name, version, folder / "model")
         self._socket = folder / "replica.sock"
         with (folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                replica_command(folder / "model", self._socket),
-                env=replica_environment(os.environ),
+                replica_command(folder / "model", self._socket, interpreter=interpreter),
+                env=replica_environment(os.environ, interpreter=interpreter),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

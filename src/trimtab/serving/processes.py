@@ -39,6 +39,7 @@ def gateway_command(
     port: int,
     tls: Tls | None = None,
     request_s: float | None = None,
+    replica_secret: Path | None = None,
     grpc_port: int | None = None,
 ) -> list[str]:
     """Return the command line of a gateway that ends with this process; port 0 takes a free one (see its state)."""
@@ -66,6 +67,11 @@ class Interpreter(msgspec.Struct, frozen=True):
     def own(self) -> bool:
         """Whether it is the one that runs this process."""
         return self.python == sys.executable
+
+    @property
+    def name(self) -> str:
+        """``own``, or the name of the folder of its environment."""
+        return "own" if self.own else Path(self.python).parent.parent.name
 
 
 OWN = Interpreter()

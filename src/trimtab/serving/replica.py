@@ -1,6 +1,7 @@
 """A replica: one model in a process of its own, answering calls over a Unix socket.
 
-    python -m trimtab.serving.replica --model DIR --socket PATH [--allow-pickle]
+    python -m trimtab.serving.replica --model DIR --socket PATH [--allow-pickle] [--allow-network]
+    python -m trimtab.serving.replica --model DIR --try
 
 One thread reads, predicts and writes. While it predicts, further calls wait in their sockets; it then takes all of
 them at once and, where rows do not depend on one another, predicts them in one call: batches form only where a queue
@@ -16,18 +17,24 @@ import select
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from trimtab.kernel.process import die_with_parent, no_new_privileges
 from trimtab.serving.batch import Output
 from trimtab.serving.errors import ModelNotLoaded
+from trimtab.serving.explaining.errors import Unexplained
+from trimtab.serving.explaining.models import Explain, explain_with
+from trimtab.serving.files import write_atomically
 from trimtab.serving.frames import (
+    EXPLANATIONS,
     PREDICTIONS,
     PROBABILITIES,
     PROTOCOL,
@@ -40,6 +47,7 @@ from trimtab.serving.frames import (
     frame,
     socket_address,
 )
+from trimtab.serving.isolation import isolate, isolation_file
 from trimtab.serving.loaders import Model, Rows, load
 from trimtab.serving.loaders.mlmodel import ModelFolder
 from trimtab.serving.protocols import mlflow
@@ -75,6 +83,7 @@ class Replica:
         self._poll = select.epoll()
         self._connections: dict[int, Connection] = {}
         self._queue: deque[tuple[Connection, Call]] = deque()
+        self._explainer: Explain | None = None
         self._stopping = False
         self._tracebacks = 0
         self._wake, wake = socket.socketpair()
@@ -164,7 +173,11 @@ class Replica:
             rows = first.rows
             while self._queue and self._model.row_wise and len(batch) < MAX_BATCH_CALLS:
                 call = self._queue[0][1]
-                if (call.packed is None) != (first.packed is None) or rows + call.rows > MAX_BATCH_ROWS:
+                if (
+                    (call.packed is None) != (first.packed is None)
+                    or (call.want ^ first.want) & EXPLANATIONS
+                    or rows + call.rows > MAX_BATCH_ROWS
+                ):
                     break
                 rows += call.rows
                 batch.append(self._queue.popleft())
@@ -186,8 +199,10 @@ class Replica:
             if pulse is not None:
                 pulse.begin()
             outputs = self._model.predict(rows, want)
+            if want & EXPLANATIONS:
+                outputs += self._explain(rows)
             return _split(calls, outputs)
-        except self._model.input_errors as error:
+        except (*self._model.input_errors, Unexplained) as error:
             if len(calls) == 1:
                 return [Answer(calls[0].call, fault="input", message=_first_line(error))]
         except Exception as error:  # noqa: BLE001 - a model may raise anything, and the next call must go on
@@ -201,6 +216,12 @@ class Replica:
             if pulse is not None:
                 pulse.end()
         return [self._answer([call])[0] for call in calls]
+
+    def _explain(self, rows: Rows) -> list[Output]:
+        """Return the explanations of rows; what they need is made with the first ones."""
+        if self._explainer is None:
+            self._explainer = explain_with(self._model)
+        return self._explainer(rows)
 
     def _tell(self, error: Exception) -> None:
         self._tracebacks += 1
@@ -245,7 +266,8 @@ def _split(calls: Sequence[Call], outputs: list[Output]) -> list[Answer]:
             for size in output.shape[1:]:
                 width *= size
             data = output.data[start * width : (start + call.rows) * width]
-            shares.append(Output(output.name, output.datatype, [call.rows, *output.shape[1:]], data))
+            shape = [call.rows, *output.shape[1:]]
+            shares.append(Output(output.name, output.datatype, shape, data, output.labels))
         answers.append(Answer(call.call, shares))
         start += call.rows
     return answers
@@ -267,7 +289,7 @@ def warm_up(model: Model, folder: ModelFolder) -> None:
     if body is None:
         return
     try:
-        batch = mlflow.decode(Schema(folder.signature), body)
+        batch = mlflow.decode_json(Schema(folder.signature), body)
         model.predict(Rows(batch.rows, columns=batch.columns), PREDICTIONS | PROBABILITIES)
     except Exception as error:
         # Whatever it raises, a model that cannot predict its own example must not get traffic.
@@ -288,18 +310,36 @@ def listen(path: Path) -> socket.socket:
     return listener
 
 
+def _tried(folder: ModelFolder, model: Model, load_s: float) -> None:
+    told = {
+        "event": "loaded",
+        "flavor": model.flavor,
+        "example": folder.example() is not None,
+        "load_s": round(load_s, 3),
+    }
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m trimtab.serving.replica", description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="folder with an MLmodel file")
-    parser.add_argument("--socket", type=Path, required=True, help="where to listen")
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument("--socket", type=Path, help="where to listen")
+    task.add_argument("--try", action="store_true", help="load it, predict its example, and end")
     parser.add_argument("--allow-pickle", action="store_true", help="load formats that run code")
+    parser.add_argument("--allow-network", action="store_true", help="leave the network to the model")
     parser.add_argument("--parent", type=int, help="process id of the starter: end when it ends")
     parser.add_argument("--pulse", type=Path, help="file that tells since when it has been predicting")
     arguments = parser.parse_args()
+    place: Path | None = arguments.socket
     faulthandler.enable()  # where it crashed, or hung when it was told to abort, stands in its log
-    if arguments.parent is not None:
-        die_with_parent(parent=arguments.parent)
     no_new_privileges()
+    isolation = isolate(allow_network=arguments.allow_network)
+    if arguments.parent is not None:  # after leaving the network, which may forget it
+        die_with_parent(parent=arguments.parent)
+    if place is not None:
+        write_atomically(isolation_file(place), msgspec.json.encode(isolation))
+    started = time.monotonic()
     try:
         folder = ModelFolder(arguments.model)
         model = load(folder, allow_pickle=arguments.allow_pickle)
@@ -313,11 +353,15 @@ def main() -> int:
         }
         sys.stderr.write(json.dumps(line) + "\n")
         return EXIT_NOT_LOADED
-    listener = listen(arguments.socket)
+    if place is None:
+        _tried(folder, model, time.monotonic() - started)
+        return 0
+    listener = listen(place)
     try:
         Replica(model, listener, pulse=Pulse(arguments.pulse) if arguments.pulse else None).run()
     finally:
-        arguments.socket.unlink(missing_ok=True)
+        place.unlink(missing_ok=True)
+        isolation_file(place).unlink(missing_ok=True)
     return 0
 
 

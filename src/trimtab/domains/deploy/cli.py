@@ -35,6 +35,9 @@ def deploy(
     allow_pickle: Annotated[
         bool, typer.Option(help="Load unsafe formats, which run code from the file.")
     ] = False,
+    allow_network: Annotated[
+        bool, typer.Option("--allow-network", help="Leave the network to the model's process.")
+    ] = False,
     native: Annotated[
         bool, typer.Option("--native", help="Run it as its author saved it, also where it was compiled.")
     ] = False,
@@ -49,6 +52,7 @@ def deploy(
         "weight": weight,
         "allow_pickle": allow_pickle,
         "native": native,
+        "allow_network": allow_network,
         "reason": reason,
     }
     view = client.post(f"/endpoints/{name}/deploy", body)

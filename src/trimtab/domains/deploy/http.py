@@ -17,6 +17,7 @@ from trimtab.domains.deploy.service import DeployService
 from trimtab.domains.deploy.statistics import Traffic
 from trimtab.infra.http import Request, Route, route
 from trimtab.kernel.pages import Page
+from trimtab.serving.isolation import Network
 from trimtab.serving.routes import Role
 
 
@@ -26,6 +27,8 @@ class Deploy(msgspec.Struct, forbid_unknown_fields=True):
     weight: float | None = 100.0
     allow_pickle: bool = False
     native: bool = False
+    allow_network: bool = False
+    """Leave the network to the model's process; needs an approver."""
     """Run it as its author saved it, also where it was compiled."""
     reason: str = ""
 
@@ -53,6 +56,12 @@ class ServedView(msgspec.Struct):
     error: str | None
     added_us: int
     last_minute: Traffic
+    allow_network: bool = False
+    environment: str | None = None
+    """The Python that it runs in: ``own`` is the server's, else the name of its environment; None where the gateway runs it."""
+    network: Network | None = None
+    """``none``, ``allowed``, or ``not-isolated`` where the kernel does not let its process leave the network."""
+    network_note: str = ""
 
 
 class EndpointView(msgspec.Struct):
@@ -99,6 +108,10 @@ def routes(
         plane = data_plane()
         return plane.last_minute(endpoint, version) if plane else Traffic()
 
+    def replicas(endpoint: str, version: str) -> int:
+        plane = data_plane()
+        return plane.replicas(endpoint, version) if plane else 0
+
     def runtime(endpoint: str, version: str) -> Runtime | None:
         plane = data_plane()
         return plane.runtime(endpoint, version) if plane else None
@@ -139,18 +152,24 @@ def routes(
         )
 
     def served(endpoint: Endpoint, one: Served) -> ServedView:
+        plane = data_plane()
+        interpreter, isolation = plane.confinement(endpoint.name, one.version) if plane else (None, None)
         return ServedView(
             version=one.version,
             model=endpoint.model,
             weight=one.weight,
             role=one.role,
             state=one.state,
-            replicas=int(one.state == "ready"),
+            replicas=replicas(endpoint.name, one.version),
             runtime=runtime(endpoint.name, one.version),
             pid=one.pid,
             error=one.error,
             added_us=one.added_us,
             last_minute=last_minute(endpoint.name, one.version),
+            allow_network=one.allow_network,
+            environment=interpreter.name if interpreter else None,
+            network=isolation.network if isolation else None,
+            network_note=isolation.note if isolation else "",
         )
 
     @route("GET", "/api/v1/endpoints", returns=Page[EndpointView], tags=["endpoints"])
@@ -173,6 +192,7 @@ def routes(
             weight=body.weight,
             allow_pickle=body.allow_pickle,
             native=body.native,
+            allow_network=body.allow_network,
             reason=body.reason,
         )
         return view(made)

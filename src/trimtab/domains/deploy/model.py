@@ -24,7 +24,8 @@ class Served(msgspec.Struct, frozen=True):
 
     ``weight`` is its share of the requests in percent. ``activate`` is the weight it takes over by itself once its
     first replica answers: 100 makes it the champion, less a challenger, None leaves it warm. A ``native`` version runs as
-    its author saved it, in a process of its own, also where it was compiled.
+    its author saved it, in a process of its own, also where it was compiled. Only with ``allow_network`` can that process
+    reach anything over the network.
     """
 
     version: str
@@ -37,6 +38,7 @@ class Served(msgspec.Struct, frozen=True):
     error: str | None = None
     pid: int | None = None
     native: bool = False
+    allow_network: bool = False
 
 
 class Endpoint(msgspec.Struct, frozen=True):

@@ -6,12 +6,14 @@ import subprocess
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from trimtab.domains.deploy.compiled import CompiledVersions
 from trimtab.domains.deploy.model import Endpoint, Runtime, Served
+from trimtab.domains.deploy.scaling import Reading, Scale, Scaler
 from trimtab.domains.deploy.service import DeployService
 from trimtab.domains.deploy.settings.model import DEFAULT, EndpointSettings
 from trimtab.domains.deploy.statistics import Traffic, last_minute
@@ -22,7 +24,16 @@ from trimtab.kernel.errors import NotFound, TrimtabError, Unavailable
 from trimtab.kernel.who import system
 from trimtab.serving import routes
 from trimtab.serving.control import GatewayControl
-from trimtab.serving.processes import gateway_command
+from trimtab.serving.files import write_atomically
+from trimtab.serving.isolation import Isolation
+from trimtab.serving.processes import (
+    EXIT_BAD_CERTIFICATE,
+    EXIT_NO_GRPC,
+    OWN,
+    Interpreter,
+    Tls,
+    gateway_command,
+)
 from trimtab.serving.stats import EndpointState, GatewayState
 
 log = logging.getLogger(__name__)
@@ -46,7 +57,15 @@ class Plane:
         folder: Path,
         host: str,
         port: int,
+        grpc_port: int | None = None,
+        tls: Tls | None = None,
+        hash_key: bytes = b"",
+        interpreter_of: Callable[[str, int], Interpreter | None] = lambda _, __: OWN,
     ) -> None:
+        """``hash_key`` is by what columns are hashed before they are written down; else the gateway makes one.
+
+        ``interpreter_of`` returns the Python that loads a version of a model, None while its environment is made.
+        """
         self._deploy = deploy
         self._govern = govern
         self._registry = registry
@@ -54,13 +73,23 @@ class Plane:
         self._folder = folder
         self._host = host
         self._port = port
+        self._grpc_port = grpc_port
+        self._tls = tls
+        self._hash_key = hash_key
+        self._interpreter_of = interpreter_of
         self._control = GatewayControl(folder)
         self._gateway: subprocess.Popen[bytes] | None = None
         self._ready: dict[tuple[str, str], ReplicaStatus] = {}
         self._folders: dict[tuple[str, str], Path] = {}
+        self._interpreters: dict[tuple[str, str], Interpreter] = {}
+        self._in_python: dict[tuple[str, str], Interpreter] = {}
         self._compiled = CompiledVersions(registry, folder / "compiled")
         self._loaded: set[tuple[str, str]] = set()
         """The versions that the gateway runs itself."""
+        self._scales: dict[str, Scale] = {}
+        self._scalers: dict[tuple[str, str], Scaler] = {}
+        self._explained: set[str] = set()
+        """The endpoints beside whose compiled models the native ones are kept."""
         self._signatures: dict[tuple[str, str], routes.Signature | None] = {}
         self._pushed: bytes | None = None
         self._routed: frozenset[tuple[str, str]] = frozenset()
@@ -102,6 +131,14 @@ class Plane:
             return None
         return "compiled" if (endpoint, version) in self._loaded else "process"
 
+    def replicas(self, endpoint: str, version: str) -> int:
+        """Return how many processes of a version answer now."""
+        if not self.samples or (endpoint, version) not in self._routed:
+            return 0
+        found = self.samples[-1][1].endpoints.get(endpoint)
+        counted = found.versions.get(version) if found is not None else None
+        return sum(counted.replicas.values()) if counted is not None else 0
+
     def last_minute(self, endpoint: str, version: str | None = None) -> Traffic:
         """Return what an endpoint, or one version of it, did in the last minute."""
         return last_minute(list(self.samples), endpoint, version)
@@ -109,6 +146,13 @@ class Plane:
     def newest(self, endpoint: str) -> EndpointState | None:
         """Return what the gateway last said of an endpoint."""
         return self.samples[-1][1].endpoints.get(endpoint) if self.samples else None
+
+    def confinement(self, endpoint: str, version: str) -> tuple[Interpreter | None, Isolation | None]:
+        """Return in which Python a version's own process runs, and whether it can reach the network."""
+        status = self._ready.get((endpoint, version))
+        if status is None or status.isolation is None:
+            return None, None
+        return self._in_python.get((endpoint, version)), status.isolation
 
     def log_tail(self, endpoint: str, version: str, lines: int) -> list[str]:
         """Return the last lines that a version's replica wrote."""
@@ -124,6 +168,9 @@ class Plane:
                     if time.monotonic() - sampled >= _SAMPLE_S:
                         sampled = time.monotonic()
                         self.samples.append((sampled, self._control.state()))
+                        self._read_load(self.samples[-1][1])
+                    elif any(not scaler.wanted for scaler in self._scalers.values()):
+                        self._read_load(self._control.state())  # somebody may knock
                 except TrimtabError as error:
                     log.warning("data plane not reconciled", extra={"error": str(error)})
                     self._stopping.wait(0.2)
@@ -138,7 +185,11 @@ class Plane:
             return
         if self._gateway is not None:
             log.warning("gateway ended", extra={"exit_code": self._gateway.returncode})
-        command = gateway_command(self._folder, host=self._host, port=self._port)
+        if self._hash_key:
+            write_atomically(self._folder / "hash.key", self._hash_key)
+        command = gateway_command(
+            self._folder, host=self._host, port=self._port, tls=self._tls, grpc_port=self._grpc_port
+        )
         with (self._folder / "gateway.log").open("ab") as out:
             self._gateway = subprocess.Popen(
                 command,
@@ -153,9 +204,16 @@ class Plane:
         try:
             self._control.wait_ready(10.0)
         except Unavailable:
-            if self._gateway.poll() is not None:
+            if self._gateway.poll() == EXIT_BAD_CERTIFICATE:
                 raise Unavailable(
-                    f"The inference front cannot listen on {self._host}:{self._port}. Choose --inference-port."
+                    f"The inference front cannot use its certificate; {self._folder / 'gateway.log'} says why."
+                ) from None
+            if self._gateway.poll() == EXIT_NO_GRPC:
+                raise Unavailable('Inference by gRPC needs grpcio: pip install "trimtab[grpc]".') from None
+            if self._gateway.poll() is not None:
+                ports = f"{self._host}:{self._port}" + (f" or :{self._grpc_port}" if self._grpc_port else "")
+                raise Unavailable(
+                    f"The inference front cannot listen on {ports}. Choose --inference-port."
                 ) from None
             raise
 
@@ -178,6 +236,8 @@ class Plane:
         gone = [key for key in self._ready if key not in wanted]
         for key in gone:
             del self._ready[key]
+        for key in [key for key in self._scalers if key not in wanted]:
+            del self._scalers[key]
         self._loaded &= wanted
         self._push()
         for key in self._target.running() - wanted:
@@ -197,10 +257,7 @@ class Plane:
             if key not in self._target.running():
                 return  # the gateway is told to load it with the next push
         try:
-            spec = ReplicaSpec(
-                endpoint.name, one.version, self._model_folder(endpoint, one), one.allow_pickle
-            )
-            status = self._target.ensure(spec)
+            status = self._ensure(endpoint, one)
         except (TrimtabError, OSError) as error:
             status = ReplicaStatus("failed", error=str(error))
         match status.state:
@@ -214,7 +271,11 @@ class Plane:
                 error_text = status.error or "unknown"
                 self._deploy.replica_failed(_WHO, endpoint.name, one.version, error=error_text)
             case "starting" if one.state == "ready":
-                self._ready.setdefault(key, status)  # it was ready before a restart: the gateway waits for it
+                before = self._ready.get(key)
+                if before is None or not before.sockets:
+                    self._ready[key] = (
+                        status  # it was ready before a restart or its sleep: the gateway waits for it
+                    )
             case _:
                 pass
 
@@ -222,12 +283,79 @@ class Plane:
         """Note that the gateway runs a version itself, and end the process that answered until then."""
         key = (endpoint.name, one.version)
         assert self._gateway is not None, "it said that it loaded the model"
-        status = ReplicaStatus("ready", pid=self._gateway.pid)
-        if self._ready.get(key) != status:
-            self._ready[key] = status
+        beside = self._explaining(endpoint, one) if endpoint.name in self._explained else ()
+        before = self._ready.get(key)
+        status = self._ready[key] = ReplicaStatus("ready", pid=self._gateway.pid, sockets=beside)
+        if before is None or before.pid != status.pid:
             self._deploy.replica_ready(_WHO, endpoint.name, one.version, pid=self._gateway.pid)
-        elif key in self._target.running() and self._is_unused(key):
+        elif endpoint.name not in self._explained and key in self._target.running() and self._is_unused(key):
             self._target.stop(key)
+
+    def _explaining(self, endpoint: Endpoint, one: Served) -> Sequence[str]:
+        """Return the sockets of the native model that runs beside a compiled one, once it answers."""
+        try:
+            status = self._ensure(endpoint, one)
+        except (TrimtabError, OSError) as error:
+            log.warning("no explanations", extra={"endpoint": endpoint.name, "error": str(error)})
+            return ()
+        return status.sockets if status.state == "ready" else ()
+
+    def _ensure(self, endpoint: Endpoint, one: Served) -> ReplicaStatus:
+        """Have a version's own process run, and return how it does; it waits until its environment is made."""
+        interpreter = self._interpreter(endpoint.model, one.version)
+        if interpreter is None:
+            return ReplicaStatus("starting")
+        spec = ReplicaSpec(
+            endpoint.name,
+            one.version,
+            self._model_folder(endpoint, one),
+            one.allow_pickle,
+            allow_network=one.allow_network,
+            interpreter=interpreter,
+        )
+        self._in_python[spec.key] = interpreter
+        return self._target.ensure(spec, replicas=self._replicas_wanted(spec.key))
+
+    def _replicas_wanted(self, key: tuple[str, str]) -> int:
+        """Return how many processes a version is to have, as its endpoint's bounds and its requests have it."""
+        if key in self._loaded:
+            return 1  # it only explains
+        scale = self._scales.get(key[0], Scale())
+        scaler = self._scalers.get(key)
+        if scaler is None:
+            scaler = self._scalers[key] = Scaler(scale, now_s=time.monotonic())
+        scaler.rescale(scale)
+        return scaler.wanted
+
+    def _read_load(self, state: GatewayState) -> None:
+        """Let every version that has processes of its own grow or shrink by what it had to do."""
+        now_s = time.monotonic()
+        for (name, version), scaler in self._scalers.items():
+            found = state.endpoints.get(name)
+            counted = found.versions.get(version) if found is not None else None
+            if counted is None or (name, version) in self._loaded:
+                continue
+            reading = Reading(
+                now_s, counted.in_flight, counted.requests, counted.latency_sum_us / 1e6, counted.knocks
+            )
+            before = scaler.wanted
+            if scaler.read(reading) != before:
+                log.info(
+                    "scaled",
+                    extra={"endpoint": name, "version": version, "from": before, "to": scaler.wanted},
+                )
+
+    def _interpreter(self, model: str, version: str) -> Interpreter | None:
+        known = self._interpreters.get((model, version))
+        if known is not None and Path(known.python).exists():
+            return known
+        try:
+            found = self._interpreter_of(model, int(version))
+        except NotFound:  # deleted from the registry while it serves
+            found = OWN
+        if found is not None:
+            self._interpreters[model, version] = found
+        return found
 
     def _model_folder(self, endpoint: Endpoint, one: Served) -> Path:
         """Return the version's files, compared with its digest once in the life of this process."""
@@ -302,6 +430,8 @@ class Plane:
             }
             auth = routes.Auth(open=False, tokens=tokens)
         settings = self._deploy.settings.in_force(_WHO)
+        self._explained = {name for name, one in settings.items() if one.policies.explain}
+        self._scales = {name: one.scale for name, one in settings.items()}
         table = {
             endpoint.name: self._endpoint(endpoint, settings.get(endpoint.name, DEFAULT))
             for endpoint in endpoints
@@ -327,6 +457,7 @@ class Plane:
                     role=role,
                     sockets=list(status.sockets) if status is not None else [],
                     compiled=str(compiled) if compiled is not None else None,
+                    asleep=status is not None and not status.sockets and compiled is None,
                 )
             )
             if role == "champion" or signature is None:

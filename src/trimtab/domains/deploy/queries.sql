@@ -18,22 +18,22 @@ update deploy_endpoint set model = :new_name where model = :old_name;
 delete from deploy_endpoint where name = :name;
 
 -- name: served
-select version, weight, role, state, activate, allow_pickle, added_us, error, pid, native
+select version, weight, role, state, activate, allow_pickle, added_us, error, pid, native, allow_network
 from deploy_served where endpoint = :endpoint order by added_us, version;
 
 -- name: all_served
-select endpoint, version, weight, role, state, activate, allow_pickle, added_us, error, pid, native
+select endpoint, version, weight, role, state, activate, allow_pickle, added_us, error, pid, native, allow_network
 from deploy_served order by endpoint, added_us, version;
 
 -- name: put_served
 insert into deploy_served
-  (endpoint, version, weight, role, state, activate, allow_pickle, added_us, error, pid, native)
+  (endpoint, version, weight, role, state, activate, allow_pickle, added_us, error, pid, native, allow_network)
 values
-  (:endpoint, :version, :weight, :role, :state, :activate, :allow_pickle, :added_us, :error, :pid, :native)
+  (:endpoint, :version, :weight, :role, :state, :activate, :allow_pickle, :added_us, :error, :pid, :native, :allow_network)
 on conflict (endpoint, version) do update
 set weight = excluded.weight, role = excluded.role, state = excluded.state, activate = excluded.activate,
     allow_pickle = excluded.allow_pickle, added_us = excluded.added_us, error = excluded.error, pid = excluded.pid,
-    native = excluded.native;
+    native = excluded.native, allow_network = excluded.allow_network;
 
 -- name: set_pid
 update deploy_served set pid = :pid where endpoint = :endpoint and version = :version;

@@ -88,11 +88,13 @@ class DeployService:
         weight: float | None = 100.0,
         allow_pickle: bool = False,
         native: bool = False,
+        allow_network: bool = False,
         reason: str = "",
     ) -> Endpoint:
         """Have a registered version answer at an endpoint, which is made when it is new.
 
-        A version whose compiled form was found equal runs in that form, unless it is to be ``native``.
+        A version whose compiled form was found equal runs in that form, unless it is to be ``native``. A model's process
+        has no network; ``allow_network`` leaves it the server's, and needs an approver.
         Once the version's first replica answers it takes over ``weight`` percent of the requests: 100 replaces the
         champion, which stays warm; None or 0 only warms it up. Until then nothing changes for callers. Raises
         Invalid, ModelNotFound, OtherModel, or Forbidden for an unsafe format without ``allow_pickle``. Files that the scan
@@ -105,6 +107,8 @@ class DeployService:
             raise Invalid("weight must be between 0 and 100.", field="weight")
         found = self._registry.resolve(who, model_uri)
         suspicious = check_loadable(self._govern, who, found, allow_pickle=allow_pickle, reason=reason)
+        if allow_network:
+            self._govern.permit(who, "approve", f"endpoint {name} with a network for its model")
         version = str(found.version)
         now = now_us()
         with self._db.write() as tx:
@@ -123,6 +127,7 @@ class DeployService:
                 activate=weight or None,
                 allow_pickle=allow_pickle,
                 native=native,
+                allow_network=allow_network,
                 now_us=now,
             )
             self._put(tx, endpoint, served, [])
@@ -134,6 +139,8 @@ class DeployService:
                 "weight": weight,
                 "reason": reason,
             }
+            if allow_network:
+                detail["allow_network"] = True
             if suspicious:
                 detail["overridden"] = found.strangers[:20] or ["suspicious"]
             self._govern.audit(tx, who, "deploy.endpoint.deploy", ref, detail=detail)
@@ -389,16 +396,39 @@ class DeployService:
 
 
 def _with_version(
-    endpoint: Endpoint, version: str, *, activate: float | None, allow_pickle: bool, native: bool, now_us: int
+    endpoint: Endpoint,
+    version: str,
+    *,
+    activate: float | None,
+    allow_pickle: bool,
+    native: bool,
+    allow_network: bool,
+    now_us: int,
 ) -> list[Served]:
     try:
         known = endpoint.find(version)
     except VersionNotServed:
-        fresh = Served(version, 0.0, "warm", "starting", activate, allow_pickle, now_us, native=native)
+        fresh = Served(
+            version,
+            0.0,
+            "warm",
+            "starting",
+            activate,
+            allow_pickle,
+            now_us,
+            native=native,
+            allow_network=allow_network,
+        )
         return [*endpoint.served, fresh]
     state = "starting" if known.state == "failed" else known.state
     again = msgspec.structs.replace(
-        known, activate=activate, allow_pickle=allow_pickle, native=native, state=state, error=None
+        known,
+        activate=activate,
+        allow_pickle=allow_pickle,
+        native=native,
+        allow_network=allow_network,
+        state=state,
+        error=None,
     )
     return [again if one is known else one for one in endpoint.served]
 

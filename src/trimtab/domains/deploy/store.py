@@ -49,6 +49,7 @@ def put_served(tx: Tx, *, endpoint: str, served: list[Served], removed: list[str
         columns = msgspec.structs.asdict(one)
         columns["allow_pickle"] = int(one.allow_pickle)
         columns["native"] = int(one.native)
+        columns["allow_network"] = int(one.allow_network)
         tx.run(Q.put_served, endpoint=endpoint, **columns)
     for version in removed:
         tx.run(Q.delete_served, endpoint=endpoint, version=version)
@@ -101,9 +102,19 @@ def next_generation(tx: Tx) -> int:
 
 
 def _served(row: Any) -> Served:
-    version, weight, role, state, activate, allow_pickle, added_us, error, pid, native = row
+    version, weight, role, state, activate, allow_pickle, added_us, error, pid, native, network = row
     return Served(
-        version, weight, role, state, activate, bool(allow_pickle), added_us, error, pid, bool(native)
+        version,
+        weight,
+        role,
+        state,
+        activate,
+        bool(allow_pickle),
+        added_us,
+        error,
+        pid,
+        bool(native),
+        bool(network),
     )
 
 

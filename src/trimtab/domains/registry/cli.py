@@ -8,12 +8,14 @@ from urllib.parse import quote
 import msgspec
 import typer
 
+from trimtab.domains.registry.runtimes import cli as runtimes
 from trimtab.kernel.errors import Invalid, NotFound
 from trimtab.sdk import models as sdk
 from trimtab.sdk.client import connect
 from trimtab.sdk.terminal import show_json, show_table, size, when
 
 models = typer.Typer(no_args_is_help=True)
+models.command("environment")(runtimes.environment)
 
 Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

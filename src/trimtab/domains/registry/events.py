@@ -76,3 +76,13 @@ class ModelCompiled(Event, frozen=True, tag="registry.model_compiled"):
     message: str
     native_us: float | None
     compiled_us: float | None
+
+
+class ModelEnvironmentSettled(Event, frozen=True, tag="registry.model_environment_settled"):
+    """It is known in which Python a version is loaded: the server's own, or the environment ``key``; or why in none."""
+
+    name: str
+    version: int
+    state: Literal["own", "ready", "failed", "pending"]
+    message: str
+    key: str

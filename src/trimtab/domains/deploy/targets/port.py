@@ -6,14 +6,19 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from trimtab.serving.isolation import Isolation
+from trimtab.serving.processes import OWN, Interpreter
+
 
 class ReplicaSpec(msgspec.Struct, frozen=True):
-    """A version to be run: the folder of its MLmodel, and whether unsafe formats may be loaded."""
+    """A version to be run: the folder of its MLmodel, in which Python, and what it may do there."""
 
     endpoint: str
     version: str
     model_folder: Path
     allow_pickle: bool
+    allow_network: bool = False
+    interpreter: Interpreter = OWN
 
     @property
     def key(self) -> tuple[str, str]:
@@ -21,19 +26,23 @@ class ReplicaSpec(msgspec.Struct, frozen=True):
 
 
 class ReplicaStatus(msgspec.Struct, frozen=True):
-    """How a replica does. ``sockets`` are where it answers, or will once it is ready."""
+    """How a version's replicas do. ``sockets`` are where they answer, or will once they are ready."""
 
     state: Literal["starting", "ready", "failed"]
     pid: int | None = None
     sockets: Sequence[str] = ()
     error: str | None = None
+    isolation: Isolation | None = None
 
 
 class ReplicaTarget(Protocol):
     """Keeps replicas of versions running, restarts those that die, and tells how they do."""
 
-    def ensure(self, spec: ReplicaSpec) -> ReplicaStatus:
-        """Have the version run, and return how it does now; cheap when nothing changed."""
+    def ensure(self, spec: ReplicaSpec, *, replicas: int = 1) -> ReplicaStatus:
+        """Have so many replicas of the version run, and return how they do now; cheap when nothing changed.
+
+        It is ready when one of them is, or when none is wanted.
+        """
         ...
 
     def stop(self, key: tuple[str, str]) -> None:

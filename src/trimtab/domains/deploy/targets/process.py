@@ -1,6 +1,8 @@
-"""Replicas as processes of this machine, one for each version, on Unix sockets."""
+"""Replicas as processes of this machine, on Unix sockets."""
 
 import hashlib
+import itertools
+import logging
 import os
 import signal
 import subprocess
@@ -13,8 +15,11 @@ import msgspec
 
 from trimtab.domains.deploy.targets.limits import Limits, cut, memory_bytes
 from trimtab.domains.deploy.targets.port import ReplicaSpec, ReplicaStatus
+from trimtab.serving.isolation import Isolation, isolation_file, read_isolation
 from trimtab.serving.processes import replica_command, replica_environment
 from trimtab.serving.pulse import busy_s
+
+log = logging.getLogger(__name__)
 
 _EXIT_LOAD_FAILED = 3
 _FIRST_RESTART_S = 0.2
@@ -23,6 +28,8 @@ _STEADY_S = 60.0
 _MOST_IN_A_ROW = 5
 _ABORT_S = 1.0
 _WATCH_S = 0.5
+_LEAVE_S = 1.0
+"""How long one that is not needed any more goes on, so that the gateway hears of it first."""
 _MOST_LOG_BYTES = 8 << 20
 
 
@@ -44,10 +51,13 @@ class _Process:
         self.died_early = 0
         self.why = ""
         self.error: str | None = None
+        self.isolation: Isolation | None = None
 
     def start(self) -> None:
         self.socket.unlink(missing_ok=True)
         self.pulse.unlink(missing_ok=True)
+        isolation_file(self.socket).unlink(missing_ok=True)
+        self.isolation = None
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as out:
             self.popen = subprocess.Popen(
@@ -55,9 +65,11 @@ class _Process:
                     self.spec.model_folder,
                     self.socket,
                     allow_pickle=self.spec.allow_pickle,
+                    allow_network=self.spec.allow_network,
                     pulse=self.pulse,
+                    interpreter=self.spec.interpreter,
                 ),
-                env=replica_environment(os.environ),
+                env=replica_environment(os.environ, interpreter=self.spec.interpreter),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -122,37 +134,75 @@ class ProcessTarget:
         self._folder = folder
         self._limits = limits or Limits.of_machine()
         self._sockets = _socket_folder(folder)
-        self._processes: dict[tuple[str, str], _Process] = {}
+        self._processes: dict[tuple[str, str], list[_Process]] = {}
+        self._leaving: list[tuple[float, _Process]] = []
+        self._told_of_network = False
 
-    def ensure(self, spec: ReplicaSpec) -> ReplicaStatus:
-        process = self._processes.get(spec.key)
-        if process is not None and process.spec != spec:
+    def ensure(self, spec: ReplicaSpec, *, replicas: int = 1) -> ReplicaStatus:
+        held = self._processes.setdefault(spec.key, [])
+        if held and held[0].spec != spec:
             self.stop(spec.key)
-            process = None
-        if process is None:
-            process = _Process(spec, self._socket(spec.key), self._log(spec.key), self._limits)
-            self._processes[spec.key] = process
-        if process.error is not None:
-            return ReplicaStatus("failed", error=process.error)
-        process.watch()
-        if process.popen is None or process.popen.poll() is not None:
-            self._restart(process)
-        if process.error is not None:
-            return ReplicaStatus("failed", error=process.error)
-        if process.popen is not None and process.popen.poll() is None and process.socket.exists():
-            if process.restarts and time.monotonic() - process.started > _STEADY_S:
-                process.restarts = process.died_early = 0
-            return ReplicaStatus("ready", process.popen.pid, [str(process.socket)])
-        pid = process.popen.pid if process.popen else None
-        return ReplicaStatus("starting", pid, [str(process.socket)])
+            held = self._processes[spec.key] = []
+        while len(held) < replicas:
+            held.append(self._new(spec))
+        while len(held) > replicas:
+            self._leaving.append((time.monotonic() + _LEAVE_S, held.pop()))
+        self._see_off()
+        ready = [process for process in held if self._look_after(process)]
+        if not held:
+            return ReplicaStatus("ready")
+        sockets = [str(process.socket) for process in held if process.error is None]
+        if ready:
+            first = ready[0]
+            assert first.popen is not None, "what is ready runs"
+            return ReplicaStatus("ready", first.popen.pid, sockets, isolation=first.isolation)
+        failed = next((process for process in held if process.error is not None), None)
+        if failed is not None:
+            return ReplicaStatus("failed", error=failed.error)
+        pid = held[0].popen.pid if held[0].popen else None
+        return ReplicaStatus("starting", pid, sockets)
 
     def stop(self, key: tuple[str, str]) -> None:
-        process = self._processes.pop(key, None)
-        if process is not None:
+        for process in self._processes.pop(key, ()):
             process.end(10.0)
 
     def running(self) -> set[tuple[str, str]]:
-        return set(self._processes)
+        return {key for key, held in self._processes.items() if held}
+
+    def _new(self, spec: ReplicaSpec) -> _Process:
+        """Return a process to be started, on a socket that none of this version's has."""
+        others = {process.socket for process in self._processes[spec.key]}
+        others |= {process.socket for _, process in self._leaving}
+        number = next(n for n in itertools.count() if self._socket(spec.key, n) not in others)
+        return _Process(spec, self._socket(spec.key, number), self._log(spec.key), self._limits)
+
+    def _look_after(self, process: _Process) -> bool:
+        """Start a process that does not run, end one that hangs; returns whether it is ready."""
+        if process.error is not None:
+            return False
+        process.watch()
+        if process.popen is None or process.popen.poll() is not None:
+            self._restart(process)
+        if process.error is not None or process.popen is None or process.popen.poll() is not None:
+            return False
+        if not process.socket.exists():
+            return False
+        if process.restarts and time.monotonic() - process.started > _STEADY_S:
+            process.restarts = process.died_early = 0
+        if process.isolation is None:
+            process.isolation = self._isolation_of(process)
+        return True
+
+    def _see_off(self) -> None:
+        """End the processes that are too many, once requests go to the others."""
+        now = time.monotonic()
+        for entry in list(self._leaving):
+            due, process = entry
+            if process.popen is None or process.popen.poll() is not None:
+                process.socket.unlink(missing_ok=True)
+                self._leaving.remove(entry)
+            elif now >= due:
+                process.popen.terminate()  # it answers what it has, and then ends
 
     def log_tail(self, key: tuple[str, str], lines: int) -> list[str]:
         try:
@@ -163,12 +213,22 @@ class ProcessTarget:
             return []
 
     def close(self) -> None:
-        for process in self._processes.values():
+        every = [process for held in self._processes.values() for process in held]
+        every += [process for _, process in self._leaving]
+        for process in every:
             if process.popen is not None:
                 process.popen.terminate()
-        for process in self._processes.values():
+        for process in every:
             process.end(5.0)
         self._processes.clear()
+        self._leaving.clear()
+
+    def _isolation_of(self, process: _Process) -> Isolation | None:
+        found = read_isolation(process.socket)
+        if found is not None and found.network == "not-isolated" and not self._told_of_network:
+            self._told_of_network = True
+            log.warning("models can reach the network", extra={"note": found.note})
+        return found
 
     def _restart(self, process: _Process) -> None:
         now = time.monotonic()
@@ -205,8 +265,8 @@ class ProcessTarget:
                 return str(told.get("error") or told.get("message") or line)[:2000]
         return "the model could not be loaded; its log says why"
 
-    def _socket(self, key: tuple[str, str]) -> Path:
-        return self._sockets / f"{hashlib.sha256('/'.join(key).encode()).hexdigest()[:20]}.sock"
+    def _socket(self, key: tuple[str, str], number: int) -> Path:
+        return self._sockets / f"{hashlib.sha256('/'.join(key).encode()).hexdigest()[:20]}-{number}.sock"
 
     def _log(self, key: tuple[str, str]) -> Path:
         return self._folder / "logs" / f"{key[0]}-{key[1]}.log"
