@@ -142,6 +142,7 @@ class Bench:
         return self._folder / str(self._number)
 
     def _press(self, target: Target, server: Server, connections: int) -> Load:
+        server.settle()  # what the last measurement left in queues is none of this one's
         return press(
             target, connections=connections, seconds=self._seconds, server=server, folder=self._folder
         )
@@ -163,7 +164,6 @@ class Bench:
         )
         with running(server):
             found.start_s = server.first_answer_s(one)
-            server.settle()
             many = peers.target(peer, place, rows, each=MANY)
             found.worst = self._compare(found.kind, (one, peer.read), (many, peer.read))
             found.full = self._press(one, server, 64)
@@ -177,7 +177,6 @@ class Bench:
         with self._our_server(home) as (server, port, rows):
             one = ours.target(home, port, ours.PROTOCOLS["v2"], rows, each=1)
             found.start_s = server.first_answer_s(one)
-            server.settle()
             many: dict[str, Target] = {}
             for name, protocol in ours.PROTOCOLS.items():
                 target = ours.target(home, port, protocol, rows, each=MANY)
@@ -275,7 +274,6 @@ class Bench:
                 with self._our_server(home, part) as (server, port, rows):
                     target = ours.target(home, port, ours.PROTOCOLS["v2"], rows, each=1)
                     server.first_answer_s(target)
-                    server.settle()
                     load = self._press(target, server, 64)
                 found[name] = load
             except (DidNotStart, RuntimeError) as error:
@@ -404,7 +402,8 @@ def _line(
 ) -> None:
     """Add a promise: at ``least`` the goal, or else at most."""
     digits = 0 if us >= 100 else 2
-    times = "" if best is None else f"{us / best[0] if least else best[0] / max(us, 1e-9):.1f}"
+    high, low = (us, best[0] if best else 0.0) if least else (best[0] if best else 0.0, us)
+    times = "" if best is None else f"{high / low:.1f}" if low else "inf"
     kept = "" if goal is None else "kept" if (us >= goal if least else us <= goal) else "[red]not yet"
     sign = "at least" if least else "at most"
     table.add_row(

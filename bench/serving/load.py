@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import resource
 import shutil
@@ -237,10 +238,10 @@ def press(target: Target, *, connections: int, seconds: int, server: Server, fol
     return Load(
         requests_per_s=per_s,
         rows_per_s=per_s * target.rows,
-        p50_ms=found["p50_us"] / 1000,
-        p99_ms=found["p99_us"] / 1000,
+        p50_ms=found["p50_us"] / 1000 if found["requests"] else math.inf,
+        p99_ms=found["p99_us"] / 1000 if found["requests"] else math.inf,
         failed=int(found["status"] + found["broken"]),
-        cpu_us=sum(spent.values()) / done * 1e6,
+        cpu_us=sum(spent.values()) / done * 1e6 if found["requests"] else math.inf,
         cpu_of={role: seconds / done * 1e6 for role, seconds in spent.items()},
         others=max(0.0, others_s) / max(all_after - all_before, 1e-9),
     )
