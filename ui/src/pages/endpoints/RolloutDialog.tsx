@@ -98,10 +98,10 @@ export function RolloutDialog({ endpoint, onClose }: { endpoint: Endpoint; onClo
           </select>
         </Field>
         <Field label={words.label} hint={words.hint} error={wrongSteps}>
-          <input className="input num" inputMode="decimal" value={steps} onChange={(event) => setSteps(event.target.value)} />
+          <input className="input" inputMode="decimal" value={steps} onChange={(event) => setSteps(event.target.value)} />
         </Field>
         <Field label="Bake time" hint="How long each step lasts at the least" error={wrongBake}>
-          <input className="input num" value={bake} onChange={(event) => setBake(event.target.value)} />
+          <input className="input" value={bake} onChange={(event) => setBake(event.target.value)} />
         </Field>
         <Field label="Promoted when">
           <select className="select" value={finish} onChange={(event) => setFinish(event.target.value)}>
