@@ -13,7 +13,9 @@ from sklearn.linear_model import LogisticRegression
 from tests.serving.conftest import ABC, write_mlmodel
 from trimtab.serving.batch import Output
 from trimtab.serving.bulk.messages import Order, Reply
-from trimtab.serving.bulk.process import Bulk
+from trimtab.serving.bulk.process import Bulk, opened
+from trimtab.serving.compiling import compare
+from trimtab.serving.compiling.attempt import compile_model
 from trimtab.serving.loaders import Rows, load
 from trimtab.serving.loaders.mlmodel import ModelFolder
 
@@ -143,3 +145,23 @@ class _Two(_Whole):
 
     def predict(self, rows: Rows, want: int) -> list[Output]:
         return [Output("low", "INT32", [2], [1, 2]), Output("name", "BYTES", [2], ["x", "y"])]
+
+
+def test_the_compiled_form_answers_where_it_loads(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "_TIMED_S", 0.0)
+    whole = ModelFolder(folder)
+    (tmp_path / "out").mkdir()
+    assert compile_model(folder, tmp_path / "out").state == "compiled"
+    model = opened(whole, tmp_path / "out", allow_pickle=False)
+    assert model.flavor == "compiled"
+    reply = Bulk(model, whole.signature).answer(order(FRAME))
+    assert columns(reply) == {"prediction": MODEL.predict(FRAME).tolist()}
+    holes = FRAME.assign(c=[None, *FRAME.c[1:]])
+    refused = Bulk(model, whole.signature).answer(order(holes, skip=True))
+    assert [refusal.row for refusal in refused.refusals] == [0]
+
+    (tmp_path / "out" / "model.onnx").write_bytes(b"nothing")
+    assert opened(whole, tmp_path / "out", allow_pickle=False).flavor == "sklearn"
+    assert "cannot be used" in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """A model's process for many rows: takes Arrow batches from its socket, predicts them, and answers in Arrow.
 
     python -m trimtab.serving.bulk.process --model DIR --channel FD --parent PID [--allow-pickle]
-        [--probabilities] [--inputs JSON] [--nice N]
+        [--compiled DIR] [--probabilities] [--inputs JSON] [--nice N]
 
 It ends when the other end of its socket is closed, and when its parent is gone. A model that cannot be loaded ends it
 with code 3 and one JSON line on stderr.
@@ -29,6 +29,7 @@ from trimtab.serving.bulk.messages import EXIT_NOT_LOADED, Greeting, Order, Refu
 from trimtab.serving.errors import ModelNotLoaded
 from trimtab.serving.frames import PREDICTIONS, PROBABILITIES
 from trimtab.serving.loaders import Model, Rows, load
+from trimtab.serving.loaders.compiled import load_compiled
 from trimtab.serving.loaders.mlmodel import ModelFolder
 from trimtab.serving.replica import warm_up
 from trimtab.serving.routes import Signature
@@ -216,12 +217,25 @@ def _array(output: Output) -> "pa.Array[Any]":
     return values
 
 
+def opened(folder: ModelFolder, compiled: Path | None, *, allow_pickle: bool) -> Model:
+    """Return the compiled form of a model where there is one that loads here, else the model itself."""
+    if compiled is not None:
+        try:
+            return load_compiled(compiled, folder.signature)
+        except ModelNotLoaded as error:
+            sys.stderr.write(f"the compiled form cannot be used: {error.message}\n")
+    model = load(folder, allow_pickle=allow_pickle)
+    warm_up(model, folder)
+    return model
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m trimtab.serving.bulk.process", description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="folder with an MLmodel file")
     parser.add_argument("--channel", type=int, required=True, help="descriptor of a connected socket")
     parser.add_argument("--parent", type=int, required=True, help="process id of the starter")
     parser.add_argument("--allow-pickle", action="store_true", help="load formats that run code")
+    parser.add_argument("--compiled", type=Path, help="folder with what the model was compiled to")
     parser.add_argument("--probabilities", action="store_true", help="answer class probabilities too")
     parser.add_argument("--inputs", default="[]", help="columns in the order of the signature, as JSON")
     parser.add_argument("--nice", type=int, default=0, help="how far to stand back behind other processes")
@@ -232,8 +246,7 @@ def main() -> int:
     channel = socket.socket(fileno=arguments.channel)
     try:
         folder = ModelFolder(arguments.model)
-        model = load(folder, allow_pickle=arguments.allow_pickle)
-        warm_up(model, folder)
+        model = opened(folder, arguments.compiled, allow_pickle=arguments.allow_pickle)
     except ModelNotLoaded as error:
         line = {"event": "load-failed", "code": error.code, "message": error.message}
         sys.stderr.write(json.dumps(line) + "\n")

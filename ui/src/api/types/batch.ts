@@ -20,6 +20,7 @@ export interface BatchPrediction {
     part_rows: number;
     workers: number;
     allow_pickle: boolean;
+    native: boolean;
   };
   state: RunState;
   rows_total: number | null;

@@ -111,6 +111,7 @@ function Body({ batch }: { batch: BatchPrediction }) {
               ["Rows that cannot be predicted", options.on_error === "skip" ? "are left out and listed" : "end it"],
               ["Columns written", options.keep ? "all" : options.columns.join(", ") || "all but the model's inputs"],
               options.inputs.length > 0 && ["Inputs", options.inputs.join(", ")],
+              options.native && ["Form", "the model itself, not what it was compiled to"],
               ["Rows at once", count(options.rows_at_once)],
               ["Processes", options.workers ? count(options.workers) : "one a processor"],
               batch.reason && ["Reason", batch.reason],

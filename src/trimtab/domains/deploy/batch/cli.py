@@ -65,6 +65,9 @@ def predict(
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Load unsafe formats, which run code from the file.")
     ] = False,
+    native: Annotated[
+        bool, typer.Option("--native", help="Have the server leave the compiled form of the model aside.")
+    ] = False,
     reason: Annotated[str, typer.Option(help="Why; kept in the audit trail.")] = "",
     url: Url = None,
     json: Json = False,
@@ -86,6 +89,7 @@ def predict(
         "part_rows": part_rows,
         "workers": workers,
         "allow_pickle": allow_pickle,
+        "native": native,
     }
     here = local or not data.startswith("data:") or not model.startswith("models:/") or _is_file(output)
     if here:

@@ -31,6 +31,7 @@ class CreateBatchPrediction(msgspec.Struct, forbid_unknown_fields=True):
     part_rows: int = PART_ROWS
     workers: int = 0
     allow_pickle: bool = False
+    native: bool = False
     reason: str = ""
 
 
@@ -63,6 +64,7 @@ def routes(service: BatchService) -> list[Route]:
             part_rows=body.part_rows,
             workers=body.workers,
             allow_pickle=body.allow_pickle,
+            native=body.native,
         )
         return service.create(
             request.who,

@@ -25,7 +25,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     of the row where there are none. ``keep`` writes all of them. ``inputs`` names the data's columns in the order of
     the model's signature, where their names differ. ``rows_at_once`` is how many rows one call of the model gets,
     ``part_rows`` how many a file of the output is made of, ``workers`` how many processes predict; 0 leaves that to
-    the machine.
+    the machine. ``native`` leaves the compiled form aside, which the server uses where a model has one.
     """
 
     columns: list[str] = []
@@ -37,6 +37,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     part_rows: int = PART_ROWS
     workers: int = 0
     allow_pickle: bool = False
+    native: bool = False
 
     @property
     def whole_part_rows(self) -> int:

@@ -121,6 +121,7 @@ class Pool:
         allow_pickle: bool = False,
         probabilities: bool = False,
         inputs: Sequence[str] = (),
+        compiled: Path | None = None,
         nice: int = 0,
     ) -> None:
         """Start loading; `greeting` waits for the first process, and raises where the model cannot be loaded."""
@@ -128,6 +129,7 @@ class Pool:
         self._command = [sys.executable, "-m", "trimtab.serving.bulk.process", "--model", str(model)]
         self._command += ["--inputs", json.dumps([*inputs]), "--nice", str(nice)]
         self._command += ["--allow-pickle"] if allow_pickle else []
+        self._command += ["--compiled", str(compiled)] if compiled else []
         self._command += ["--probabilities"] if probabilities else []
         self._tasks: queue.SimpleQueue[tuple[Order, Future[Reply]] | None] = queue.SimpleQueue()
         self._closing = False

@@ -51,6 +51,7 @@ class Run:
         model_digest: str,
         options: Options,
         folder: Path,
+        compiled: Path | None = None,
         nice: int = 0,
     ) -> None:
         """Compare the table with the model's signature; raises MissingColumn or WrongType before anything is done."""
@@ -58,6 +59,7 @@ class Run:
         self._model = model
         self._options = options
         self._folder = folder
+        self._compiled = compiled
         self._nice = nice
         self._inputs = _inputs(ModelFolder(model), table, options)
         self._kept = _kept(table, self._inputs, options)
@@ -67,7 +69,7 @@ class Run:
         identity = msgspec.structs.replace(options, workers=0, allow_pickle=False)
         self.parts = Parts(
             folder,
-            identity=[model_digest, table.digest, msgspec.to_builtins(identity)],
+            identity=[model_digest, compiled is not None, table.digest, msgspec.to_builtins(identity)],
             rows=options.whole_part_rows,
         )
 
@@ -118,6 +120,7 @@ class Run:
             allow_pickle=options.allow_pickle,
             probabilities=options.probabilities,
             inputs=options.inputs,
+            compiled=self._compiled,
             nice=self._nice,
         ) as pool:
             pool.greeting()

@@ -230,6 +230,7 @@ class BatchService:
 
         version = self._registry.get_version(who, batch.model, batch.model_version)
         model = self._registry.materialize(who, batch.model, batch.model_version, folder / "model")
+        compiled = self._compiled(who, batch, folder)
         with self._table(who, batch, folder) as table:
             run = Run(
                 table,
@@ -237,6 +238,7 @@ class BatchService:
                 model_digest=version.digest,
                 options=batch.options,
                 folder=folder / "parts",
+                compiled=compiled,
                 nice=_NICE,
             )
             done = run.carry_out(self._teller(batch, context))
@@ -246,6 +248,12 @@ class BatchService:
         with self._db.write() as tx:
             tx.lock(f"deploy.batch:{batch.id}")
             self._end(tx, who, batch, "succeeded", summary=done.summary, output=written, refused=left_out)
+
+    def _compiled(self, who: Principal, batch: BatchPrediction, folder: Path) -> Path | None:
+        """Return the compiled form of the version, unless there is none or it is to be left aside."""
+        if batch.options.native:
+            return None
+        return self._registry.materialize_compiled(who, batch.model, batch.model_version, folder / "compiled")
 
     def _teller(self, batch: BatchPrediction, context: JobContext) -> Callable[[Progress], None]:
         """Return what stores the progress once a second, and stops the run when it was cancelled or must leave."""
