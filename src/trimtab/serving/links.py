@@ -1,4 +1,4 @@
-"""Connections from the gateway to model replicas: kept open, pipelined, chosen by fewest calls in flight.
+"""Connections from the gateway to model replicas, here or on other hosts: kept open, pipelined, chosen by fewest calls in flight.
 
 A replica that is away is looked for all the time; calls wait for it a bounded while, and one that was cut off is
 made once more, since a prediction changes nothing.
@@ -7,6 +7,7 @@ made once more, since a prediction changes nothing.
 import asyncio
 import math
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterable
 from typing import cast
@@ -29,9 +30,16 @@ from trimtab.serving.policies.circuits import Circuit
 from trimtab.serving.policies.retries import RetryBudget
 from trimtab.serving.policies.settings import DEFAULT, Policies
 from trimtab.serving.schema import Schema, encode_columns
+from trimtab.serving.tunnel import SCHEME, address_of
 
 REPLICA_WAIT_S = 5.0
 """How long a request waits for a replica that is restarting."""
+
+WAKE_WAIT_S = 60.0
+"""How long one waits for a version that slept, whose model is loaded first."""
+
+_CONNECT_S = 3.0
+"""How long another host may take to answer a connection."""
 
 _SWEEP_S = 0.05
 _FIRST_RETRY_S = 0.01
@@ -125,35 +133,58 @@ class Link(asyncio.Protocol):
 class Replica:
     """One replica's socket and the connection to it, which is made again whenever it breaks."""
 
-    def __init__(self, path: str, links: set[Link]) -> None:
+    def __init__(self, path: str, links: set[Link], *, tunnel: ssl.SSLContext | None = None) -> None:
+        """``path`` is a socket's, or ``tcp://HOST:PORT``, which is called through the ``tunnel``."""
         self.path = path
         self.link: Link | None = None
         self.up_at = 0.0
         self.circuit = Circuit()
         self._links = links
+        self._tunnel = tunnel
         self.watchers: set[asyncio.Event] = set()
         self._down = asyncio.Event()
         self._keeper = asyncio.get_running_loop().create_task(self._keep())
 
     async def _keep(self) -> None:
-        loop = asyncio.get_running_loop()
         pause = _FIRST_RETRY_S
         while True:
             self._down.clear()
-            connection = socket.socket(
-                socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-            )
             try:
-                with socket_address(self.path) as address:
-                    connection.connect(address)
-                await loop.create_unix_connection(lambda: Link(self._up, self._lost), sock=connection)
+                await (self._call_away() if self.path.startswith(SCHEME) else self._call_here())
             except OSError:  # not there, not listening, or its queue is full: all of them pass
-                connection.close()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LAST_RETRY_S)
                 continue
             await self._down.wait()
             pause = _FIRST_RETRY_S
+
+    async def _call_here(self) -> None:
+        connection = socket.socket(
+            socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+        )
+        try:
+            with socket_address(self.path) as address:
+                connection.connect(address)
+            loop = asyncio.get_running_loop()
+            await loop.create_unix_connection(lambda: Link(self._up, self._lost), sock=connection)
+        except OSError:
+            connection.close()
+            raise
+
+    async def _call_away(self) -> None:
+        if self._tunnel is None:
+            raise OSError("replicas on other hosts need the secret that they share with this gateway")
+        host, port = address_of(self.path)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(_CONNECT_S):  # its TimeoutError is an OSError, too
+            transport, _ = await loop.create_connection(
+                lambda: Link(self._up, self._lost), host, port, ssl=self._tunnel, server_hostname=""
+            )
+        connection = transport.get_extra_info("socket")
+        # A host that lost its power does not say so.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in ((socket.TCP_KEEPIDLE, 5), (socket.TCP_KEEPINTVL, 2), (socket.TCP_KEEPCNT, 3)):
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
     def _up(self, link: Link) -> None:
         self.link = link
@@ -179,7 +210,9 @@ class Replica:
 class Replicas:
     """Every replica of every version, one connection each, with one timer for all time-outs."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tunnel: ssl.SSLContext | None = None) -> None:
+        """``tunnel`` is how replicas on other hosts are called."""
+        self._tunnel = tunnel
         self._by_path: dict[str, tuple[Replica, int]] = {}
         self._links: set[Link] = set()
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
@@ -187,7 +220,7 @@ class Replicas:
     def take(self, path: str) -> Replica:
         """Return the replica at a socket; `leave` it when it is no longer needed."""
         replica, users = self._by_path.get(path, (None, 0))
-        replica = replica or Replica(path, self._links)
+        replica = replica or Replica(path, self._links, tunnel=self._tunnel)
         self._by_path[path] = (replica, users + 1)
         return replica
 
@@ -227,6 +260,9 @@ class Pool:
         self.circuit = Circuit()
         self.retired = False
         self.retried = 0
+        self.asleep = False
+        self.knocks = 0
+        """Requests that found the version asleep."""
 
     def protect(self, policies: Policies) -> None:
         """Keep an endpoint's policies of circuits and retries from now on."""
@@ -329,7 +365,10 @@ class Pool:
     async def _once(self, schema: Schema, batch: Batch, *, want: int, deadline: float) -> Answer:
         """Make a call of the least busy replica, waiting a moment for one; raises LinkBroken, ModelTimeout, NoReplica."""
         loop = asyncio.get_running_loop()
-        replica = self._pick() or await self._wait(min(deadline, loop.time() + REPLICA_WAIT_S))
+        replica = self._pick()
+        if replica is None:
+            patience_s = WAKE_WAIT_S if self.asleep else REPLICA_WAIT_S
+            replica = await self._wait(min(deadline, loop.time() + patience_s))
         link, circuit = replica.link, replica.circuit
         assert link is not None
         assert link.hello is not None
@@ -374,7 +413,9 @@ class Pool:
         for replica in self._members.values():
             replica.watchers.add(watcher)
         try:
-            while (left := until - loop.time()) > 0 and self._members:
+            if self.asleep:
+                self.knocks += 1
+            while (left := until - loop.time()) > 0 and (self._members or self.asleep):
                 watcher.clear()
                 replica = self._pick()
                 if replica is not None:

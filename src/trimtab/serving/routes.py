@@ -9,6 +9,7 @@ import msgspec
 from trimtab.kernel.errors import Invalid
 from trimtab.serving.policies import settings
 from trimtab.serving.policies.settings import Policies
+from trimtab.serving.tunnel import SCHEME, address_of
 
 Role = Literal["champion", "challenger", "shadow", "warm"]
 
@@ -61,7 +62,7 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``weight`` is relative among champion and challengers; for a shadow it is the percentage of requests copied
     (0-100); for a warm version it is 0: it gets no traffic, but can be addressed by its version. ``compiled`` is the
-    folder of a compiled model, which the gateway then runs itself.
+    folder of a compiled model, which the gateway then runs itself. An ``asleep`` version has no process; requests wait until one was started for them.
     """
 
     version: str
@@ -70,6 +71,7 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: Role
     sockets: list[str] = []
     compiled: str | None = None
+    asleep: bool = False
 
 
 class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -152,6 +154,9 @@ def _check_versions(where: str, versions: list[Version]) -> None:
         seen.add(version.version)
         if not 0 <= version.weight < 1e9:
             raise Invalid("a weight is a number from 0", field=place)
+        for place_of in version.sockets:
+            if place_of.startswith(SCHEME):
+                address_of(place_of)
         if version.role == "shadow" and version.weight > 100:
             raise Invalid("a shadow's weight is a percentage from 0 to 100", field=place)
         if version.role == "warm" and version.weight:

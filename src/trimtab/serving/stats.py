@@ -41,6 +41,7 @@ class VersionState(msgspec.Struct):
     last_request_us: int | None
     replicas: dict[str, bool]
     compiled: bool = False
+    knocks: int = 0
     problem: str = ""
     circuit: Literal["closed", "open"] = "closed"
     retried: int = 0

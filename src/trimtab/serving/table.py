@@ -60,7 +60,7 @@ class LiveVersion:
 
     @property
     def ready(self) -> bool:
-        return self.compiled is not None or self.pool.ready
+        return self.compiled is not None or self.pool.ready or self.pool.asleep
 
     async def infer(self, schema: Schema, batch: Batch, *, want: int, timeout_s: float) -> list[Output]:
         """Return the model's outputs; raises Invalid, ModelFailed, ModelTimeout or NoReplica."""
@@ -108,6 +108,7 @@ class LiveVersion:
             problem=self.problem,
             circuit="open" if self.pool.circuit.is_open else "closed",
             retried=self.pool.retried,
+            knocks=self.pool.knocks,
         )
 
 
@@ -286,6 +287,7 @@ class LiveTable:
                     live.left_us = None
                     live.pool = Pool(self._replicas)
                 live.route = version
+                live.pool.asleep = version.asleep
                 live.pool.set(version.sockets)
                 live.signature = route.signature
                 live.take(loaded.get((name, version.version)))

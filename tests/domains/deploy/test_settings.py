@@ -31,6 +31,11 @@ EVERYTHING = {
     "sticky_by": "a",
     "cache": "60s",
     "cache_size": "8MiB",
+    "explain": "on",
+    "min_replicas": "2",
+    "max_replicas": "4",
+    "target_delay": "50ms",
+    "idle": "5min",
 }
 
 

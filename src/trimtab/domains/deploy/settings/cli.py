@@ -33,6 +33,14 @@ def change(
     sticky_by: Annotated[
         str | None, typer.Option(help="Column whose value always meets the same version.")
     ] = None,
+    min_replicas: Annotated[
+        str | None, typer.Option(help="Processes of a native model at the least; 0 ends an idle one.")
+    ] = None,
+    max_replicas: Annotated[str | None, typer.Option(help="And at the most, as requests queue: 4.")] = None,
+    target_delay: Annotated[
+        str | None, typer.Option(help="How long requests may queue before another process starts: 20ms.")
+    ] = None,
+    idle: Annotated[str | None, typer.Option(help="When an idle process ends: 10min.")] = None,
     explain: Annotated[
         str | None, typer.Option(help="Keep a compiled model's native one for explanations: on.")
     ] = None,
@@ -55,6 +63,10 @@ def change(
         "circuit": circuit,
         "circuit_open": circuit_open,
         "sticky_by": sticky_by,
+        "min_replicas": min_replicas,
+        "max_replicas": max_replicas,
+        "target_delay": target_delay,
+        "idle": idle,
         "explain": explain,
         "cache": cache,
         "cache_size": cache_size,

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from trimtab.domains.deploy.scaling import Scale
 from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.serving import routes
 from trimtab.serving.policies import settings as policies
@@ -21,6 +22,7 @@ class EndpointSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     timeout_ms: int = _ROUTE.timeout_ms
     max_body_bytes: int = _ROUTE.max_body_bytes
     policies: Policies = policies.DEFAULT
+    scale: Scale = Scale()
 
 
 DEFAULT = EndpointSettings()
@@ -34,12 +36,13 @@ _PERIODS: dict[str, Period] = {"day": "day", "d": "day", "month": "month"}
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 _PER = re.compile(r"(\d[\d_]*)\s*/\s*([A-Za-z]+)")
 _MOST = 2**53
+MOST_REPLICAS = 64
 
 
 class Setting(msgspec.Struct, frozen=True):
     """One setting: where it lies, how it is read and shown, what it means, and an example of its value."""
 
-    part: Literal["endpoint", "policies"]
+    part: Literal["endpoint", "policies", "scale"]
     attribute: str
     read: Callable[[str], Any]
     show: Callable[[Any], str]
@@ -127,6 +130,18 @@ def _show_switch(value: bool) -> str:  # noqa: FBT001 - one kind of function
     return "on" if value else "off"
 
 
+def _seconds(text: str) -> int:
+    return _time(text) // 1000
+
+
+def _show_seconds(value: int) -> str:
+    return _show_time(value * 1000)
+
+
+def _show_number(value: int) -> str:
+    return str(value)
+
+
 def _show_time(value: int) -> str:
     if not value:
         return "off"
@@ -181,6 +196,10 @@ SETTINGS: dict[str, Setting] = {
     "sticky_by": Setting("policies", "sticky_by", _column, _show_column, "input column whose value is always answered by the same version", "customer_id"),
     "cache": Setting("policies", "cache_ttl_ms", _time_or_off, _show_time, "for how long answers are kept for the same features", "60s"),
     "cache_size": Setting("policies", "cache_bytes", _size, _show_size, "memory for kept answers", "64MiB"),
+    "min_replicas": Setting("scale", "least", _count_or_off, _show_number, "processes of a native model at the least; with 0 an idle one has none", "1"),
+    "max_replicas": Setting("scale", "most", _count, _show_number, "and at the most, as requests queue", "4"),
+    "target_delay": Setting("scale", "delay_ms", _time, _show_time, "how long requests may queue before another process is started", "20ms"),
+    "idle": Setting("scale", "idle_s", _seconds, _show_seconds, "after how long without requests an idle one is ended, where min_replicas is 0", "10min"),
     "explain": Setting("policies", "explain", _switch, _show_switch, "whether a compiled model's native one is kept for explanations", "on"),
 }  # fmt: skip
 """Every setting by the name that flags, the API and the UI use."""
@@ -201,8 +220,7 @@ def shown_fields(settings: EndpointSettings) -> dict[str, str]:
 
 def change(settings: EndpointSettings, changes: Mapping[str, str | None]) -> EndpointSettings:
     """Return the settings with texts read into them; null means the default. Raises Invalid naming the setting."""
-    endpoint: dict[str, Any] = {}
-    inner: dict[str, Any] = {}
+    parts: dict[str, dict[str, Any]] = {"endpoint": {}, "policies": {}, "scale": {}}
     for name, text in changes.items():
         one = SETTINGS.get(name)
         if one is None:
@@ -213,9 +231,12 @@ def change(settings: EndpointSettings, changes: Mapping[str, str | None]) -> End
             value = _place(DEFAULT, one) if text is None or text == "default" else one.read(text.strip())
         except Invalid as error:
             raise Invalid(f"{name}: {error.message}", field=name) from None
-        (endpoint if one.part == "endpoint" else inner)[one.attribute] = value
+        parts[one.part][one.attribute] = value
     changed = msgspec.structs.replace(
-        settings, **endpoint, policies=msgspec.structs.replace(settings.policies, **inner)
+        settings,
+        **parts["endpoint"],
+        policies=msgspec.structs.replace(settings.policies, **parts["policies"]),
+        scale=msgspec.structs.replace(settings.scale, **parts["scale"]),
     )
     _check(changed)
     return changed
@@ -252,7 +273,7 @@ def weakened(before: EndpointSettings, after: EndpointSettings) -> list[str]:
 
 
 def _place(settings: EndpointSettings, one: Setting) -> Any:
-    return getattr(settings if one.part == "endpoint" else settings.policies, one.attribute)
+    return getattr(settings if one.part == "endpoint" else getattr(settings, one.part), one.attribute)
 
 
 def _check(settings: EndpointSettings) -> None:
@@ -260,6 +281,15 @@ def _check(settings: EndpointSettings) -> None:
     names = {one.attribute: name for name, one in SETTINGS.items()}
     if settings.timeout_ms < 1:
         raise Invalid("timeout is at least 1ms.", field="timeout")
+    scale = settings.scale
+    if scale.most < 1 or scale.most > MOST_REPLICAS:
+        raise Invalid(f"max_replicas is 1 to {MOST_REPLICAS}.", field="max_replicas")
+    if scale.least > scale.most:
+        raise Invalid(
+            f"min_replicas is {scale.least}, more than max_replicas: {scale.most}.", field="min_replicas"
+        )
+    if scale.delay_ms < 1 or scale.idle_s < 1:
+        raise Invalid("target_delay is at least 1ms, idle at least 1s.", field="target_delay")
     if settings.max_body_bytes < 1:
         raise Invalid("max_body is at least 1B.", field="max_body")
     try:
