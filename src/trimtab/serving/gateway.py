@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,6 +34,7 @@ from trimtab.serving.links import Replicas
 from trimtab.serving.processes import EXIT_BAD_CERTIFICATE, EXIT_NO_GRPC
 from trimtab.serving.table import LiveTable
 from trimtab.serving.tls import Certificate
+from trimtab.serving.tunnel import caller
 
 EXIT_FOLDER_TAKEN = 4
 EXIT_PORT_TAKEN = 5
@@ -80,12 +82,13 @@ async def _serve(
     *,
     certificate: Certificate | None,
     request_s: float,
+    tunnel: ssl.SSLContext | None = None,
     grpc: "_Grpc | None" = None,
 ) -> None:
     loop = asyncio.get_running_loop()
     segments.adopt(folder / "log")
     log = segments.SegmentWriter(folder / "log")
-    replicas = Replicas()
+    replicas = Replicas(tunnel=tunnel)
     threads = ThreadPoolExecutor(_MODEL_THREADS, "model")
     table = LiveTable(replicas, folder, load=compiled.loader(threads))
     await table.load()
@@ -164,6 +167,7 @@ def main() -> int:
         "--tls-client-ca", type=Path, help="let in only clients with a certificate of this one"
     )
     parser.add_argument("--grpc-port", type=int, help="speak gRPC there too; 0 takes a free one")
+    parser.add_argument("--replica-secret", type=Path, help="file shared with replicas on other hosts")
     parser.add_argument("--request-s", type=float, default=60.0, help="how long a request may take to arrive")
     parser.add_argument("--parent", type=int, help="process id of the starter: drain when it ends")
     arguments = parser.parse_args()
@@ -180,7 +184,12 @@ def main() -> int:
         listener = listening_socket(arguments.host, arguments.port)
     except OSError as error:
         return _fail(EXIT_PORT_TAKEN, f"cannot listen on {arguments.host}:{arguments.port}: {error}")
-    certificate = None
+    certificate, tunnel = None, None
+    if arguments.replica_secret is not None:
+        try:
+            tunnel = caller(arguments.replica_secret)
+        except OSError as error:
+            return _fail(EXIT_BAD_CERTIFICATE, f"cannot use {arguments.replica_secret}: {error}")
     if arguments.tls_cert is not None:
         try:
             certificate = Certificate(
@@ -205,6 +214,7 @@ def main() -> int:
                 control_socket(control),
                 certificate=certificate,
                 request_s=arguments.request_s,
+                tunnel=tunnel,
                 grpc=grpc,
             )
         )

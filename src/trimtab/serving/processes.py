@@ -49,6 +49,8 @@ def gateway_command(
         command += ["--tls-cert", str(tls.certificate), "--tls-key", str(tls.key)]
         if tls.client_authority is not None:
             command += ["--tls-client-ca", str(tls.client_authority)]
+    if replica_secret is not None:
+        command += ["--replica-secret", str(replica_secret)]
     if grpc_port is not None:
         command += ["--grpc-port", str(grpc_port)]
     return [*command, "--request-s", str(request_s)] if request_s is not None else command
