@@ -11,7 +11,7 @@ from typing import IO
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from trimtab.app import App, build, inference_grpc_port, inference_tls, needs_sign_in, public_url
+from trimtab.app import App, build, inference_grpc_port, needs_sign_in, public_url
 from trimtab.http import asgi
 from trimtab.infra.http.direct import DirectProtocol
 from trimtab.infra.http.sockets import listen
@@ -30,7 +30,7 @@ def serve(settings: Settings, *, announce: Callable[[str, str | None], None]) ->
     ``announce`` is called with the address, and with the owner's first token when one had to be made.
     """
     configure_logging(settings.log_level)
-    inference_tls(settings)  # what cannot be served is said before anything is opened
+    settings.inference_tls  # noqa: B018 (what cannot be served is said before anything is opened)
     inference_grpc_port(settings)
     lock = _lock_home(settings.home_path)
     sock = listen(settings.host, settings.port)
