@@ -8,7 +8,7 @@ PYTEST := $(BIN)/pytest
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fmt lint types check contracts e2e bench conformance autolog exports docs ui lock new-domain clean
+.PHONY: help setup demo test fmt lint types check contracts e2e bench conformance autolog clients exports image-test docs ui lock new-domain clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -85,6 +85,25 @@ autolog: .venv-autolog/.done ## Test autologging by the large libraries, in an e
 exports: .venv-exports/.done ## Test exports with real proxies and the real schemas of clusters
 	@$(PYTEST) tests/domains/deploy/exports
 
+# A Debian with the Python of the tests. MIRROR is debootstrap's, by default the one that apt has here.
+MIRROR ?= $(shell sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/*.sources 2>/dev/null | head -1)
+.make/image-root/.done:
+	@command -v buildah >/dev/null && command -v debootstrap >/dev/null || { echo "Install buildah and debootstrap, and run this as root."; exit 2; }
+	@mkdir -p .make && debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates bookworm .make/image-root $(MIRROR)
+	@touch $@
+
+image-test: .venv/.dev .make/image-root/.done ## Build a packaged model's image and ask it; needs root, buildah, debootstrap
+	@TRIMTAB_IMAGE_ROOT=$(CURDIR)/.make/image-root $(PYTEST) -s tests/domains/deploy/exports/test_image.py
+
+.venv-clients/.done: requirements/clients.lock | .venv/.dev
+	@echo "Making .venv-clients"
+	@$(UV) venv --quiet --allow-existing .venv-clients
+	@$(UV) pip install --quiet --python .venv-clients/bin/python -r requirements/clients.lock
+	@touch $@
+
+clients: .venv-clients/.done ## Test inference with KServe's and Amazon's own clients, in an environment of their own
+	@TRIMTAB_CLIENTS_PYTHON=$(CURDIR)/.venv-clients/bin/python $(PYTEST) tests/serving/protocols/test_other_clients.py
+
 docs: .venv/.dev ## Generate the reference
 	@$(BIN)/python tools/reference.py
 
@@ -92,6 +111,7 @@ lock: .venv/.runtime ## Resolve the pinned requirements anew
 	@cd requirements && ../$(UV) pip compile -q --universal --python-version 3.11 --no-annotate --no-header build.in -o build.lock
 	@$(UV) pip compile -q --universal --python-version 3.11 --no-annotate --no-header --extra postgres --extra demo pyproject.toml -o requirements/runtime.lock
 	@$(UV) pip compile -q --universal --python-version 3.11 --no-annotate --no-header --extra postgres --extra demo --extra xgboost --extra lightgbm --group dev pyproject.toml -c requirements/runtime.lock -c requirements/build.lock -o requirements/dev.lock
+	@$(UV) pip compile -q --python-version 3.11 --no-annotate --no-header requirements/clients.in -o requirements/clients.lock
 	@rm -f requirements/autolog.lock
 	@$(UV) pip compile -q --python-version 3.11 --no-annotate --no-header $(addprefix --find-links ,$(PIP_FIND_LINKS)) requirements/autolog.in -c requirements/dev.lock -o requirements/autolog.lock
 	@sed -i '/^nvidia-/d; /^cuda-/d; /^triton=/d; /^--find-links/d; s/+cpu//' requirements/autolog.lock # for processors alone
@@ -100,4 +120,4 @@ new-domain: ## Lay out a domain: make new-domain NAME=noun
 	@$(PYTHON) tools/new_domain.py $(NAME)
 
 clean: ## Remove what was built
-	rm -rf .venv .venv-autolog .venv-exports ui/node_modules src/trimtab/web/static .make
+	rm -rf .venv .venv-autolog .venv-clients .venv-exports ui/node_modules src/trimtab/web/static .make

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tests.commands import trimtab
 
 ROOT = Path(__file__).resolve().parents[2]
-PORTS = ("127.0.0.1:5000", "127.0.0.1:5001")
+PORTS = ("127.0.0.1:5000", "127.0.0.1:5001", "127.0.0.1:5002")
 _BLOCK = re.compile(r"(<!-- not run: [^>]+-->\n+)?^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SHELL = re.compile(r"[|<>&;$`]")
 _FILE = re.compile(r"# (\w+\.py)\n")
@@ -30,9 +30,10 @@ class Block(NamedTuple):
 class Reader:
     """Runs pages in one folder against one server; the blocks of a page share their names."""
 
-    def __init__(self, folder: Path, *, url: str, inference_url: str, home: Path) -> None:
+    def __init__(self, folder: Path, *, url: str, inference_url: str, grpc: str, home: Path) -> None:
         self.folder = folder
         self.inference_url = inference_url
+        self.grpc = grpc
         self.url = url
         self.environment = {
             "TRIMTAB_URL": url,
@@ -62,7 +63,7 @@ class Reader:
 
     def local(self, text: str) -> str:
         """Return a text with the addresses of this server."""
-        for port, real in zip(PORTS, (self.url, self.inference_url), strict=True):
+        for port, real in zip(PORTS, (self.url, self.inference_url, self.grpc), strict=True):
             text = text.replace(port, real.removeprefix("http://"))
         return text
 

@@ -23,9 +23,16 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     root = tmp_path_factory.mktemp("docs")
     folder = root / "work"
     folder.mkdir()
-    port = str(free_port())
-    with serving(root / "home", "--inference-port", port) as url, pytest.MonkeyPatch.context() as patch:
-        reader = Reader(folder, url=url, inference_url=f"http://127.0.0.1:{port}", home=root / "home")
+    port, grpc = str(free_port()), str(free_port())
+    flags = ("--inference-port", port, "--grpc-port", grpc)
+    with serving(root / "home", *flags) as url, pytest.MonkeyPatch.context() as patch:
+        reader = Reader(
+            folder,
+            url=url,
+            inference_url=f"http://127.0.0.1:{port}",
+            grpc=f"127.0.0.1:{grpc}",
+            home=root / "home",
+        )
         for name, value in reader.environment.items():
             patch.setenv(name, value)
         patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -36,7 +36,7 @@ class Access:
                 raise Forbidden("a page of another site may not call an open gateway")
             return _OPEN
         given = headers.get(b"authorization", b"")
-        token = self._known.get(given) or self._find(given)
+        token = self._known.get(given) or self._find(_of_amazon(headers) or given)
         if token.expires_us is not None and token.expires_us <= now_us():
             raise Unauthenticated("this token has expired")
         if write and token.role == "viewer":
@@ -68,6 +68,13 @@ class Access:
             )
         if len(self._hosts) < _MAX_KNOWN:
             self._hosts.add(host)
+
+
+def _of_amazon(headers: Mapping[bytes, bytes]) -> bytes:
+    """Return the token that an AWS client sends as its session's, since it signs where others put theirs."""
+    if not headers.get(b"authorization", b"").startswith(b"AWS4-"):
+        return b""
+    return b"Bearer " + headers.get(b"x-amz-security-token", b"")
 
 
 def _digest(authorization: bytes) -> str:

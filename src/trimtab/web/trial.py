@@ -1,4 +1,4 @@
-"""Passes one request from the page "Try it" on to the data plane, which has an address of its own that pages may not call."""
+"""Passes what the page "Try it" asks on to the data plane, which has an address of its own that pages may not call."""
 
 import ssl
 from http.cookies import SimpleCookie
@@ -16,9 +16,10 @@ _TIMEOUT_S = 30.0
 
 
 class Trial(msgspec.Struct, forbid_unknown_fields=True):
-    """Rows by column name."""
+    """Rows by column name, for one version or for whichever the traffic's split gives them to."""
 
     inputs: list[dict[str, Any]]
+    version: str | None = None
 
 
 class Answer(msgspec.Struct):
@@ -40,20 +41,11 @@ def routes(deploy: DeployService, *, inference_url: str, certificate: str = "") 
     def predict(request: Request, body: Trial) -> Answer:
         """Send rows to an endpoint and return its answer."""
         endpoint = deploy.endpoint(request.who, request.path["name"])
-        import httpx2
-
-        try:
-            given = httpx2.post(
-                f"{inference_url}/endpoints/{endpoint.name}/invocations",
-                json={"dataframe_records": body.inputs},
-                headers=_credential(request),
-                timeout=_TIMEOUT_S,
-                verify=_trusting(certificate) if certificate else True,
-            )
-        except httpx2.HTTPError as failure:
-            raise Unavailable(f"Endpoint {endpoint.name} did not answer: {failure}.") from failure
-        if given.status_code >= 400:
-            raise _problem(given.status_code, given.text)
+        path, key = f"/endpoints/{endpoint.name}/invocations", "dataframe_records"
+        if body.version is not None:
+            endpoint.find(body.version)
+            path, key = f"/v1/models/{endpoint.name}/versions/{body.version}:predict", "instances"
+        given = ask(request, "POST", path, {key: body.inputs})
         return Answer(
             outputs=given.json()["predictions"],
             prediction_id=given.headers.get("x-prediction-id"),
@@ -61,7 +53,32 @@ def routes(deploy: DeployService, *, inference_url: str, certificate: str = "") 
             latency_us=round(given.elapsed.total_seconds() * 1e6),
         )
 
-    return [predict]
+    @route("GET", "/api/v1/endpoints/{name}/openapi", returns=dict[str, Any], tags=["endpoints"])
+    def openapi(request: Request) -> dict[str, Any]:
+        """Return the OpenAPI document of an endpoint's addresses on the inference port, from its signature."""
+        endpoint = deploy.endpoint(request.who, request.path["name"])
+        document: dict[str, Any] = ask(request, "GET", f"/endpoints/{endpoint.name}/openapi.json").json()
+        return {**document, "servers": [{"url": inference_url}]}
+
+    def ask(request: Request, method: str, path: str, body: Any = None) -> Any:
+        import httpx2
+
+        try:
+            given = httpx2.request(
+                method,
+                inference_url + path,
+                json=body,
+                headers=_credential(request),
+                timeout=_TIMEOUT_S,
+                verify=_trusting(certificate) if certificate else True,
+            )
+        except httpx2.HTTPError as failure:
+            raise Unavailable(f"The inference port did not answer: {failure}.") from failure
+        if given.status_code >= 400:
+            raise _problem(given.status_code, given.text)
+        return given
+
+    return [predict, openapi]
 
 
 def _trusting(certificate: str) -> ssl.SSLContext:

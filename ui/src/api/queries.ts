@@ -84,6 +84,7 @@ export const q = {
 
   endpoints: () => read<T.Page<T.Endpoint>>("endpoints", "/endpoints"),
   endpoint: (name: string) => one<T.Endpoint>("endpoints", `/endpoints/${seg(name)}`),
+  endpointOpenapi: (name: string) => one<T.EndpointDocument>("endpoints", `/endpoints/${seg(name)}/openapi`),
   traffic: (name: string) => one<T.Page<T.TrafficChange>>("endpoints", `/endpoints/${seg(name)}/history`),
   endpointSettings: (name: string) => one<T.EndpointSettings>("endpoints", `/endpoints/${seg(name)}/settings`),
   rollouts: (name: string) => one<T.Page<T.Rollout>>("endpoints", `/endpoints/${seg(name)}/rollouts`),

@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 from trimtab.serving.http import JSON, Header
 
+JSON_TYPES = (JSON, b"", b"application/octet-stream", b"application/x-www-form-urlencoded")
+"""What servers of these protocols take for JSON: the last is what curl says where nobody told it."""
+
 
 class Encoded(NamedTuple):
     """The body of a successful answer."""

@@ -14,7 +14,7 @@ from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.serving.batch import Batch, Output, explanations, predictions
 from trimtab.serving.errors import UnsupportedMedia
 from trimtab.serving.protocols import mlflow
-from trimtab.serving.protocols.answers import Encoded, media_type
+from trimtab.serving.protocols.answers import JSON_TYPES, Encoded, media_type
 from trimtab.serving.protocols.lenient import loads
 from trimtab.serving.schema import Schema
 
@@ -28,7 +28,7 @@ _encode = msgspec.json.Encoder().encode
 def decode(schema: Schema, body: bytes, headers: Mapping[bytes, bytes] = _NONE) -> Batch:
     """Return the rows of a body; raises Invalid naming the column."""
     kind = media_type(headers)
-    if kind not in (b"application/json", b"", b"application/octet-stream"):
+    if kind not in JSON_TYPES:
         raise UnsupportedMedia(
             f"content type {kind.decode('latin-1')!r} is not read here; send application/json"
         )

@@ -11,7 +11,7 @@ from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.serving.batch import Batch, Output, nest
 from trimtab.serving.errors import UnsupportedMedia
 from trimtab.serving.protocols import binary, tables, tensors
-from trimtab.serving.protocols.answers import Encoded, media_type, preferred
+from trimtab.serving.protocols.answers import JSON_TYPES, Encoded, media_type, preferred
 from trimtab.serving.protocols.lenient import loads
 from trimtab.serving.routes import Field
 from trimtab.serving.schema import Schema
@@ -79,7 +79,7 @@ def decode(
             return partial(_decode_binary, schema, body, headers)
         return _decode_binary(schema, body, headers)
     kind = media_type(headers)
-    if kind not in (b"application/json", b""):
+    if kind not in JSON_TYPES:
         return _decode_table(schema, body, headers, kind)
     try:
         request, finite = _decode(body), True

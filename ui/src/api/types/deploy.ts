@@ -18,6 +18,7 @@ export interface EndpointVersion {
   role: Role;
   state: string;
   replicas: number;
+  runtime?: "compiled" | "process" | null;
   pid: number | null;
   error: string | null;
   last_minute?: Minute;
@@ -90,4 +91,15 @@ export interface Rollout {
   reason: string;
   actor: string;
   approved_by: string | null;
+}
+
+/** What of an endpoint's OpenAPI document its form is made of. */
+export interface EndpointDocument {
+  paths: Record<
+    string,
+    Record<string, { requestBody?: { content?: Record<string, { example?: { dataframe_records?: Record<string, unknown>[] } }> } }>
+  >;
+  components: {
+    schemas: { Row: { properties?: Record<string, { type?: string | string[]; format?: string }>; required?: string[] } };
+  };
 }
