@@ -360,6 +360,7 @@ class App:
             grpc_port=inference_grpc_port(self.settings),
             tls=Tls(*tls) if tls else None,
             hash_key=self._secrets.derive("deploy.fields"),
+            replica_secret=self.settings.replica_secret_path,
             interpreter_of=partial(self.runtimes.interpreter, system("deploy")),
         )
         self.plane.start()

@@ -31,6 +31,7 @@ def serve(settings: Settings, *, announce: Callable[[str, str | None], None]) ->
     """
     configure_logging(settings.log_level)
     settings.inference_tls  # noqa: B018 (what cannot be served is said before anything is opened)
+    settings.replica_secret_path  # noqa: B018
     inference_grpc_port(settings)
     lock = _lock_home(settings.home_path)
     sock = listen(settings.host, settings.port)

@@ -24,6 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     inference_tls_cert: str = ""  # "" means plain HTTP
     inference_tls_key: str = ""  # "" means that it is in the file of the certificate
     inference_tls_client_ca: str = ""  # "" means that clients need no certificate
+    replica_secret_file: str = ""  # "" means that no replica is on another host
     database: str = ""  # "" means SQLite in the home
     blobs: str = ""  # "" means a folder in the home
     executor: str = "local://"
@@ -88,6 +89,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return certificate, given.get("inference_tls_key", certificate), given.get("inference_tls_client_ca")
 
     @property
+    def replica_secret_path(self) -> Path | None:
+        """Where the secret of replicas on other hosts is; raises Invalid where it is not."""
+        if not self.replica_secret_file:
+            return None
+        file = Path(self.replica_secret_file).expanduser().absolute()
+        if not file.is_file():
+            raise Invalid(f"There is no file {file}.", field="replica_secret_file")
+        return file
+
+    @property
     def inference_port_number(self) -> int:
         return self.inference_port or self.port + 1
 
@@ -102,6 +113,7 @@ EXPLANATIONS: dict[str, str] = {
     " when it changes.",
     "inference_tls_key": "Key of that certificate in PEM; empty means that it is in the same file.",
     "inference_tls_client_ca": "Authority in PEM: only clients with a certificate of it reach the inference port.",
+    "replica_secret_file": "File that this server shares with replicas on other hosts; trimtab.serving.relay makes one.",
     "database": "sqlite:///FILE or postgresql://USER@HOST/NAME; empty means SQLite in the home.",
     "blobs": "file://FOLDER for content-addressed files; empty means a folder in the home.",
     "executor": "Where pipeline steps run: local:// for processes on this machine.",

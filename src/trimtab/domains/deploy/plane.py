@@ -60,6 +60,7 @@ class Plane:
         grpc_port: int | None = None,
         tls: Tls | None = None,
         hash_key: bytes = b"",
+        replica_secret: Path | None = None,
         interpreter_of: Callable[[str, int], Interpreter | None] = lambda _, __: OWN,
     ) -> None:
         """``hash_key`` is by what columns are hashed before they are written down; else the gateway makes one.
@@ -76,6 +77,7 @@ class Plane:
         self._grpc_port = grpc_port
         self._tls = tls
         self._hash_key = hash_key
+        self._replica_secret = replica_secret
         self._interpreter_of = interpreter_of
         self._control = GatewayControl(folder)
         self._gateway: subprocess.Popen[bytes] | None = None
@@ -188,7 +190,12 @@ class Plane:
         if self._hash_key:
             write_atomically(self._folder / "hash.key", self._hash_key)
         command = gateway_command(
-            self._folder, host=self._host, port=self._port, tls=self._tls, grpc_port=self._grpc_port
+            self._folder,
+            host=self._host,
+            port=self._port,
+            tls=self._tls,
+            grpc_port=self._grpc_port,
+            replica_secret=self._replica_secret,
         )
         with (self._folder / "gateway.log").open("ab") as out:
             self._gateway = subprocess.Popen(
@@ -455,7 +462,9 @@ class Plane:
                     model=endpoint.model,
                     weight=one.weight,
                     role=role,
-                    sockets=list(status.sockets) if status is not None else [],
+                    sockets=[*status.sockets, *settings.remotes.get(one.version, ())]
+                    if status is not None
+                    else [],
                     compiled=str(compiled) if compiled is not None else None,
                     asleep=status is not None and not status.sockets and compiled is None,
                 )

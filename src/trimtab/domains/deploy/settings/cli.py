@@ -30,6 +30,9 @@ def change(
         str | None, typer.Option(help="Failures in a row after which a version is left alone: 5.")
     ] = None,
     circuit_open: Annotated[str | None, typer.Option(help="For how long: 2s.")] = None,
+    remote_replicas: Annotated[
+        str | None, typer.Option(help="Replicas on other hosts: 3=10.0.0.2:7001,3=10.0.0.3:7001.")
+    ] = None,
     sticky_by: Annotated[
         str | None, typer.Option(help="Column whose value always meets the same version.")
     ] = None,
@@ -62,6 +65,7 @@ def change(
         "retries": retries,
         "circuit": circuit,
         "circuit_open": circuit_open,
+        "remote_replicas": remote_replicas,
         "sticky_by": sticky_by,
         "min_replicas": min_replicas,
         "max_replicas": max_replicas,

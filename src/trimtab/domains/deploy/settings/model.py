@@ -11,6 +11,7 @@ from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.serving import routes
 from trimtab.serving.policies import settings as policies
 from trimtab.serving.policies.settings import FieldRule, Period, Policies, Quota, Rate
+from trimtab.serving.tunnel import SCHEME, address_of
 
 _ROUTE = routes.Endpoint([])
 _OFF = ("off", "none", "no")
@@ -22,6 +23,8 @@ class EndpointSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     timeout_ms: int = _ROUTE.timeout_ms
     max_body_bytes: int = _ROUTE.max_body_bytes
     policies: Policies = policies.DEFAULT
+    remotes: dict[str, list[str]] = {}
+    """For each version, the addresses of replicas on other hosts that answer beside those of this one."""
     scale: Scale = Scale()
 
 
@@ -116,6 +119,20 @@ def _share(text: str) -> float:
     return float(match.group(1)) / 100
 
 
+def _remotes(text: str) -> dict[str, list[str]]:
+    """Return the replicas on other hosts in ``VERSION=HOST:PORT, ...``."""
+    remotes: dict[str, list[str]] = {}
+    if text in _OFF:
+        return remotes
+    for part in re.split(r"[\s,]+", text.strip()):
+        version, equals, place = part.partition("=")
+        if not (equals and version.isascii() and version.isdigit()):
+            raise Invalid(f"{part[:80]!r} is not VERSION=HOST:PORT, such as 3=10.0.0.2:7001.")
+        address_of(SCHEME + place)
+        remotes.setdefault(version, []).append(SCHEME + place)
+    return remotes
+
+
 def _column(text: str) -> str:
     return "" if text in _OFF else text
 
@@ -178,6 +195,15 @@ def _show_share(value: float) -> str:
     return f"{value * 100:g}%" if value else "off"
 
 
+def _show_remotes(value: dict[str, list[str]]) -> str:
+    return (
+        ", ".join(
+            f"{version}={place.removeprefix(SCHEME)}" for version, places in value.items() for place in places
+        )
+        or "off"
+    )
+
+
 def _show_column(value: str) -> str:
     return value or "off"
 
@@ -193,6 +219,7 @@ SETTINGS: dict[str, Setting] = {
     "retries": Setting("policies", "retry_share", _share, _show_share, "share of the requests that may be made once more when a replica goes away", "10%"),
     "circuit": Setting("policies", "circuit_failures", _count_or_off, _show_count, "time-outs or broken connections in a row after which a version is left alone", "5"),
     "circuit_open": Setting("policies", "circuit_open_ms", _time, _show_time, "for how long it is left alone before one request tries", "2s"),
+    "remote_replicas": Setting("endpoint", "remotes", _remotes, _show_remotes, "replicas on other hosts, which share the server's replica_secret_file", "3=10.0.0.2:7001"),
     "sticky_by": Setting("policies", "sticky_by", _column, _show_column, "input column whose value is always answered by the same version", "customer_id"),
     "cache": Setting("policies", "cache_ttl_ms", _time_or_off, _show_time, "for how long answers are kept for the same features", "60s"),
     "cache_size": Setting("policies", "cache_bytes", _size, _show_size, "memory for kept answers", "64MiB"),
