@@ -13,24 +13,74 @@ from trimtab.app import App
 from trimtab.domains.deploy import http
 from trimtab.domains.deploy.model import Endpoint
 from trimtab.domains.deploy.plane import Plane
-from trimtab.domains.deploy.targets.port import ReplicaStatus
+from trimtab.domains.deploy.targets.port import ReplicaSpec, ReplicaStatus
 from trimtab.kernel.who import Principal
-from trimtab.serving.routes import RouteTable
+from trimtab.serving.routes import RouteTable, Version
 
 
 class _Gateway:
-    """Stands for the control socket, and keeps what it is told."""
+    """Stands for the gateway's process and its control socket, and keeps what it is told."""
+
+    pid = 99
 
     def __init__(self) -> None:
         self.tables: list[RouteTable] = []
+        self.problem = ""
+        """Why it loads no compiled model."""
 
     def put_routes(self, table: RouteTable) -> None:
         self.tables.append(table)
 
+    def state(self) -> Any:
+        """Return what a gateway that does as it is told would tell."""
+
+        def version(route: Version) -> Any:
+            wanted = route.compiled is not None
+            return SimpleNamespace(
+                compiled=wanted and not self.problem,
+                problem=self.problem if wanted else "",
+                replicas=dict.fromkeys(route.sockets, True),
+                in_flight=0,
+                routed=True,
+            )
+
+        endpoints = self.tables[-1].endpoints
+        return SimpleNamespace(
+            endpoints={
+                name: SimpleNamespace(versions={one.version: version(one) for one in endpoint.versions})
+                for name, endpoint in endpoints.items()
+            }
+        )
+
+    def route(self, version: str = "1") -> Version:
+        """Return how it routes to a version now."""
+        return next(one for one in self.tables[-1].endpoints["churn"].versions if one.version == version)
+
+
+class _Target:
+    """Stands for the processes of versions: each is ready at once."""
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[str, str], int] = {}
+
+    def ensure(self, spec: ReplicaSpec, *, replicas: int = 1) -> ReplicaStatus:
+        self.held[spec.key] = replicas
+        return ReplicaStatus("ready", pid=7, sockets=[f"{spec.version}-{at}" for at in range(replicas)])
+
+    def running(self) -> set[tuple[str, str]]:
+        return {key for key, replicas in self.held.items() if replicas}
+
+    def stop(self, key: tuple[str, str]) -> None:
+        self.held.pop(key, None)
+
 
 @pytest.fixture
-def plane(app: App, tmp_path: Path) -> Plane:
-    target: Any = SimpleNamespace()
+def target() -> _Target:
+    return _Target()
+
+
+@pytest.fixture
+def plane(app: App, tmp_path: Path, target: _Target) -> Plane:
     return Plane(
         app.deploy,
         govern=app.govern,
@@ -45,7 +95,7 @@ def plane(app: App, tmp_path: Path) -> Plane:
 @pytest.fixture
 def gateway(plane: Plane) -> _Gateway:
     made = _Gateway()
-    plane._control = cast(Any, made)
+    plane._control = plane._gateway = cast(Any, made)
     return made
 
 
@@ -98,6 +148,118 @@ def test_a_version_is_shown_as_ready_when_requests_find_it(
     assert _shown(app, editor, lambda: None) == "ready", (
         "a server without a data plane of its own trusts the store"
     )
+
+
+@pytest.fixture
+def compiled(app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folder of version 1's compiled form, once it is put in here."""
+    found: list[Path] = []
+
+    def materialize(*_: object) -> Path | None:
+        return found[0] if found else None
+
+    monkeypatch.setattr(app.registry, "materialize_compiled", materialize)
+    monkeypatch.setattr("trimtab.domains.deploy.compiled._LOOK_S", 0.0)
+    return found
+
+
+def _reconcile(plane: Plane, times: int = 4) -> None:
+    for _ in range(times):
+        plane._reconcile()
+
+
+def test_a_compiled_version_needs_no_process(
+    app: App,
+    models: Models,
+    editor: Principal,
+    plane: Plane,
+    gateway: _Gateway,
+    target: _Target,
+    compiled: list[Path],
+    tmp_path: Path,
+) -> None:
+    compiled.append(tmp_path)
+    models.version()
+    app.deploy.deploy(editor, "churn", "models:/churn/1")
+    _reconcile(plane)
+    served = app.deploy.endpoint(editor, "churn").served[0]
+    assert (served.state, served.weight, served.pid) == ("ready", 100.0, gateway.pid)
+    assert (gateway.route().compiled, gateway.route().sockets) == (str(tmp_path), [])
+    assert target.held == {}
+    assert plane.runtime("churn", "1") == "compiled"
+
+
+def test_a_native_version_has_a_process_until_its_compiled_form_answers(
+    app: App,
+    models: Models,
+    editor: Principal,
+    plane: Plane,
+    gateway: _Gateway,
+    target: _Target,
+    compiled: list[Path],
+    tmp_path: Path,
+) -> None:
+    models.version()
+    app.deploy.deploy(editor, "churn", "models:/churn/1")
+    _reconcile(plane)
+    assert (plane.runtime("churn", "1"), target.running()) == ("process", {("churn", "1")})
+    compiled.append(tmp_path)
+    plane._reconcile()
+    assert gateway.route().sockets, "it answers until the gateway has the other"
+    _reconcile(plane)
+    assert (plane.runtime("churn", "1"), target.running()) == ("compiled", set())
+    app.deploy.settings.change(editor, "churn", {"explain": "on"})
+    _reconcile(plane)
+    assert (plane.runtime("churn", "1"), gateway.route().sockets) == ("compiled", ["1-0"])
+    app.deploy.settings.change(editor, "churn", {"explain": "off"})
+    _reconcile(plane)
+    assert (gateway.route().sockets, target.running()) == ([], set())
+
+
+def test_one_that_the_gateway_cannot_load_or_shall_not_runs_natively(
+    app: App,
+    models: Models,
+    editor: Principal,
+    plane: Plane,
+    gateway: _Gateway,
+    target: _Target,
+    compiled: list[Path],
+    tmp_path: Path,
+) -> None:
+    compiled.append(tmp_path)
+    gateway.problem = "no onnxruntime"
+    models.version(), models.version()
+    app.deploy.deploy(editor, "churn", "models:/churn/1")
+    _reconcile(plane)
+    assert (plane.runtime("churn", "1"), gateway.route().compiled) == ("process", None)
+    gateway.problem = ""
+    app.deploy.deploy(editor, "churn", "models:/churn/2", native=True)
+    _reconcile(plane)
+    assert (plane.runtime("churn", "2"), gateway.route("2").compiled) == ("process", None)
+
+
+def test_processes_follow_what_is_set(
+    app: App,
+    models: Models,
+    editor: Principal,
+    plane: Plane,
+    gateway: _Gateway,
+    target: _Target,
+    compiled: list[Path],
+) -> None:
+    assert not compiled
+    models.version()
+    app.deploy.deploy(editor, "churn", "models:/churn/1")
+    app.deploy.settings.change(editor, "churn", {"min_replicas": "2", "max_replicas": "3"})
+    _reconcile(plane)
+    assert gateway.route().sockets == ["1-0", "1-1"]
+    app.deploy.settings.change(editor, "churn", {"min_replicas": "0", "idle": "1s"})
+    _reconcile(plane)
+    scaler = plane._scalers["churn", "1"]
+    scaler.wanted = 0
+    _reconcile(plane)
+    assert (gateway.route().asleep, target.running()) == (True, set())
+    assert app.deploy.endpoint(editor, "churn").state == "ready", "whoever asks is answered"
 
 
 def _shown(app: App, who: Principal, data_plane: Callable[[], Plane | None]) -> str:

@@ -13,9 +13,16 @@ const COLUMNS: Column<EndpointVersion>[] = [
   { key: "role", head: "Role", cell: (row) => <State of={row.role} /> },
   { key: "weight", head: "Share", num: true, cell: (row) => (row.role === "shadow" ? `${weight(row.weight)} copies` : weight(row.weight)) },
   { key: "state", head: "State", cell: (row) => <State of={row.state} /> },
-  { key: "replicas", head: "Replicas", num: true, cell: (row) => row.replicas },
+  { key: "runtime", head: "Runs", cell: runs },
   { key: "pid", head: "Process", num: true, cell: (row) => row.pid ?? "–" },
 ];
+
+// A compiled model needs no process of its own; a native one may have several, or none while it sleeps.
+function runs(row: EndpointVersion): string {
+  if (row.runtime === "compiled") return row.replicas ? "compiled, native for explanations" : "compiled, in the gateway";
+  if (row.runtime === "process") return row.replicas === 1 ? "1 process" : row.replicas ? `${row.replicas} processes` : "asleep";
+  return "–";
+}
 
 export function TrafficCard({ endpoint }: { endpoint: Endpoint }) {
   if (endpoint.versions.length === 0) {
