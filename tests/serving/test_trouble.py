@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Self
 
 import pytest
@@ -19,9 +18,9 @@ from trimtab.domains.deploy.targets import process
 pytestmark = pytest.mark.timeout(120)
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trouble.write_model(tmp_path_factory.mktemp("trouble"))
+@pytest.fixture(autouse=True)
+def _trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "replica_command", trouble.command)
 
 
 class Callers:
@@ -50,9 +49,9 @@ class Callers:
 
 
 def test_a_poisoned_request_fails_its_caller_alone_and_is_not_tried_a_third_time(
-    plane: Plane, model: Path
+    plane: Plane,
 ) -> None:
-    with Keeper(plane, model, timeout_ms=20_000) as keeper:
+    with Keeper(plane, timeout_ms=20_000) as keeper:
         with Callers(keeper) as callers:
             time.sleep(0.2)
             assert keeper.ask(CRASH) == 503
@@ -64,8 +63,8 @@ def test_a_poisoned_request_fails_its_caller_alone_and_is_not_tried_a_third_time
         assert "Fatal Python error: Aborted" in keeper.log()
 
 
-def test_a_hanging_replica_is_replaced_and_others_go_on(plane: Plane, model: Path) -> None:
-    with Keeper(plane, model, replicas=2) as keeper:
+def test_a_hanging_replica_is_replaced_and_others_go_on(plane: Plane) -> None:
+    with Keeper(plane, replicas=2) as keeper:
         first = set(keeper.pids)
         began = time.monotonic()
         assert keeper.ask(HANG) == 504
@@ -86,11 +85,11 @@ def test_a_hanging_replica_is_replaced_and_others_go_on(plane: Plane, model: Pat
 
 
 def test_a_model_that_eats_memory_dies_alone_and_is_given_up_in_the_end(
-    plane: Plane, model: Path, monkeypatch: pytest.MonkeyPatch
+    plane: Plane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "_MOST_IN_A_ROW", 2)
     monkeypatch.setattr(process, "_WATCH_S", 0.05)
-    with Keeper(plane, model, memory_bytes=400 << 20, timeout_ms=20_000) as keeper:
+    with Keeper(plane, memory_bytes=400 << 20, timeout_ms=20_000) as keeper:
         assert keeper.ask(HUGE) == 500, "one allocation beyond its limit fails, and its process goes on"
         assert keeper.ask(FINE) == 200
         for _ in range(2):
@@ -109,8 +108,8 @@ def test_a_model_that_eats_memory_dies_alone_and_is_given_up_in_the_end(
         assert plane.request("GET", "/v2/health/ready")[0] == 200
 
 
-def test_a_full_disk_costs_the_log_and_no_answer(plane: Plane, model: Path) -> None:
-    with Keeper(plane, model) as keeper:
+def test_a_full_disk_costs_the_log_and_no_answer(plane: Plane) -> None:
+    with Keeper(plane) as keeper:
         assert keeper.ask(FINE) == 200
         pid = plane.gateway.pid
         soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
@@ -125,8 +124,8 @@ def test_a_full_disk_costs_the_log_and_no_answer(plane: Plane, model: Path) -> N
         assert plane.control.state().log_lost == state.log_lost, "it writes again when there is room"
 
 
-def test_a_killed_replica_comes_back_and_no_caller_notices(plane: Plane, model: Path) -> None:
-    with Keeper(plane, model, timeout_ms=20_000) as keeper, Callers(keeper) as callers:
+def test_a_killed_replica_comes_back_and_no_caller_notices(plane: Plane) -> None:
+    with Keeper(plane, timeout_ms=20_000) as keeper, Callers(keeper) as callers:
         pid = keeper.wait("ready").pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)

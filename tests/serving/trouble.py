@@ -1,13 +1,11 @@
 """A model that makes trouble on request, and a keeper that runs its replicas as the server does."""
 
 import os
+import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any, Self
-
-import cloudpickle
-import yaml
 
 from tests.serving.conftest import Plane
 from trimtab.domains.deploy.targets.limits import Limits
@@ -19,16 +17,21 @@ FINE, HANG, CRASH, LEAK, HUGE = 1.0, 101.0, 102.0, 103.0, 104.0
 SIGNATURE = Signature([Field("a", "double")])
 
 
+TROUBLE = """
+import faulthandler, os, sys
+from pathlib import Path
+import numpy as np
+from trimtab.kernel.process import die_with_parent
+from trimtab.serving.batch import Output
+from trimtab.serving.pulse import Pulse
+from trimtab.serving.replica import Replica, listen
+
 class Trouble:
-    """Predicts what it is asked, unless that is one of the numbers above."""
+    flavor, names, packed, row_wise, input_errors = "trouble", ("a",), True, True, (ValueError,)
+    held = []
 
-    def __init__(self) -> None:
-        self.held: list[Any] = []
-
-    def predict(self, table: Any) -> Any:
-        import numpy as np
-
-        values = np.asarray(table, dtype=float).ravel()
+    def predict(self, rows, want):
+        values = rows.matrix.ravel()
         if HANG in values:
             while True:
                 pass
@@ -38,32 +41,33 @@ class Trouble:
             self.held.append(bytearray(os.urandom(1 << 20)) * 80)
         if HUGE in values:
             self.held.append(np.ones((1 << 40,), dtype=np.uint8))
-        return values
+        return [Output("predictions", "FP64", [rows.count], values.tolist())]
+
+FINE, HANG, CRASH, LEAK, HUGE = NUMBERS
+die_with_parent(parent=int(sys.argv[3]))
+faulthandler.enable()
+Replica(Trouble(), listen(Path(sys.argv[1])), pulse=Pulse(Path(sys.argv[2]))).run()
+""".replace("NUMBERS", repr((FINE, HANG, CRASH, LEAK, HUGE)))
+"""A replica whose model predicts what it is asked, unless that is one of the numbers above; it needs no library."""
 
 
-def write_model(folder: Path) -> Path:
-    """Write the model's MLmodel folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    cloudpickle.register_pickle_by_value(__import__(__name__, fromlist=["x"]))
-    (folder / "model.pkl").write_bytes(cloudpickle.dumps(Trouble()))
-    flavors = {"sklearn": {"pickled_model": "model.pkl", "serialization_format": "cloudpickle"}}
-    signature = {"inputs": '[{"type": "double", "name": "a", "required": true}]', "outputs": None}
-    (folder / "MLmodel").write_text(yaml.safe_dump({"flavors": flavors, "signature": signature}))
-    return folder
+def command(_: Path, socket: Path, *, pulse: Path | None = None, **__: Any) -> list[str]:
+    """Return the command line of such a replica."""
+    return [sys.executable, "-c", TROUBLE, str(socket), str(pulse), str(os.getpid())]
 
 
 class Keeper:
     """Keeps replicas of the model running and routed, in one thread, until it is left."""
 
-    def __init__(
-        self, plane: Plane, model: Path, *, replicas: int = 1, timeout_ms: int = 1000, **limits: Any
-    ) -> None:
+    def __init__(self, plane: Plane, *, replicas: int = 1, timeout_ms: int = 1000, **limits: Any) -> None:
         self._plane = plane
         self._timeout_ms = timeout_ms
         self._target = ProcessTarget(
             plane.state / "keeper", limits=Limits(**{"memory_bytes": 4 << 30, "hang_s": 1.0, **limits})
         )
-        self._specs = [ReplicaSpec("m", str(number), model, allow_pickle=True) for number in range(replicas)]
+        self._specs = [
+            ReplicaSpec("m", str(number), plane.state, allow_pickle=True) for number in range(replicas)
+        ]
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run)
