@@ -220,3 +220,13 @@ def test_every_change_is_audited_and_announced(app: App, models: Models, editor:
         "deploy.traffic_changed",
     ]
     assert app.govern.verify_audit(editor).ok
+
+
+def test_only_an_approver_leaves_a_model_the_network(
+    app: App, models: Models, editor: Principal, owner: Principal
+) -> None:
+    models.version()
+    with pytest.raises(Forbidden):
+        app.deploy.deploy(editor, "churn", "models:/churn/1", allow_network=True)
+    assert app.deploy.deploy(owner, "churn", "models:/churn/1", allow_network=True).served[0].allow_network
+    assert not app.deploy.deploy(editor, "churn", "models:/churn/1").served[0].allow_network
