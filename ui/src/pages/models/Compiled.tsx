@@ -23,6 +23,8 @@ const STATES: Record<Compilation["state"], { tone: Tone; icon?: IconName; text: 
   pending: { tone: "active", text: "Compiling" },
 };
 
+const times = (share: number): string => (share > 1 ? `${number(share)} times` : `${number(100 * share, 2)} % of`);
+
 type Verdict = NonNullable<Compilation["verdict"]>;
 
 /** Two bars for a number of rows; the times differ by orders, so the ratio stands beside them in figures. */
@@ -70,7 +72,7 @@ function Evidence({ compilation, verdict }: { compilation: Compilation; verdict:
               "Largest difference",
               verdict.largest.share > 1e9
                 ? `${verdict.largest.output} is another (${verdict.largest.kind} rows)`
-                : `${number(100 * verdict.largest.share, 2)} % of what is tolerated (${verdict.largest.kind} rows)`,
+                : `${times(verdict.largest.share)} what is tolerated (${verdict.largest.kind} rows)`,
             ],
             ["Tolerance", `${absolute} + ${relative} of the value; labels must be equal`],
             compilation.size_bytes > 0 && ["Compiled model", `${bytes(compilation.size_bytes)}, ${verdict.runtime}`],
