@@ -189,6 +189,12 @@ def test_the_platforms_model_goes_before_the_images(tmp_path: Path, booster_fold
     assert (mounted.model, mounted.allow_pickle, mounted.compiled) == (theirs / "scans" / "3", False, None)
     made = table(mounted, [tmp_path / "s"])
     assert made.endpoints["scans"].versions[0].sockets == [str(tmp_path / "s")]
+    (tmp_path / "settings.json").write_text('{"timeout_ms": 5000, "policies": {"sticky_by": "a"}}')
+    limited = table(
+        plan([], {**baked, "TRIMTAB_SETTINGS": str(tmp_path / "settings.json")}), [tmp_path / "s"]
+    )
+    assert limited.endpoints["model"].timeout_ms == 5000
+    assert limited.endpoints["model"].policies.sticky_by == "a"
     with pytest.raises(NotFound, match="--model"):
         find_model([tmp_path / "nothing"])
     with pytest.raises(Invalid):

@@ -30,6 +30,7 @@ from trimtab.serving import containers, routes
 from trimtab.serving.control import GatewayControl
 from trimtab.serving.files import write_atomically
 from trimtab.serving.loaders.mlmodel import ModelFolder
+from trimtab.serving.policies.settings import DEFAULT, Policies
 from trimtab.serving.processes import gateway_command, replica_command, replica_environment
 
 EXIT_WRONG_USE = 2
@@ -39,6 +40,14 @@ _TURN_S = 0.1
 _KEPT_LOG_BYTES = 64 << 20
 _LONGEST_PAUSE_S = 30.0
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What is set for the endpoint, as the package brings it."""
+
+    timeout_ms: int = routes.Endpoint([]).timeout_ms
+    max_body_bytes: int = routes.Endpoint([]).max_body_bytes
+    policies: Policies = DEFAULT
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -54,6 +63,7 @@ class Plan(msgspec.Struct, frozen=True):
     auth: routes.Auth
     aliases: dict[str, str]
     compiled: Path | None = None
+    limits: Limits = Limits()
 
 
 def plan(arguments: Sequence[str], environment: Mapping[str, str]) -> Plan:
@@ -89,7 +99,19 @@ def plan(arguments: Sequence[str], environment: Mapping[str, str]) -> Plan:
         auth=_auth(environment),
         aliases=asked.aliases,
         compiled=Path(compiled) if compiled and is_own else None,
+        limits=_limits(environment.get("TRIMTAB_SETTINGS")),
     )
+
+
+def _limits(file: str | None) -> Limits:
+    if not file:
+        return Limits()
+    try:
+        return msgspec.json.decode(Path(file).read_bytes(), type=Limits)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise Invalid(
+            f"TRIMTAB_SETTINGS={file!r} cannot be read: {error}", field="TRIMTAB_SETTINGS"
+        ) from None
 
 
 def _auth(environment: Mapping[str, str]) -> routes.Auth:
@@ -115,7 +137,13 @@ def table(wanted: Plan, sockets: Sequence[Path]) -> routes.RouteTable:
         [str(socket) for socket in sockets],
         compiled=str(wanted.compiled) if wanted.compiled else None,
     )
-    endpoint = routes.Endpoint([version], signature=ModelFolder(wanted.model).signature)
+    endpoint = routes.Endpoint(
+        [version],
+        signature=ModelFolder(wanted.model).signature,
+        timeout_ms=wanted.limits.timeout_ms,
+        max_body_bytes=wanted.limits.max_body_bytes,
+        policies=wanted.limits.policies,
+    )
     made = routes.RouteTable(1, wanted.auth, {wanted.endpoint: endpoint}, aliases=wanted.aliases)
     routes.check(made)
     return made

@@ -41,6 +41,19 @@ def test_the_present_split_is_written_for_this_servers_gateway(split: App, viewe
     assert "canaryTrafficPercent" not in text
 
 
+def test_what_is_set_for_the_endpoint_holds_in_the_proxy_too(split: App, editor: Principal) -> None:
+    changes = {"timeout": "5s", "max_body": "1MB", "sticky_by": "a"}
+    split.deploy.settings.change(editor, "churn", changes)
+    _, text = split.exports.export(editor, "churn", "haproxy", wish=Wish())
+    assert "timeout server 5000ms" in text
+    assert "req.body_size gt 1000000 }" in text
+    assert "# churn keeps rows with the same 'a' to one version" in text
+    _, text = split.exports.export(editor, "*", "envoy", wish=Wish(split="gateways"))
+    assert "timeout: 5s" in text
+    assert "max_request_bytes: 1000000" in text
+    assert "keeps rows" not in text
+
+
 def test_every_format_is_written(split: App, viewer: Principal, http: TestClient) -> None:
     for name, one in FORMATS.items():
         answer = http.get("/api/v1/endpoints/churn/export", params={"format": name})
@@ -58,6 +71,7 @@ def test_every_format_is_written(split: App, viewer: Principal, http: TestClient
     assert "req.hdr(x-user)" in text
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("query", "field", "says"),
     [
@@ -141,6 +155,7 @@ def test_upstreams_of_every_kind() -> None:
     assert not parse_upstream("10.0.0.1:5001").is_name
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_command_writes_a_file(
     split: App, http: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,7 @@ def test_a_package_is_whole_signed_and_the_same_each_time(
     assert (record.action, record.detail["version"]) == ("deploy.endpoint.package", "2")
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_what_was_changed_after_signing_is_found(served: App, editor: Principal, tmp_path: Path) -> None:
     folder = packed(served, editor, tmp_path / "p")
     key = served.packages.signing_key(editor)
@@ -89,6 +90,7 @@ def test_what_was_changed_after_signing_is_found(served: App, editor: Principal,
         check(folder, key)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_bill_of_materials_keeps_its_schema(served: App, editor: Principal, tmp_path: Path) -> None:
     bill = json.loads((packed(served, editor, tmp_path / "p") / "bom.cdx.json").read_text())
     kinds = {one["type"] for one in bill["components"]}
@@ -119,6 +121,7 @@ def test_the_bill_of_materials_keeps_its_schema(served: App, editor: Principal, 
     assert not validator.is_valid(bill)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_code_of_a_package_needs_no_other_of_ours(served: App, editor: Principal, tmp_path: Path) -> None:
     """The server's modules alone load the model and predict, with nothing else of this package on the path."""
     folder = packed(served, editor, tmp_path / "p")

@@ -17,6 +17,7 @@ from trimtab.domains.deploy.exports.view import (
     VersionView,
     Wish,
     check_header,
+    notes,
     ready_path,
 )
 from trimtab.domains.deploy.exports.yaml import document
@@ -55,7 +56,8 @@ def render(endpoints: Sequence[EndpointView], wish: Wish) -> str:
     bootstrap = {
         "static_resources": {"listeners": [_listener(wish.listen, routes, largest)], "clusters": clusters}
     }
-    return _HEAD.format(title=title, version=__version__) + document(bootstrap)
+    told = "".join(f"# {line}\n" for endpoint in endpoints for line in notes(endpoint))
+    return _HEAD.format(title=title, version=__version__) + told + document(bootstrap)
 
 
 def _listener(listen: Upstream, routes: list[dict[str, Any]], max_body_bytes: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from trimtab.domains.deploy.exports.view import (
     VersionView,
     Wish,
     check_header,
+    notes,
     ready_path,
 )
 from trimtab.version import __version__
@@ -67,7 +68,8 @@ def render(endpoints: Sequence[EndpointView], wish: Wish) -> str:
     title = f"Endpoint {names}" if len(endpoints) == 1 else f"Endpoints {names}"
     looked_up = any(upstream.is_name for upstream in wish.upstreams)
     text = _HEAD.format(title=title, version=__version__) + (_RESOLVERS if looked_up else "")
-    lines = ["", "frontend inference", f"    bind {wish.listen.address}", "    monitor-uri /health"]
+    told = [f"# {line}" for endpoint in endpoints for line in notes(endpoint)]
+    lines = ["", *told, "frontend inference", f"    bind {wish.listen.address}", "    monitor-uri /health"]
     for endpoint in endpoints:
         lines += _acls(endpoint, wish)
     lines += [

@@ -17,6 +17,7 @@ from trimtab.domains.deploy.exports.view import (
     view_of,
 )
 from trimtab.domains.deploy.service import DeployService
+from trimtab.domains.deploy.settings.model import DEFAULT
 from trimtab.domains.govern import GovernService
 from trimtab.kernel import refs
 from trimtab.kernel.who import Principal
@@ -64,7 +65,9 @@ class ExportService:
         if name == EVERY:
             views = self._every(who)
         else:
-            views = [view_of(self._deploy.endpoint(who, name), only=version)]
+            endpoint = self._deploy.endpoint(who, name)
+            settings = self._deploy.settings.get(who, name).settings
+            views = [view_of(endpoint, settings, only=version)]
         if sticky_header is not None:
             header = check_header(sticky_header)
             views = [msgspec.structs.replace(view, sticky_header=header) for view in views]
@@ -76,7 +79,12 @@ class ExportService:
         return Exported(found, found.render(views, wish))
 
     def _every(self, who: Principal) -> Sequence[EndpointView]:
-        views = [view_of(endpoint) for endpoint in self._deploy.endpoints(who) if endpoint.traffic()]
+        settings = self._deploy.settings.in_force(who)
+        views = [
+            view_of(endpoint, settings.get(endpoint.name, DEFAULT))
+            for endpoint in self._deploy.endpoints(who)
+            if endpoint.traffic()
+        ]
         if not views:
             raise NotExportable(
                 "No endpoint takes requests: there is no routing to write down.", field="name"

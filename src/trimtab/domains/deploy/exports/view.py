@@ -8,6 +8,7 @@ import msgspec
 
 from trimtab.domains.deploy.exports.errors import NotExportable
 from trimtab.domains.deploy.model import Endpoint
+from trimtab.domains.deploy.settings.model import DEFAULT, EndpointSettings
 from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.serving import routes
 from trimtab.serving.routes import Role
@@ -65,6 +66,8 @@ class EndpointView(msgspec.Struct, frozen=True):
     timeout_ms: int = routes.Endpoint([]).timeout_ms
     max_body_bytes: int = routes.Endpoint([]).max_body_bytes
     sticky_header: str | None = None
+    sticky_by: str = ""
+    """The column that keeps rows to a version, which a proxy cannot see."""
 
     @property
     def split(self) -> list[VersionView]:
@@ -112,14 +115,17 @@ class Wish(msgspec.Struct, frozen=True):
         return [one for one in self.upstreams if one.version in (None, version)]
 
 
-def view_of(endpoint: Endpoint, *, only: str | None = None) -> EndpointView:
+def view_of(
+    endpoint: Endpoint, settings: EndpointSettings = DEFAULT, *, only: str | None = None
+) -> EndpointView:
     """Return an endpoint as it routes now, or as if ``only`` had every request.
 
     Raises NotExportable where no version takes requests, and VersionNotServed.
     """
     if only is not None:
         one = endpoint.find(only)
-        return EndpointView(endpoint.name, endpoint.model, [VersionView(one.version, 100.0, "champion")])
+        served = [VersionView(one.version, 100.0, "champion")]
+        return _with(settings, EndpointView(endpoint.name, endpoint.model, served))
     ready = [one for one in endpoint.served if one.state == "ready" or one.weight > 0]
     view = EndpointView(
         endpoint.name, endpoint.model, [VersionView(one.version, one.weight, one.role) for one in ready]
@@ -129,7 +135,27 @@ def view_of(endpoint: Endpoint, *, only: str | None = None) -> EndpointView:
             f"No version of endpoint {endpoint.name} takes requests: there is no routing to write down.",
             field="name",
         )
-    return view
+    return _with(settings, view)
+
+
+def _with(settings: EndpointSettings, view: EndpointView) -> EndpointView:
+    return msgspec.structs.replace(
+        view,
+        timeout_ms=settings.timeout_ms,
+        max_body_bytes=settings.max_body_bytes,
+        sticky_by=settings.policies.sticky_by,
+    )
+
+
+def notes(endpoint: EndpointView) -> list[str]:
+    """Return what a configuration cannot say, for whoever reads it."""
+    if endpoint.sticky_by and len(endpoint.split) > 1 and endpoint.sticky_header is None:
+        column = endpoint.sticky_by
+        return [
+            f"{endpoint.name} keeps rows with the same {column!r} to one version, which a proxy cannot see in a body:",
+            "--split gateways leaves the choice to those who can, --sticky-header keeps callers to one by a header.",
+        ]
+    return []
 
 
 def ready_path(endpoint: EndpointView, version: str) -> str:

@@ -23,13 +23,21 @@ _PIECE = 1 << 20
 
 
 def lay_out(
-    folder: Path, packed: Packed, *, base: str, requirements: str, bill: bytes, signer: Signer
+    folder: Path,
+    packed: Packed,
+    *,
+    base: str,
+    requirements: str,
+    bill: bytes,
+    settings: bytes,
+    signer: Signer,
 ) -> Manifest:
     """Write all but the model, which lies in ``model/`` already, and the signed manifest of all; return that."""
     (folder / "Containerfile").write_text(containerfile(packed, base=base))
     (folder / "README.md").write_text(readme(packed))
     (folder / "requirements.lock").write_text(requirements)
     (folder / "bom.cdx.json").write_bytes(bill)
+    (folder / "settings.json").write_bytes(settings)
     (folder / "wheels").mkdir()
     (folder / "wheels" / "README").write_text("Wheels put here are installed in place of a registry's.\n")
     _copy_code(folder / "app" / "trimtab")

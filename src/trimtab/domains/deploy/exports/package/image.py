@@ -1,6 +1,5 @@
 """The Containerfile of a packaged model, and what its surroundings are told by it."""
 
-import json
 import sys
 from typing import NamedTuple
 
@@ -30,6 +29,7 @@ def containerfile(packed: Packed, *, base: str) -> str:
         "TRIMTAB_ENDPOINT": packed.endpoint,
         "TRIMTAB_VERSION": packed.version,
         "TRIMTAB_MODEL": "/opt/app/model",
+        "TRIMTAB_SETTINGS": "/opt/app/settings.json",
     }
     if packed.compiled:
         variables["TRIMTAB_COMPILED"] = "/opt/app/compiled"
@@ -50,11 +50,17 @@ def containerfile(packed: Packed, *, base: str) -> str:
         base=base,
         alone=" --no-deps" if packed.complete else "",
         compiled="COPY compiled/ /opt/app/compiled/\n" if packed.compiled else "",
-        variables=" \\\n    ".join(f"{key}={json.dumps(value)}" for key, value in variables.items()),
-        labels=" \\\n      ".join(f"{key}={json.dumps(value)}" for key, value in labels.items()),
+        variables=" \\\n    ".join(f"{key}={_quoted(value)}" for key, value in variables.items()),
+        labels=" \\\n      ".join(f"{key}={_quoted(value)}" for key, value in labels.items()),
         port=PORT,
         user=USER,
     )
+
+
+def _quoted(value: str) -> str:
+    """Return a text as one word of a Containerfile, which would replace what begins with a dollar."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+    return f'"{escaped}"'
 
 
 _TEXT = """\
@@ -71,6 +77,12 @@ RUN python3 -m venv /opt/venv \\
  && /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check{alone} --only-binary :all: \\
     "$@" -r /build/requirements.lock \\
  && /opt/venv/bin/python -m pip uninstall --yes --quiet --disable-pip-version-check pip setuptools
+# Tests of the numeric libraries are a tenth of the image.
+RUN cd /opt/venv/lib/python3*/site-packages \\
+ && for name in numpy scipy sklearn pandas; do \\
+      if [ -d "$name" ]; then find "$name" -type d -name tests -prune -exec rm -rf {{}} +; fi; \\
+    done \\
+ && echo /opt/app > trimtab.pth
 COPY app/ /opt/app/
 RUN /opt/venv/bin/python -m compileall -q /opt/app
 
@@ -78,9 +90,9 @@ FROM ${{BASE}}
 LABEL {labels}
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/app /opt/app
+COPY settings.json /opt/app/settings.json
 COPY model/ /opt/app/model/
 {compiled}ENV PATH="/opt/venv/bin:/usr/local/bin:/usr/bin:/bin" \\
-    PYTHONPATH="/opt/app" \\
     PYTHONUNBUFFERED="1" \\
     PYTHONDONTWRITEBYTECODE="1" \\
     {variables}

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from trimtab.domains.deploy.exports.errors import NotExportable
 from trimtab.domains.deploy.exports.package import bom, context
 from trimtab.domains.deploy.exports.package.image import DEFAULT_BASE, Packed
@@ -104,6 +106,7 @@ class PackageService:
                 packed,
                 base=on,
                 requirements=packages.text(),
+                settings=msgspec.json.encode(self._deploy.settings.get(who, name).settings),
                 bill=bom.bill(name, found, packages, estimates=estimates),
                 signer=self._signer,
             )
