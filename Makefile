@@ -110,7 +110,7 @@ docs: .venv/.dev ## Generate the reference
 lock: .venv/.runtime ## Resolve the pinned requirements anew
 	@cd requirements && ../$(UV) pip compile -q --universal --python-version 3.11 --no-annotate --no-header build.in -o build.lock
 	@$(UV) pip compile -q --universal --python-version 3.11 --no-annotate --no-header --extra postgres --extra demo pyproject.toml -o requirements/runtime.lock
-	@$(UV) pip compile -q --universal --python-version 3.11 --no-annotate --no-header --extra postgres --extra demo --extra xgboost --extra lightgbm --group dev pyproject.toml -c requirements/runtime.lock -c requirements/build.lock -o requirements/dev.lock
+	@$(UV) pip compile -q --universal --python-version 3.11 --no-annotate --no-header --extra postgres --extra demo --extra xgboost --extra lightgbm --extra compile --extra grpc --group dev pyproject.toml -c requirements/runtime.lock -c requirements/build.lock -o requirements/dev.lock
 	@$(UV) pip compile -q --python-version 3.11 --no-annotate --no-header requirements/clients.in -o requirements/clients.lock
 	@rm -f requirements/autolog.lock
 	@$(UV) pip compile -q --python-version 3.11 --no-annotate --no-header $(addprefix --find-links ,$(PIP_FIND_LINKS)) requirements/autolog.in -c requirements/dev.lock -o requirements/autolog.lock
