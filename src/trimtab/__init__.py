@@ -7,7 +7,7 @@ from trimtab.version import __version__
 
 if TYPE_CHECKING:
     from trimtab import moving
-    from trimtab.sdk import data, endpoints, features, models, monitors
+    from trimtab.sdk import data, endpoints, features, models, monitors, rollouts
     from trimtab.sdk.client import Client, connect
     from trimtab.sdk.pipelines import pipeline, step
     from trimtab.sdk.reproduction import reproduce
@@ -25,6 +25,7 @@ _NAMES = {
     "models": "trimtab.sdk.models",
     "endpoints": "trimtab.sdk.endpoints",
     "monitors": "trimtab.sdk.monitors",
+    "rollouts": "trimtab.sdk.rollouts",
     "moving": "trimtab.moving",
 }
 
@@ -40,6 +41,7 @@ __all__ = [
     "moving",
     "pipeline",
     "reproduce",
+    "rollouts",
     "run",
     "step",
 ]
