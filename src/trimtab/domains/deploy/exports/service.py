@@ -9,6 +9,7 @@ from trimtab.domains.deploy.exports.errors import NotExportable
 from trimtab.domains.deploy.exports.formats import Format, format_of
 from trimtab.domains.deploy.exports.view import (
     EndpointView,
+    Upstream,
     Wish,
     check_header,
     check_split,
@@ -40,6 +41,9 @@ class ExportService:
         """``inference_url`` is where this server's own gateway answers."""
         self._govern = govern
         self._deploy = deploy
+        self._gateway: Upstream | None = None
+        if inference_url.startswith("https://"):
+            return
         gateway = parse_upstream(inference_url)
         # A wildcard says where to listen, not where to call.
         near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(gateway.host, gateway.host)  # noqa: S104
@@ -74,7 +78,14 @@ class ExportService:
         if found.upstreams:
             if check_split(wish.split) == "gateways":
                 views = [view.unsplit() for view in views]
-            wish = wish if wish.upstreams else msgspec.structs.replace(wish, upstreams=[self._gateway])
+            if not wish.upstreams:
+                if self._gateway is None:
+                    raise NotExportable(
+                        "This server's inference port speaks TLS, and proxies are written to call by plain HTTP: name"
+                        " an upstream.",
+                        field="upstream",
+                    )
+                wish = msgspec.structs.replace(wish, upstreams=[self._gateway])
             check_upstreams(views, wish)
         return Exported(found, found.render(views, wish))
 
