@@ -101,6 +101,25 @@ def _link(page: Any, name: "str | re.Pattern[str]") -> Any:
     return page.locator("main").get_by_role("link", name=name).first
 
 
+def test_a_row_is_tried_from_a_form_made_of_the_signature(page: Any, client: Client) -> None:
+    page.goto(f"/endpoints/{ENDPOINT}?tab=try")
+    page.get_by_role("button", name="Fill in an example").click()
+    page.get_by_label("Version", exact=True).select_option("2")
+    page.get_by_role("button", name="Send").click()
+    _see(page, "Answered in")
+    document = client.get(f"/endpoints/{ENDPOINT}/openapi")
+    column = next(iter(document["components"]["schemas"]["Row"]["properties"]))
+    for language, code in (
+        ("v2", "/versions/2/infer"),
+        ("triton", "tritonclient"),
+        ("python", "urllib.request"),
+        ("curl", f"/v1/models/{ENDPOINT}/versions/2:predict"),
+    ):
+        page.get_by_label("Language and protocol").select_option(language)
+        playwright.expect(page.get_by_label("Code")).to_contain_text(code)
+        playwright.expect(page.get_by_label("Code")).to_contain_text(column)
+
+
 def test_the_main_path_by_mouse(page: Any, client: Client, known: Mapping[str, str]) -> None:
     page.goto("/")
     _see(page, "Churn looks odd")
@@ -162,6 +181,30 @@ def test_traffic_is_changed_and_taken_back(page: Any, client: Client) -> None:
 
 def _weights(client: Client) -> dict[str, float]:
     return {one["version"]: one["weight"] for one in client.get(f"/endpoints/{ENDPOINT}")["versions"]}
+
+
+def test_a_rollout_is_started_followed_and_taken_back(page: Any, client: Client) -> None:
+    page.goto(f"/endpoints/{ENDPOINT}")
+    page.get_by_role("button", name="Start a rollout").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Steps, percent").fill("5, x")
+    playwright.expect(dialog.get_by_role("button", name="Start")).to_be_disabled()
+    dialog.get_by_label("Strategy").select_option("blue-green")
+    playwright.expect(dialog.get_by_role("status")).to_contain_text("copies of 20 % to the former champion")
+    dialog.get_by_label("Strategy").select_option("canary")
+    dialog.get_by_label("Steps, percent").fill("10, 40")
+    dialog.get_by_label("Reason").fill("from the page")
+    dialog.get_by_role("button", name="Start").click()
+    playwright.expect(dialog).to_be_hidden()
+    steps = page.get_by_role("list", name="Steps")
+    playwright.expect(steps).to_contain_text(re.compile("10 %.*40 %.*100 %"), timeout=PATIENCE_MS)
+    _see(page, "This step goes on for at least")
+    page.locator("main .card").filter(has=steps).get_by_role("button", name="Roll back").click()
+    dialog.get_by_role("button", name="Roll back").click()
+    playwright.expect(dialog).to_be_hidden()
+    (rollout, *_) = client.get(f"/endpoints/{ENDPOINT}/rollouts")["items"]
+    assert (rollout["state"], rollout["plan"]["steps"]) == ("rolled-back", [10, 40])
+    assert sorted(_weights(client).values())[-1] == 100
 
 
 def test_an_alert_is_acknowledged(page: Any, client: Client, known: Mapping[str, str]) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from trimtab.kernel.errors import Invalid
-from trimtab.serving.arrow import foreign, writing
+from trimtab.serving.arrow import writing
 from trimtab.serving.arrow.reading import Column, Foreign, read
 from trimtab.serving.batch import Batch, Output
 from trimtab.serving.protocols import tensors
@@ -39,6 +39,8 @@ def _decode(schema: Schema, body: bytes, kind: bytes, answer: Any) -> Batch:
             return _in_place(schema, body, answer)
         except Foreign:
             pass
+    from trimtab.serving.arrow import foreign
+
     columns = list(schema.names) if schema.fields and not schema.tensor else None
     plain = foreign.plain(body, parquet=kind in PARQUET, columns=columns)
     try:
