@@ -95,13 +95,18 @@ def up(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the UI and the management APIs.")] = None,
     inference_port: Annotated[int | None, typer.Option(help="Port of the inference front.")] = None,
-    grpc_port: Annotated[int | None, typer.Option(help="Port of inference by gRPC; off unless given.")] = None,
+    grpc_port: Annotated[
+        int | None, typer.Option(help="Port of inference by gRPC; off unless given.")
+    ] = None,
     inference_tls_cert: Annotated[
         str | None, typer.Option(help="Certificate chain in PEM: inference by HTTPS.")
     ] = None,
     inference_tls_key: Annotated[str | None, typer.Option(help="The certificate's key in PEM.")] = None,
     inference_tls_client_ca: Annotated[
         str | None, typer.Option(help="Let in only clients with a certificate of this authority.")
+    ] = None,
+    replica_secret_file: Annotated[
+        str | None, typer.Option(help="File shared with replicas on other hosts.")
     ] = None,
     database: Annotated[str | None, typer.Option(help="sqlite:///FILE or postgresql://...")] = None,
     blobs: Annotated[str | None, typer.Option(help="file://FOLDER")] = None,
@@ -123,6 +128,7 @@ def up(
             "inference_tls_cert": inference_tls_cert,
             "inference_tls_key": inference_tls_key,
             "inference_tls_client_ca": inference_tls_client_ca,
+            "replica_secret_file": replica_secret_file,
             "database": database,
             "blobs": blobs,
             "executor": executor,
