@@ -61,13 +61,13 @@ async function problemOf(response: Response): Promise<Problem> {
   }
 }
 
-async function call<T>(method: string, target: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+async function ask(method: string, target: string, body?: unknown, signal?: AbortSignal, accept = "application/json"): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(target, {
       method,
       credentials: "same-origin",
-      headers: body === undefined ? { accept: "application/json" } : { accept: "application/json", "content-type": "application/json" },
+      headers: body === undefined ? { accept } : { accept, "content-type": "application/json" },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       ...(signal ? { signal } : {}),
     });
@@ -81,12 +81,20 @@ async function call<T>(method: string, target: string, body?: unknown, signal?: 
     });
   }
   if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+async function call<T>(method: string, target: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const response = await ask(method, target, body, signal);
   if (response.status === 204) return undefined as T;
   return (await response.json()) as T;
 }
 
 export const get = <T>(path: string, params?: Params, signal?: AbortSignal): Promise<T> =>
   call<T>("GET", url(path, params), undefined, signal);
+/** GET an answer that is text, such as a configuration file. */
+export const getText = async (path: string, params?: Params, signal?: AbortSignal): Promise<string> =>
+  (await ask("GET", url(path, params), undefined, signal, "*/*")).text();
 export const post = <T>(path: string, body: unknown = {}): Promise<T> => call<T>("POST", url(path), body);
 export const put = <T>(path: string, body: unknown): Promise<T> => call<T>("PUT", url(path), body);
 export const patch = <T>(path: string, body: unknown): Promise<T> => call<T>("PATCH", url(path), body);

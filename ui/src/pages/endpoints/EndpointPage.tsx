@@ -18,6 +18,7 @@ import { Time } from "../../ui/Time.tsx";
 import { usePart } from "../../ui/useUrl.ts";
 import "./endpoints.css";
 import { errorShare } from "./EndpointsPage.tsx";
+import { ExportDialog } from "./ExportDialog.tsx";
 import { Predictions } from "./Predictions.tsx";
 import { RollbackDialog } from "./RollbackDialog.tsx";
 import { RolloutDialog } from "./RolloutDialog.tsx";
@@ -49,7 +50,7 @@ export function EndpointPage() {
   const query = useQuery(q.endpoint(name));
   const rollouts = useQuery(q.rollouts(name));
   const monitors = useQuery(q.monitors(name));
-  const [dialog, setDialog] = useState<"traffic" | "rollback" | "rollout" | null>(null);
+  const [dialog, setDialog] = useState<"traffic" | "rollback" | "rollout" | "export" | null>(null);
   const endpoint = query.data;
   const chain = endpoint
     ? [
@@ -85,6 +86,9 @@ export function EndpointPage() {
             </Button>
             <Button icon="split" onClick={() => setDialog("traffic")}>
               Change traffic
+            </Button>
+            <Button icon="download" onClick={() => setDialog("export")}>
+              Export
             </Button>
             <Button kind="danger" icon="back" onClick={() => setDialog("rollback")}>
               Roll back
@@ -123,6 +127,7 @@ export function EndpointPage() {
               ]}
             />
             {dialog === "rollout" && <RolloutDialog endpoint={data} onClose={() => setDialog(null)} />}
+            {dialog === "export" && <ExportDialog endpoint={data} onClose={() => setDialog(null)} />}
             {dialog === "traffic" && <TrafficDialog endpoint={data} onClose={() => setDialog(null)} />}
             {dialog === "rollback" && <RollbackDialog endpoint={data} onClose={() => setDialog(null)} />}
           </>

@@ -180,7 +180,7 @@ def check_upstreams(endpoints: Sequence[EndpointView], wish: Wish) -> None:
             raise Invalid("Gateways choose the version: give them as --upstream HOST:PORT.", field="upstream")
         if upstream.version is not None and upstream.version not in known:
             raise Invalid(
-                f"--upstream names version {upstream.version}; served are {', '.join(known)}."
+                f"An upstream names version {upstream.version}; served are {', '.join(known)}."
                 f"{did_you_mean(upstream.version, known)}",
                 field="upstream",
             )
