@@ -203,3 +203,23 @@ def test_a_features_distribution_is_shown_beside_the_references(watched: Watched
         4000,
         len(found["reference"]),
     )
+
+
+def test_anonymised_columns_are_taken_in_and_not_compared(watched: Watched) -> None:
+    plain = watched.predictions(10, 30)
+    hashed = [
+        msgspec.structs.replace(one, columns={**one.columns, "a": ["5f3c"] * one.rows})
+        for one in watched.predictions(10, 20)
+    ]
+    dropped = [
+        msgspec.structs.replace(one, columns={k: v for k, v in one.columns.items() if k != "a"})
+        for one in watched.predictions(11, 20)
+    ]
+    watched.take_in(plain)
+    watched.take_in(hashed)
+    watched.take_in(dropped)
+    (first, second) = watched.app.monitors.windows(watched.owner, "churn")
+    assert (first.rows, sum(first.counts["a"]), sum(first.counts["b"])) == (50, 30, 50)
+    assert (second.rows, second.counts.get("a"), sum(second.counts["b"])) == (20, None, 20)
+    shown = watched.app.monitors.prediction(watched.owner, hashed[0].id)
+    assert shown["rows"][0]["inputs"]["a"] == "5f3c"

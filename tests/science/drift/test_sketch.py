@@ -81,6 +81,12 @@ def test_missing_columns_are_left_out_and_unknown_ones_ignored():
     assert window.rows == 1
 
 
+def test_texts_in_place_of_numbers_are_left_out():
+    reference = sketch.build({"a": [1.0, 2.0], "b": [1.0, 2.0]})
+    window = sketch.count(reference, {"a": ["3f9a", None], "b": [1.0, 2.0]})
+    assert (window.rows, set(window.counts)) == (2, {"b"})
+
+
 def test_a_constant_and_an_empty_column():
     found = sketch.build({"one": [7.0, 7.0], "none": [None, None]})
     assert sketch.count(found, {"one": [6.0, 7.0, 8.0]}).counts["one"] == (2, 1, 0)

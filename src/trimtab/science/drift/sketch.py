@@ -122,8 +122,8 @@ def build(
 
 
 def count(reference: Reference, data: Mapping[str, Any]) -> Window:
-    """The window of a table's rows. A column that `data` lacks is left out; one the reference lacks is
-    ignored.
+    """The window of a table's rows. A column that `data` lacks is left out, and so is one with texts where the
+    reference has numbers (hashed or masked ones, say); one the reference lacks is ignored.
 
     >>> reference = build({"hour": [5, 6, 6, 7], "carrier": ["UA", "AA", "UA", None]})
     >>> count(reference, {"hour": [6, 23], "carrier": ["DL", "UA"]})
@@ -137,7 +137,10 @@ def count(reference: Reference, data: Mapping[str, Any]) -> Window:
         values = data[column.name]
         rows = max(rows, len(values))
         if column.kind == "numeric":
-            cells = _numeric_cells(table.numbers(values), column.edges)
+            try:
+                cells = _numeric_cells(table.numbers(values), column.edges)
+            except ValueError:
+                continue
             counts[column.name] = tuple(np.bincount(cells, minlength=column.cells).tolist())
         else:
             counts[column.name] = _categorical_counts(column.values, values)
