@@ -95,6 +95,8 @@ def nest(data: list[Any], shape: list[int]) -> list[Any]:
     size = 1
     for length in shape[1:]:
         size *= length
+    if len(shape) == 2 and size:
+        return [data[at : at + size] for at in range(0, shape[0] * size, size)]
     return [nest(data[at * size : (at + 1) * size], shape[1:]) for at in range(shape[0])]
 
 

@@ -160,7 +160,7 @@ def packed(schema: Schema, tensors: Sequence[Tensor], *, matrix: bool) -> bytes 
         values = tensors[0].array()
         if values.shape[1] != len(schema.names):
             return None
-        return pack(schema, {name: values[:, at] for at, name in enumerate(schema.names)}, rows)
+        return pack(schema, dict(zip(schema.names, values.T, strict=True)), rows)
     given: dict[str, Any] = {}
     for tensor in tensors:
         if tensor.name in given or tensor.shape[0] != rows or math.prod(tensor.shape) != rows:
@@ -179,24 +179,33 @@ def pack(schema: Schema, given: Mapping[str, Any], rows: int) -> bytes | None:
     if rows * len(schema.fields) > MAX_VALUES:
         raise TooLarge(f"a request has {MAX_VALUES} values at most; send fewer rows at once")
     table = np.empty((len(schema.fields), rows), "<f8")
+    doubtful: list[int] = []
     for at, field in enumerate(schema.fields):
         values = given.get(field.name)
         if values is None:
             if field.required:
                 return None
             table[at] = math.nan
-        elif (values.dtype.kind == "b") != (field.type == "boolean"):
+            continue
+        kind = values.dtype.kind
+        if (kind == "b") != (field.type == "boolean"):
             return None
-        elif field.type in _RANGES and values.dtype.kind in "iu":
-            low, high = _RANGES[field.type]
-            if int(values.min()) < low or int(values.max()) > high:
+        table[at] = values
+        if field.type in _RANGES:
+            if kind == "f":
+                doubtful.append(at)
+            elif not _is_in_range(field, values):
                 return None
-            table[at] = values
-        else:
-            table[at] = values
-            if not _is_as_wanted(field, table[at]):
-                return None
-    return table.tobytes()
+    if not np.isfinite(table).all():  # one look at all of them, which nearly always is enough
+        doubtful = list(range(len(schema.fields)))
+    if all(_is_as_wanted(schema.fields[at], table[at]) for at in doubtful):
+        return table.tobytes()
+    return None
+
+
+def _is_in_range(field: Field, values: Any) -> bool:
+    low, high = _RANGES[field.type]
+    return int(values.min()) >= low and int(values.max()) <= high
 
 
 def _is_as_wanted(field: Field, values: Any) -> bool:
