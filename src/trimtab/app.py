@@ -202,6 +202,7 @@ class App:
             blob_store.keeping(blobs.KEEP_LONG_S),
             govern=self.govern,
             registry=self.registry,
+            runtimes=self.runtimes,
             data=self.data,
             folder=settings.home_path / "batch",
         )
@@ -212,6 +213,7 @@ class App:
             blob_store,
             govern=self.govern,
             registry=self.registry,
+            runtimes=self.runtimes,
             data=self.data,
             secrets=secrets,
             server_url=public_url(settings),

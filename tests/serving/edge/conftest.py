@@ -60,7 +60,6 @@ def first_zip(tmp_path_factory: pytest.TempPathFactory, onnx_folder: Path) -> Pa
         server="http://127.0.0.1:9",
         public=PUBLIC,
         sign=sign,
-        allow_pickle=False,
     )  # fmt: skip
     return target
 

@@ -28,6 +28,7 @@ from trimtab.serving.bulk.columns import Intake, fields_of, match
 from trimtab.serving.bulk.messages import EXIT_NOT_LOADED, Greeting, Order, Refusal, Reply
 from trimtab.serving.errors import ModelNotLoaded
 from trimtab.serving.frames import PREDICTIONS, PROBABILITIES
+from trimtab.serving.isolation import isolate
 from trimtab.serving.loaders import Model, Rows, load
 from trimtab.serving.loaders.compiled import load_compiled
 from trimtab.serving.loaders.mlmodel import ModelFolder
@@ -240,8 +241,9 @@ def main() -> int:
     parser.add_argument("--inputs", default="[]", help="columns in the order of the signature, as JSON")
     parser.add_argument("--nice", type=int, default=0, help="how far to stand back behind other processes")
     arguments = parser.parse_args()
-    die_with_parent(parent=arguments.parent)
     no_new_privileges()
+    isolate(allow_network=False)
+    die_with_parent(parent=arguments.parent)  # after leaving the network, which may forget it
     os.nice(arguments.nice)
     channel = socket.socket(fileno=arguments.channel)
     try:

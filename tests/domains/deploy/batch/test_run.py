@@ -24,6 +24,7 @@ from trimtab.domains.deploy.batch.run import Finished, Run
 from trimtab.domains.deploy.batch.sources import Table, cut, digest_of_file
 from trimtab.kernel.errors import Invalid, Unavailable
 from trimtab.serving.errors import MissingColumn, ModelNotLoaded
+from trimtab.serving.processes import Interpreter
 
 SMALL = Options(rows_at_once=100, part_rows=250, workers=1)
 
@@ -42,10 +43,10 @@ def predicted(run: Run, done: Finished) -> pa.Table:
     return pa.concat_tables([pq.read_table(file) for file in run.parts.files(done.parts)])
 
 
-def test_a_table_is_predicted_in_order(tmp_path: Path, model_folder: Path) -> None:
+def test_a_table_is_predicted_in_order(tmp_path: Path, sklearn_folder: Path) -> None:
     rows = table(1234)
     run = run_of(
-        written(rows, tmp_path / "d.parquet", row_group_size=333), model_folder, tmp_path / "p",
+        written(rows, tmp_path / "d.parquet", row_group_size=333), sklearn_folder, tmp_path / "p",
         Options(rows_at_once=100, part_rows=250, workers=2),
     )  # fmt: skip
     told: list[Progress] = []
@@ -53,7 +54,7 @@ def test_a_table_is_predicted_in_order(tmp_path: Path, model_folder: Path) -> No
     found = predicted(run, done)
     assert found.column_names == ["id", "note", "prediction"]
     assert found["id"].to_pylist() == rows["id"].to_pylist()
-    np.testing.assert_allclose(found["prediction"], expected(rows), rtol=1e-12)
+    np.testing.assert_allclose(found["prediction"], expected(rows), rtol=1e-6)
     assert [pq.read_metadata(file).num_rows for file in run.parts.files(done.parts)] == [200] * 6 + [34]
     assert (told[-1].counts.rows, told[-1].total, told[-1].resumed) == (1234, 1234, 0)
     (distribution,) = done.summary.distribution
@@ -99,7 +100,7 @@ def test_a_bad_row_ends_the_run_or_is_left_out(tmp_path: Path, model_folder: Pat
     good = rows.filter(pa.compute.is_valid(rows["a"]))
     found = predicted(run, done)
     assert found["id"].to_pylist() == good["id"].to_pylist()
-    np.testing.assert_allclose(found["prediction"], expected(good), rtol=1e-12)
+    np.testing.assert_allclose(found["prediction"], expected(good), rtol=1e-6)
     join(run.parts.refused_files(done.parts), tmp_path / "refused.parquet")
     refused = pq.read_table(tmp_path / "refused.parquet").to_pylist()
     assert [(one["row"], one["column"], one["id"]) for one in refused] == [(150, "a", 1500), (444, "a", 4440)]
@@ -132,7 +133,40 @@ def test_a_model_process_that_is_killed_is_replaced(tmp_path: Path, model_folder
 
     done = run.carry_out(kill)
     assert killed
-    np.testing.assert_allclose(predicted(run, done)["prediction"], expected(rows), rtol=1e-12)
+    np.testing.assert_allclose(predicted(run, done)["prediction"], expected(rows), rtol=1e-6)
+
+
+OTHER = Interpreter(next(
+    str(path) for name in ("python3", "python") if (path := Path(sys.executable).with_name(name)).exists()
+    and str(path) != sys.executable
+))  # fmt: skip
+"""The same Python under another name, as if it were a model's own environment."""
+
+
+def test_a_model_in_an_environment_of_its_own(tmp_path: Path, model_folder: Path) -> None:
+    rows = table(450)
+    values = rows["a"].to_pylist()
+    values[150] = None
+    path = written(rows.set_column(1, "a", [values]), tmp_path / "d.parquet")
+    opened = Table([(path, path.name)], digest="d")
+    options = Options(rows_at_once=100, part_rows=250, workers=1, on_error="skip")
+    run = Run(
+        opened, model_folder, model_digest="m", options=options, folder=tmp_path / "p", interpreter=OTHER
+    )
+    killed: list[int] = []
+
+    def kill(progress: Progress) -> None:
+        if progress.counts.rows >= 100 and not killed:
+            (process,) = psutil.Process().children()
+            assert "trimtab.serving.replica" in process.cmdline()
+            process.kill()
+            killed.append(process.pid)
+
+    done = run.carry_out(kill)
+    assert killed
+    good = rows.filter(pa.array([at != 150 for at in range(450)]))
+    np.testing.assert_allclose(predicted(run, done)["prediction"], expected(good), rtol=1e-6)
+    assert done.summary.counts.refused == 1
 
 
 def _model_processes(pid: int) -> list[psutil.Process]:
@@ -178,7 +212,7 @@ def test_what_was_killed_goes_on_from_the_last_complete_part(
     assert resumed >= 1500
     assert resumed % 500 == 0
     found = pq.read_table("out.parquet")
-    np.testing.assert_allclose(found["prediction"], expected(table(20_000)), rtol=1e-12)
+    np.testing.assert_allclose(found["prediction"], expected(table(20_000)), rtol=1e-6)
     assert found["id"].to_pylist() == table(20_000)["id"].to_pylist()
     assert sorted(path.name for path in Path().iterdir()) == ["d.parquet", "out.parquet"]
 
@@ -187,7 +221,7 @@ def test_a_model_that_cannot_be_loaded_says_why(tmp_path: Path, model_folder: Pa
     broken = tmp_path / "model"
     broken.mkdir()
     (broken / "MLmodel").write_bytes((model_folder / "MLmodel").read_bytes())
-    (broken / "model.skops").write_bytes(b"nothing")
+    (broken / "model.onnx").write_bytes(b"nothing")
     run = run_of(written(table(10), tmp_path / "d.parquet"), broken, tmp_path / "p")
     with pytest.raises((ModelNotLoaded, ModelProcessFailed)) as raised:
         run.carry_out(lambda _: None)
@@ -238,6 +272,7 @@ def test_reading_begins_at_any_row(tmp_path: Path, skip: int) -> None:
 
 def test_no_more_batches_are_held_than_processes_need(tmp_path: Path, model_folder: Path) -> None:
     from trimtab.domains.deploy.batch.pool import Pool
+    from trimtab.domains.deploy.batch.processes import Loading
 
     whole = table(2000).select(["a", "b"]).combine_chunks().to_batches()[0]
     read = taken = most = 0
@@ -249,7 +284,7 @@ def test_no_more_batches_are_held_than_processes_need(tmp_path: Path, model_fold
             most = max(most, read - taken)
             yield at, whole.slice(at, 10), whole.slice(at, 10)
 
-    with Pool(model_folder, workers=1, log=tmp_path / "log") as pool:
+    with Pool(Loading(model_folder), workers=1, log=tmp_path / "log") as pool:
         for _ in pool.predict(batches(), skip=False, idle=lambda: None):
             taken += 1
     assert (read, taken) == (200, 200)

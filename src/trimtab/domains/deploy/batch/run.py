@@ -20,6 +20,7 @@ from trimtab.domains.deploy.batch.errors import RowRefused
 from trimtab.domains.deploy.batch.model import Options, Progress, RowCounts, Summary, check_written
 from trimtab.domains.deploy.batch.parts import Parts, PartWriter
 from trimtab.domains.deploy.batch.pool import Pool
+from trimtab.domains.deploy.batch.processes import Loading
 from trimtab.domains.deploy.batch.sources import Table, cut
 from trimtab.kernel.errors import Invalid, Unavailable, did_you_mean
 from trimtab.science import plain as states
@@ -28,6 +29,7 @@ from trimtab.science.profile.column import ColumnState
 from trimtab.serving.bulk.columns import fields_of, match
 from trimtab.serving.bulk.messages import Reply
 from trimtab.serving.loaders.mlmodel import ModelFolder
+from trimtab.serving.processes import OWN, Interpreter
 
 ROW = "row"
 Tell = Callable[[Progress], None]
@@ -52,6 +54,7 @@ class Run:
         options: Options,
         folder: Path,
         compiled: Path | None = None,
+        interpreter: Interpreter = OWN,
         nice: int = 0,
     ) -> None:
         """Compare the table with the model's signature; raises MissingColumn or WrongType before anything is done."""
@@ -60,6 +63,7 @@ class Run:
         self._options = options
         self._folder = folder
         self._compiled = compiled
+        self._interpreter = interpreter
         self._nice = nice
         self._inputs = _inputs(ModelFolder(model), table, options)
         self._kept = _kept(table, self._inputs, options)
@@ -113,16 +117,16 @@ class Run:
         if total is not None:  # no more processes than there are batches
             workers = max(1, min(workers, -(-(total - before.rows) // options.rows_at_once)))
         part: _Open | None = None
-        with Pool(
+        loading = Loading(
             self._model,
-            workers=workers,
-            log=self._folder / "processes.log",
             allow_pickle=options.allow_pickle,
             probabilities=options.probabilities,
             inputs=options.inputs,
             compiled=self._compiled,
+            interpreter=self._interpreter,
             nice=self._nice,
-        ) as pool:
+        )
+        with Pool(loading, workers=workers, log=self._folder / "processes.log") as pool:
             pool.greeting()
             started = time.monotonic()
             counts = before

@@ -28,6 +28,7 @@ from trimtab.domains.deploy.batch.model import (
 from trimtab.domains.govern import GovernService
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry.model import ModelVersion
+from trimtab.domains.registry.runtimes.service import RuntimeService
 from trimtab.infra.blobs import Blobs
 from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database, Tx, Where
@@ -39,6 +40,7 @@ from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 from trimtab.serving.errors import MissingColumn
+from trimtab.serving.processes import OWN, Interpreter
 from trimtab.serving.routes import signature_of
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class BatchService:
         *,
         govern: GovernService,
         registry: RegistryService,
+        runtimes: RuntimeService,
         data: DataService,
         folder: Path,
     ) -> None:
@@ -77,6 +80,7 @@ class BatchService:
         self._jobs = jobs
         self._blobs = blobs
         self._registry = registry
+        self._runtimes = runtimes
         self._data = data
         self._folder = folder
         self.govern = govern
@@ -239,6 +243,7 @@ class BatchService:
                 options=batch.options,
                 folder=folder / "parts",
                 compiled=compiled,
+                interpreter=OWN if compiled else self._interpreter(who, batch, context),
                 nice=_NICE,
             )
             done = run.carry_out(self._teller(batch, context))
@@ -254,6 +259,15 @@ class BatchService:
         if batch.options.native:
             return None
         return self._registry.materialize_compiled(who, batch.model, batch.model_version, folder / "compiled")
+
+    def _interpreter(self, who: Principal, batch: BatchPrediction, context: JobContext) -> Interpreter:
+        """Return the Python of the version's environment, which is made first where it is not there yet."""
+        return self._runtimes.interpreter_now(
+            who,
+            batch.model,
+            batch.model_version,
+            tick=lambda: context.heartbeat(note="makes the environment"),
+        )
 
     def _teller(self, batch: BatchPrediction, context: JobContext) -> Callable[[Progress], None]:
         """Return what stores the progress once a second, and stops the run when it was cancelled or must leave."""

@@ -16,12 +16,13 @@ from typing import Any
 import pyarrow as pa
 
 from trimtab.domains.deploy.batch.pool import Pool
+from trimtab.domains.deploy.batch.processes import Loading
 from trimtab.domains.deploy.edge.errors import NotForTheEdge
 from trimtab.serving import edge
 from trimtab.serving.edge import verify
 from trimtab.serving.edge.model import GRAPH, REFERENCE
 from trimtab.serving.loaders.mlmodel import ModelFolder
-from trimtab.serving.processes import replica_environment
+from trimtab.serving.processes import OWN, Interpreter, replica_environment
 
 MOST_REFERENCE_ROWS = 64
 _RTOL, _ATOL = 1e-4, 1e-5
@@ -86,16 +87,17 @@ def build(
     server: str,
     public: str,
     sign: Callable[[bytes], bytes],
-    allow_pickle: bool,
+    interpreter: Interpreter = OWN,
 ) -> None:
     """Write a bundle as a zip file; raises NotForTheEdge, ModelNotLoaded and ModelProcessFailed.
 
-    ``manifest`` holds what is said of it; ``sign`` returns the signature of what it is given.
+    ``manifest`` holds what is said of it; ``sign`` returns the signature of what it is given; ``interpreter`` is the
+    Python that loads the native model.
     """
     folder = ModelFolder(model)
     graph = graph_of(folder, compiled).read_bytes()
     rows = reference_rows(folder, reference)
-    expected = _predict(model, rows, target.parent, allow_pickle=allow_pickle)
+    expected = _predict(Loading(model, interpreter=interpreter), rows, target.parent)
     assert folder.signature is not None
     columns = {name: _plain(values) for name, values in rows.to_pydict().items()}
     files = {
@@ -131,10 +133,10 @@ def build(
             archive.writestr(entry, data)
 
 
-def _predict(model: Path, rows: pa.Table, scratch: Path, *, allow_pickle: bool) -> list[Any]:
+def _predict(loading: Loading, rows: pa.Table, scratch: Path) -> list[Any]:
     """Return what the native model says of the reference rows."""
     batch = rows.combine_chunks().to_batches()[0]
-    with Pool(model, workers=1, log=scratch / "process.log", allow_pickle=allow_pickle) as pool:
+    with Pool(loading, workers=1, log=scratch / "process.log") as pool:
         pool.greeting()
         ((_, _, reply),) = pool.predict([(0, batch, batch)], skip=False, idle=lambda: None)
     if reply.fault is not None:

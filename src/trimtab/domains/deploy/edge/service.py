@@ -25,6 +25,7 @@ from trimtab.domains.deploy.edge.model import Delivery, EdgeBundle, EdgeDevice, 
 from trimtab.domains.govern import GovernService
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry.model import ModelVersion
+from trimtab.domains.registry.runtimes.service import RuntimeService
 from trimtab.infra.blobs import Blobs
 from trimtab.infra.db import Database, Tx, Where
 from trimtab.infra.jobs import Jobs
@@ -55,6 +56,7 @@ class EdgeService:
         *,
         govern: GovernService,
         registry: RegistryService,
+        runtimes: RuntimeService,
         data: DataService,
         secrets: Secrets,
         server_url: str,
@@ -65,6 +67,7 @@ class EdgeService:
         self._jobs = jobs
         self._blobs = blobs
         self._registry = registry
+        self._runtimes = runtimes
         self._data = data
         self._key = SigningKey(db, secrets)
         self._server_url = server_url
@@ -272,7 +275,7 @@ class EdgeService:
                 server=self._server_url,
                 public=self._key.public,
                 sign=self._key.sign,
-                allow_pickle=False,
+                interpreter=self._runtimes.interpreter_now(who, version.name, version.version),
             )
             size = (scratch / "bundle.zip").stat().st_size
             with (scratch / "bundle.zip").open("rb") as content:
