@@ -166,7 +166,7 @@ class App:
             building=settings.model_environments,
         )
         runtimes_jobs.register(self.bus, self.jobs, self.runtimes)
-        registry_jobs.register(self.bus, self.jobs, self.registry, compile_new=compiles_new(settings))
+        registry_jobs.register(self.bus, self.jobs, self.registry, compile_models=settings.compile_models)
         alerts_jobs.register(self.jobs, self.alerts, retention_days=settings.retention_days)
         alerts_jobs.watch(self.bus, self.alerts, RULED_EVENTS)
         self._executor = executors.connect(settings.executor, preload=[STEP_PROCESS])
@@ -456,17 +456,6 @@ def inference_grpc_port(settings: Settings) -> int | None:
 def needs_sign_in(settings: Settings) -> bool:
     """Whether callers must show a token: always on any address that is not loopback."""
     return settings.sign_in == "always" or not is_loopback(settings.host)
-
-
-def compiles_new(settings: Settings) -> bool:
-    """Whether versions are compiled as they are registered; raises Invalid."""
-    match settings.compile_models:
-        case "always":
-            return True
-        case "never":
-            return False
-        case other:
-            raise Invalid(f"compile_models is always or never, not {other!r}.", field="compile_models")
 
 
 def may_send_to_private(settings: Settings) -> bool:

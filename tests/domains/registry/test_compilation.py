@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from tests.background import work_off
 from tests.domains.registry.conftest import SAFE, Tracked
-from trimtab.app import App, build, compiles_new
+from trimtab.app import App, build
 from trimtab.domains.govern.errors import NotPermitted
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry.compilation import service as compilation
@@ -248,6 +248,5 @@ def test_new_versions_are_compiled_unless_told_not_to(
         assert app.registry.compilation(editor, "m", 1).state == "unsupported"
     finally:
         app.close()
-    assert not compiles_new(Settings(compile_models="never"))
     with pytest.raises(Invalid, match="always or never"):
-        compiles_new(Settings(compile_models="sometimes"))
+        build(Settings(home=str(tmp_path / "other"), database=sqlite_url, compile_models="sometimes"))

@@ -14,18 +14,19 @@ from trimtab.domains.tracking.events import RunFinished
 from trimtab.infra.blobs.port import BlobNotFound
 from trimtab.infra.bus import Bus
 from trimtab.infra.jobs import Interrupted, Job, JobContext, Jobs, Permanent
-from trimtab.kernel.errors import NotFound
+from trimtab.kernel.errors import Invalid, NotFound
 from trimtab.kernel.events import EventRecord
 from trimtab.kernel.who import Principal, system
 
 _WHO = system("registry")
 
 
-def register(bus: Bus, jobs: Jobs, service: RegistryService, *, compile_new: bool) -> None:
+def register(bus: Bus, jobs: Jobs, service: RegistryService, *, compile_models: str) -> None:
     """Subscribe to the events that the registry follows, and name the functions that do its jobs.
 
-    ``compile_new`` has every version compiled after it was registered.
+    ``compile_models`` says whether versions are compiled as they are registered: ``always`` or ``never``.
     """
+    compile_new = _compiles_new(compile_models)
 
     def run_finished(record: EventRecord) -> None:
         service.refresh_run(_WHO, str(record.data["run_id"]))
@@ -70,3 +71,9 @@ def register(bus: Bus, jobs: Jobs, service: RegistryService, *, compile_new: boo
     jobs.handler(SCAN, scan)
     jobs.handler(EVALUATE, evaluate)
     jobs.handler(DELIVER, deliver)
+
+
+def _compiles_new(setting: str) -> bool:
+    if setting not in ("always", "never"):
+        raise Invalid(f"compile_models is always or never, not {setting!r}.", field="compile_models")
+    return setting == "always"

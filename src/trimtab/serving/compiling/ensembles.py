@@ -33,11 +33,15 @@ class Ensemble:
         self.classes = classes
 
     def sums(self, graph: Graph, rows: str) -> str:
-        """Add the trees and return the name of (rows, targets) in float32."""
+        """Add the trees and return the name of (rows, targets), in float64 where sums are divided, else in float32.
+
+        Votes of whole trees add up to whole numbers, so that their share comes out as the library's own.
+        """
         base = self.base if self.base is not None and self.base.any() else None
         total = self.forest.write(graph, rows, rounded=self.rounded, base=base)
         if self.trees != 1:
-            total = graph.node("Div", [total, graph.constant(np.float32(self.trees))])[0]
+            total = graph.node("Cast", [total], to=11)[0]
+            total = graph.node("Div", [total, graph.constant(np.float64(self.trees))])[0]
         return total
 
     def numbers(self, graph: Graph, rows: str) -> str:
@@ -51,21 +55,22 @@ class Ensemble:
             case "softmax":
                 return graph.node("Softmax", [total], axis=1)[0]
             case "step":
-                above = graph.node("Greater", [total, graph.constant(np.float32(0))])[0]
+                above = graph.node("Greater", [total, graph.constant(self._type(0))])[0]
                 return graph.node("Cast", [above], to=1)[0]
             case _:
                 return total
 
     def probabilities(self, graph: Graph, numbers: str) -> str:
         """Return the name of (rows, classes) for what `numbers` gave."""
-        return numbers if self.forest.targets > 1 else both_classes(graph, numbers)
+        if self.forest.targets > 1:
+            return numbers
+        # 1 - p and p in one operator; both are exact.
+        signs, ones = np.array([[-1, 1]], dtype=self._type), np.array([1, 0], dtype=self._type)
+        return graph.node("Gemm", [numbers, graph.constant(signs), graph.constant(ones)])[0]
 
-
-def both_classes(graph: Graph, second: str) -> str:
-    """Return the name of (rows, 2) for (rows, 1) probabilities of the second class."""
-    # 1 - p and p in one operator; both are exact.
-    signs, ones = np.array([[-1, 1]], dtype=np.float32), np.array([1, 0], dtype=np.float32)
-    return graph.node("Gemm", [second, graph.constant(signs), graph.constant(ones)])[0]
+    @property
+    def _type(self) -> type[np.float32 | np.float64]:
+        return np.float32 if self.trees == 1 else np.float64
 
 
 def labels(graph: Graph, probabilities: str, classes: np.ndarray, outputs: list[str] | int = 1) -> str:
