@@ -52,6 +52,7 @@ class Schema:
         self.tensor = bool(signature and signature.tensor)
         self.packable = bool(self.fields) and all(f.type in NUMERIC and f.shape is None for f in self.fields)
         self.typed = bool(self.fields) and all(f.type in _TYPES and f.shape is None for f in self.fields)
+        self.floats = self.packable and all(f.type in ("float", "double") for f in self.fields)
         self._long = tuple(field.name for field in self.fields if field.type == "long")
         self._row = struct.Struct(f"<{len(self.fields)}d")
         self.layout = 0

@@ -201,7 +201,7 @@ def test_v2_inputs(inputs: list[Any]) -> None:
 
 def test_v2_array_models_take_one_matrix_of_any_name() -> None:
     batch = v2.decode(TENSOR, encoded({"inputs": [tensor("0", "FP32", [1, 2, 3, 4], [2, 2])]}))
-    assert batch.columns == {"0": [1.0, 3.0], "1": [2.0, 4.0]}
+    assert batch.by_name(TENSOR.fields) == {"0": [1.0, 3.0], "1": [2.0, 4.0]}
     images = Schema(Signature([Field("0", "double", shape=[2, 2])]))
     batch = v2.decode(images, encoded({"inputs": [tensor("0", "FP64", list(range(8)), [2, 2, 2])]}))
     assert batch.columns == {"0": [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]}

@@ -1,6 +1,7 @@
 """Open Inference Protocol v2 over REST: typed tensors in, typed tensors out, and the model's description."""
 
 import sys
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -90,6 +91,10 @@ def decode(
             request = msgspec.convert(payload, _Request)
         except msgspec.ValidationError as error:
             raise Invalid(f"not an inference request: {error}") from None
+    if finite and len(request.inputs) == 1 and schema.floats:
+        packed = _packed(schema, request.inputs[0])
+        if packed is not None:
+            return _batch(request, {}, request.inputs[0].shape[0], packed)
     columns = _typed(schema, request.inputs) if finite else None
     if columns is not None:
         rows = request.inputs[0].shape[0]
@@ -153,6 +158,22 @@ def _batch(request: Any, columns: dict[str, list[Any]], rows: int, packed: bytes
     wanted = tuple(output.name for output in request.outputs) if request.outputs else None
     answer = binary.wanted(request.outputs, request.parameters)
     return Batch(columns, rows, request.id, request.parameters, wanted, packed, answer)
+
+
+def _packed(schema: Schema, given: _Input) -> bytes | None:
+    """Return the columns of one flat tensor of numbers, or None where only `_columns` can say."""
+    shape, width = given.shape, len(schema.fields)
+    if len(shape) != 2 or shape[0] < 1 or shape[1] != width or len(given.data) != shape[0] * width:
+        return None
+    if given.datatype not in _NUMBERS or not _is_matrix(schema, given):
+        return None
+    try:
+        values = array("d", msgspec.convert(given.data, list[float]))
+    except msgspec.ValidationError:
+        return None
+    if shape[0] == 1:
+        return values.tobytes()
+    return b"".join([values[at::width].tobytes() for at in range(width)])
 
 
 def _typed(schema: Schema, inputs: list[_Input]) -> dict[str, list[Any]] | None:
