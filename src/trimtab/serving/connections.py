@@ -256,7 +256,7 @@ class Connection(asyncio.Protocol):
         self._closing = True
         if self._answering:  # those before it are answered first, and then the connection ends
             return
-        status, content, content_type, _ = self._application.refuse(self._request, error)
+        status, content, content_type, headers = self._application.refuse(self._request, error)
         self._send(
             b"".join(
                 (
@@ -264,7 +264,9 @@ class Connection(asyncio.Protocol):
                     self._server.date,
                     b"content-type: ",
                     content_type,
-                    b"\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(content),
+                    b"\r\n",
+                    *(b"%b: %b\r\n" % header for header in headers),
+                    b"content-length: %d\r\nconnection: close\r\n\r\n" % len(content),
                     content,
                 )
             )

@@ -90,12 +90,14 @@ def test_rates_and_quotas(plane: Plane, booster_socket: str, ask: Ask) -> None:
     assert int(last["retry-after"]) in (11, 12)
     assert last["ratelimit"].startswith('"endpoint";r=0')
     assert "takes no more requests" in str(answers[-1][1])
+    waiting = ask(headers={"expect": "100-continue"})
+    assert (waiting[0], int(waiting[2]["retry-after"]) > 0) == (429, True)
     v2 = plane.request("POST", "/v2/models/m/infer", {"inputs": []})
     assert (v2[0], set(v2[1])) == (429, {"error"})
     plane.route(version, policies=Policies(rate=Rate(5, 60)))  # the same table again fills nothing
     assert ask()[0] == 429
-    assert plane.control.state().endpoints["m"].limited == 4
-    assert 'trimtab_serving_limited_total{endpoint="m"} 4' in plane.control.metrics()
+    assert plane.control.state().endpoints["m"].limited == 5
+    assert 'trimtab_serving_limited_total{endpoint="m"} 5' in plane.control.metrics()
 
     plane.route(version, policies=Policies(quota=Quota(3)))
     assert [ask()[0] for _ in range(4)] == [200, 200, 200, 429]
