@@ -230,11 +230,35 @@ class GrpcPort:
 
 
 def credentials(chain: Path, key: Path, *, client_authority: Path | None) -> Any:
-    """Return what `GrpcPort.listen` needs for TLS: files in PEM, as the HTTP port has them; raises OSError."""
-    return grpc.ssl_server_credentials(
-        [(key.read_bytes(), chain.read_bytes())],
-        root_certificates=client_authority.read_bytes() if client_authority is not None else None,
-        require_client_auth=client_authority is not None,
+    """Return what `GrpcPort.listen` needs for TLS: files in PEM, as the HTTP port has them; raises OSError.
+
+    Connections that are made after the files have changed get what they hold then.
+    """
+    files = [chain, key] if client_authority is None else [chain, key, client_authority]
+
+    def stamp() -> list[int]:
+        return [file.stat().st_mtime_ns for file in files]
+
+    def configuration() -> Any:
+        return grpc.ssl_server_certificate_configuration(
+            [(key.read_bytes(), chain.read_bytes())],
+            root_certificates=client_authority.read_bytes() if client_authority is not None else None,
+        )
+
+    served = [stamp()]
+
+    def fetch() -> Any:
+        try:
+            present = stamp()
+            if present == served[0]:
+                return None
+            served[0] = present
+            return configuration()
+        except OSError:  # it is being replaced: what was served goes on
+            return None
+
+    return grpc.dynamic_ssl_server_credentials(
+        configuration(), fetch, require_client_authentication=client_authority is not None
     )
 
 
