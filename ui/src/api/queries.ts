@@ -70,6 +70,8 @@ export const q = {
   estimates: (name: string, version: string) =>
     one<T.Page<T.MetricEstimate>>("models", `/models/${seg(name)}/versions/${seg(version)}/metrics`),
   scan: (name: string, version: string) => one<T.FileScan>("models", `/models/${seg(name)}/versions/${seg(version)}/scan`),
+  pythonEnvironment: (name: string, version: string) =>
+    one<T.PythonEnvironment>("models", `/models/${seg(name)}/versions/${seg(version)}/environment`),
   compilation: (name: string, version: string) => one<T.Compilation>("models", `/models/${seg(name)}/versions/${seg(version)}/compilation`),
   gates: (name: string, version: string) => one<T.Page<T.Gate>>("models", `/models/${seg(name)}/versions/${seg(version)}/gates`),
 
@@ -90,6 +92,8 @@ export const q = {
   rollouts: (name: string) => one<T.Page<T.Rollout>>("endpoints", `/endpoints/${seg(name)}/rollouts`),
 
   batches: () => ({ ...pages<T.BatchPrediction>("batches", "/batch-predictions"), refetchInterval: 5000 }),
+  edgeBundles: () => read<T.Page<T.EdgeBundle>>("edge", "/edge/bundles"),
+  edgeDevices: (model: string, alias: string) => one<T.Page<T.EdgeDevice>>("edge", `/edge/bundles/${seg(model)}/${seg(alias)}/devices`),
   batch: (id: string) => one<T.BatchPrediction>("batches", `/batch-predictions/${seg(id)}`),
 
   monitors: (endpoint = "") => read<T.Page<T.Monitor>>("monitors", "/monitors", { endpoint }),

@@ -220,7 +220,17 @@ def _weights(view: dict[str, Any]) -> str:
 def _print(view: dict[str, Any]) -> None:
     print(f"{view['name']}: {view['state']}, {view['model']} at {view['url']}")
     rows = [
-        (one["version"], one["role"], f"{one['weight']:g} %", one["state"], one["pid"], one["error"])
+        (
+            one["version"],
+            one["role"],
+            f"{one['weight']:g} %",
+            one["state"],
+            one["pid"],
+            (one["environment"] or "")[:8],
+            one["network"],
+            one["error"],
+        )
         for one in view["versions"]
     ]
-    show_table(["version", "role", "traffic", "state", "pid", "error"], rows, empty="It serves no version.")
+    columns = ["version", "role", "traffic", "state", "pid", "python", "network", "error"]
+    show_table(columns, rows, empty="It serves no version.")

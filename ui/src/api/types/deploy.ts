@@ -21,6 +21,10 @@ export interface EndpointVersion {
   runtime?: "compiled" | "process" | null;
   pid: number | null;
   error: string | null;
+  /** `own` is the server's own Python, else the name of the version's environment. */
+  environment?: string | null;
+  network?: "none" | "allowed" | "not-isolated" | null;
+  network_note?: string;
   last_minute?: Minute;
 }
 

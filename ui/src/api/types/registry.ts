@@ -70,6 +70,23 @@ export interface Compilation {
   } | null;
 }
 
+/** In which Python a version is loaded; `took` has the seconds of each step. */
+export interface PythonEnvironment {
+  state: "own" | "ready" | "failed" | "pending";
+  message: string;
+  asked: string[];
+  python: string;
+  key: string;
+  lock: string;
+  trial: "none" | "passed" | "failed" | "skipped";
+  took: Record<string, number>;
+  took_s: number;
+  size_bytes: number;
+  allowed: { sources: boolean; pickle: boolean; own: boolean; by: string };
+  updated_us: number;
+  updated_by: string;
+}
+
 /** A metric with its interval at `level`, null where none is known. */
 export interface MetricEstimate {
   key: string;

@@ -1,9 +1,10 @@
 // Who answers: the split as one bar and the versions behind it.
+import type { ReactNode } from "react";
 import type { Endpoint, EndpointVersion } from "../../api/types.ts";
 import { SplitBar } from "../../charts/SplitBar.tsx";
 import { weight } from "../../format/number.ts";
 import { paths } from "../../paths.ts";
-import { State } from "../../ui/Badge.tsx";
+import { Badge, State } from "../../ui/Badge.tsx";
 import { Card } from "../../ui/Card.tsx";
 import { Empty } from "../../ui/States.tsx";
 import { Table, type Column } from "../../ui/Table.tsx";
@@ -14,6 +15,8 @@ const COLUMNS: Column<EndpointVersion>[] = [
   { key: "weight", head: "Share", num: true, cell: (row) => (row.role === "shadow" ? `${weight(row.weight)} copies` : weight(row.weight)) },
   { key: "state", head: "State", cell: (row) => <State of={row.state} /> },
   { key: "runtime", head: "Runs", cell: runs },
+  { key: "environment", head: "Python", cell: python },
+  { key: "network", head: "Network", cell: network },
   { key: "pid", head: "Process", num: true, cell: (row) => row.pid ?? "–" },
 ];
 
@@ -22,6 +25,17 @@ function runs(row: EndpointVersion): string {
   if (row.runtime === "compiled") return row.replicas ? "compiled, native for explanations" : "compiled, in the gateway";
   if (row.runtime === "process") return row.replicas === 1 ? "1 process" : row.replicas ? `${row.replicas} processes` : "asleep";
   return "–";
+}
+
+function python(row: EndpointVersion): ReactNode {
+  if (!row.environment) return "–";
+  return row.environment === "own" ? "the server's" : <code title={row.environment}>{row.environment.slice(0, 8)}</code>;
+}
+
+function network(row: EndpointVersion): ReactNode {
+  if (!row.network) return "–";
+  if (row.network === "not-isolated") return <Badge tone="alarm" title={row.network_note}>not isolated</Badge>;
+  return row.network === "allowed" ? "allowed" : "none";
 }
 
 export function TrafficCard({ endpoint }: { endpoint: Endpoint }) {

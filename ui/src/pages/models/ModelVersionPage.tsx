@@ -18,6 +18,7 @@ import { Alias } from "./Alias.tsx";
 import { CompiledCard } from "./Compiled.tsx";
 import { Gates } from "./Gates.tsx";
 import { Metrics } from "./Metrics.tsx";
+import { PythonEnvironmentCard } from "./PythonEnvironment.tsx";
 import { signatureColumns } from "./signature.ts";
 import { ScanCard, Verdict } from "./Verdict.tsx";
 
@@ -87,6 +88,7 @@ function Body({ data }: { data: ModelVersion }) {
         </div>
         <div className="stack">
           <CompiledCard version={data} />
+          <PythonEnvironmentCard version={data} />
           <ScanCard version={data} />
           <Signature version={data} />
         </div>

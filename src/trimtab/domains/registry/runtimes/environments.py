@@ -312,6 +312,7 @@ def _why(ended: processes.Ended, lines: Sequence[str], most_s: float) -> str:
     if ended.code is None:
         return f"The installer took longer than {most_s:g} seconds."
     said = processes.plain(ended.errors)
+    said = said.removeprefix("error: No solution found when resolving dependencies cause: ")
     lowered = said.lower().replace("_", "-")
     named = [line for line in lines if not line.startswith(" ") and _bare(line) and _bare(line) in lowered]
     if "failed to fetch" in lowered or "could not connect" in lowered or "dns error" in lowered:
