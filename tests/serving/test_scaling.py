@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.serving.conftest import Plane
-from tests.serving.trouble import SIGNATURE, write_model
+from tests.serving.trouble import SIGNATURE, command
+from trimtab.domains.deploy.targets import process
 from trimtab.domains.deploy.targets.limits import Limits
 from trimtab.domains.deploy.targets.port import ReplicaSpec, ReplicaStatus
 from trimtab.domains.deploy.targets.process import ProcessTarget
@@ -26,8 +27,9 @@ def target(plane: Plane) -> Iterator[ProcessTarget]:
 
 
 @pytest.fixture
-def spec(tmp_path: Path) -> ReplicaSpec:
-    return ReplicaSpec("m", "1", write_model(tmp_path / "model"), allow_pickle=True)
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReplicaSpec:
+    monkeypatch.setattr(process, "replica_command", command)  # a replica that needs no library
+    return ReplicaSpec("m", "1", tmp_path, allow_pickle=True)
 
 
 def route(plane: Plane, status: ReplicaStatus) -> None:

@@ -63,7 +63,7 @@ class Keeper:
         self._plane = plane
         self._timeout_ms = timeout_ms
         self._target = ProcessTarget(
-            plane.state / "keeper", limits=Limits(**{"memory_bytes": 4 << 30, "hang_s": 1.0, **limits})
+            plane.state / "keeper", limits=Limits(**{"memory_bytes": 4 << 30, "least_hang_s": 0.1, **limits})
         )
         self._specs = [
             ReplicaSpec("m", str(number), plane.state, allow_pickle=True) for number in range(replicas)
@@ -105,7 +105,7 @@ class Keeper:
         try:
             while not self._stop.wait(0.03):
                 for spec in self._specs:
-                    status = self._target.ensure(spec)
+                    status = self._target.ensure(spec, patience_s=self._timeout_ms / 1000)
                     self.status[spec.version] = status
                     if status.pid is not None and status.pid not in self.pids:
                         self.pids.append(status.pid)

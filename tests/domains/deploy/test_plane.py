@@ -63,7 +63,7 @@ class _Target:
     def __init__(self) -> None:
         self.held: dict[tuple[str, str], int] = {}
 
-    def ensure(self, spec: ReplicaSpec, *, replicas: int = 1) -> ReplicaStatus:
+    def ensure(self, spec: ReplicaSpec, *, replicas: int = 1, patience_s: float = 60.0) -> ReplicaStatus:
         self.held[spec.key] = replicas
         return ReplicaStatus("ready", pid=7, sockets=[f"{spec.version}-{at}" for at in range(replicas)])
 

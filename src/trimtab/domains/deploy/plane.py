@@ -17,7 +17,7 @@ from trimtab.domains.deploy.scaling import Reading, Scale, Scaler
 from trimtab.domains.deploy.service import DeployService
 from trimtab.domains.deploy.settings.model import DEFAULT, EndpointSettings
 from trimtab.domains.deploy.statistics import Traffic, last_minute
-from trimtab.domains.deploy.targets.port import ReplicaSpec, ReplicaStatus, ReplicaTarget
+from trimtab.domains.deploy.targets.port import DEFAULT_PATIENCE_S, ReplicaSpec, ReplicaStatus, ReplicaTarget
 from trimtab.domains.govern import GovernService
 from trimtab.domains.registry import RegistryService
 from trimtab.kernel.errors import NotFound, TrimtabError, Unavailable
@@ -89,6 +89,7 @@ class Plane:
         self._loaded: set[tuple[str, str]] = set()
         """The versions that the gateway runs itself."""
         self._scales: dict[str, Scale] = {}
+        self._patience_s: dict[str, float] = {}
         self._scalers: dict[tuple[str, str], Scaler] = {}
         self._explained: set[str] = set()
         """The endpoints beside whose compiled models the native ones are kept."""
@@ -321,7 +322,11 @@ class Plane:
             interpreter=interpreter,
         )
         self._in_python[spec.key] = interpreter
-        return self._target.ensure(spec, replicas=self._replicas_wanted(spec.key))
+        return self._target.ensure(
+            spec,
+            replicas=self._replicas_wanted(spec.key),
+            patience_s=self._patience_s.get(endpoint.name, DEFAULT_PATIENCE_S),
+        )
 
     def _replicas_wanted(self, key: tuple[str, str]) -> int:
         """Return how many processes a version is to have, as its endpoint's bounds and its requests have it."""
@@ -439,6 +444,7 @@ class Plane:
         settings = self._deploy.settings.in_force(_WHO)
         self._explained = {name for name, one in settings.items() if one.policies.explain}
         self._scales = {name: one.scale for name, one in settings.items()}
+        self._patience_s = {name: one.timeout_ms / 1000 for name, one in settings.items()}
         table = {
             endpoint.name: self._endpoint(endpoint, settings.get(endpoint.name, DEFAULT))
             for endpoint in endpoints

@@ -16,21 +16,21 @@ class Limits(msgspec.Struct, frozen=True):
     """Limits of one replica.
 
     ``memory_bytes`` of resident memory, over which it is ended; a single allocation that would take it a gigabyte
-    beyond fails in the model instead. ``hang_s``: the longest that one prediction may take, as callers wait no longer;
-    ``start_s``: until it is ready. ``files`` and ``tasks`` (threads and processes of this user; the kernel exempts root).
+    beyond fails in the model instead. ``least_hang_s``: a prediction may take so long in any case, however soon its
+    callers give up; ``start_s``: until it is ready. ``files`` and ``tasks`` (threads and processes of this user; the kernel exempts root).
     """
 
     memory_bytes: int
-    hang_s: float = 60.0
+    least_hang_s: float = 10.0
     start_s: float = 600.0
     files: int = 1024
     tasks: int = 4096
     file_bytes: int = 8 << 30
 
     @classmethod
-    def of_machine(cls, *, memory_mb: int = 0, hang_s: float = 60.0) -> "Limits":
+    def of_machine(cls, *, memory_mb: int = 0) -> "Limits":
         """Return limits with so much memory, or three quarters of what this machine or its container has."""
-        return cls(memory_bytes=memory_mb << 20 if memory_mb else machine_bytes() * 3 // 4, hang_s=hang_s)
+        return cls(memory_bytes=memory_mb << 20 if memory_mb else machine_bytes() * 3 // 4)
 
     def impose(self, pid: int) -> None:
         """Have the kernel hold a process to these limits, and leave no core dumps; a process that is gone is let go."""

@@ -6,8 +6,11 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from trimtab.serving import routes
 from trimtab.serving.isolation import Isolation
 from trimtab.serving.processes import OWN, Interpreter
+
+DEFAULT_PATIENCE_S = routes.Endpoint([]).timeout_ms / 1000
 
 
 class ReplicaSpec(msgspec.Struct, frozen=True):
@@ -38,10 +41,13 @@ class ReplicaStatus(msgspec.Struct, frozen=True):
 class ReplicaTarget(Protocol):
     """Keeps replicas of versions running, restarts those that die, and tells how they do."""
 
-    def ensure(self, spec: ReplicaSpec, *, replicas: int = 1) -> ReplicaStatus:
+    def ensure(
+        self, spec: ReplicaSpec, *, replicas: int = 1, patience_s: float = DEFAULT_PATIENCE_S
+    ) -> ReplicaStatus:
         """Have so many replicas of the version run, and return how they do now; cheap when nothing changed.
 
-        It is ready when one of them is, or when none is wanted.
+        It is ready when one of them is, or when none is wanted. ``patience_s`` is how long callers wait for an answer: a
+        replica that is at one prediction for longer hangs.
         """
         ...
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from trimtab.domains.deploy.targets.limits import Limits, cut, memory_bytes
-from trimtab.domains.deploy.targets.port import ReplicaSpec, ReplicaStatus
+from trimtab.domains.deploy.targets.port import DEFAULT_PATIENCE_S, ReplicaSpec, ReplicaStatus
 from trimtab.serving.isolation import Isolation, isolation_file, read_isolation
 from trimtab.serving.processes import replica_command, replica_environment
 from trimtab.serving.pulse import busy_s
@@ -45,6 +45,7 @@ class _Process:
         self.popen: subprocess.Popen[bytes] | None = None
         self.started = 0.0
         self.not_before = 0.0
+        self.hang_s = DEFAULT_PATIENCE_S
         self.watched = 0.0
         self.aborted = 0.0
         self.restarts = 0
@@ -93,8 +94,8 @@ class _Process:
         ready = self.socket.exists()
         if not ready and now - self.started > self.limits.start_s:
             self._abort(f"it was not ready within {self.limits.start_s:g} s")
-        elif ready and busy_s(self.pulse) > self.limits.hang_s:
-            self._abort(f"a prediction took longer than {self.limits.hang_s:g} s")
+        elif ready and busy_s(self.pulse) > self.hang_s:
+            self._abort(f"a prediction took longer than {self.hang_s:g} s")
         elif (held := memory_bytes(self.popen.pid)) > self.limits.memory_bytes:
             self.why = f"it held {held >> 20} MB of memory, more than {self.limits.memory_bytes >> 20} MB"
             self.note()
@@ -138,7 +139,9 @@ class ProcessTarget:
         self._leaving: list[tuple[float, _Process]] = []
         self._told_of_network = False
 
-    def ensure(self, spec: ReplicaSpec, *, replicas: int = 1) -> ReplicaStatus:
+    def ensure(
+        self, spec: ReplicaSpec, *, replicas: int = 1, patience_s: float = DEFAULT_PATIENCE_S
+    ) -> ReplicaStatus:
         held = self._processes.setdefault(spec.key, [])
         if held and held[0].spec != spec:
             self.stop(spec.key)
@@ -148,6 +151,8 @@ class ProcessTarget:
         while len(held) > replicas:
             self._leaving.append((time.monotonic() + _LEAVE_S, held.pop()))
         self._see_off()
+        for process in held:
+            process.hang_s = max(patience_s, self._limits.least_hang_s)
         ready = [process for process in held if self._look_after(process)]
         if not held:
             return ReplicaStatus("ready")
