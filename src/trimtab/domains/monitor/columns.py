@@ -19,6 +19,7 @@ from trimtab.serving.segments import Prediction
 FEATURE_PREFIX = "input."
 _KEPT = ("prediction_id", "row", "version", "role", "at_us", "event_us", "score")
 _CACHED_PARTS = 64
+_CACHED_ROWS = 1_000_000
 
 
 class Rows:
@@ -141,11 +142,14 @@ class PartCache:
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
         self._rows: OrderedDict[str, Rows] = OrderedDict()
+        self._count = 0
 
     def put(self, part: Part, rows: Rows) -> None:
         self._rows[part.id] = rows
-        while len(self._rows) > _CACHED_PARTS:
-            self._rows.popitem(last=False)
+        self._count += len(rows.ids)
+        while len(self._rows) > 1 and (len(self._rows) > _CACHED_PARTS or self._count > _CACHED_ROWS):
+            _, oldest = self._rows.popitem(last=False)
+            self._count -= len(oldest.ids)
 
     def get(self, part: Part) -> Rows:
         known = self._rows.get(part.id)

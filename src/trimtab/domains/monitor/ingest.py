@@ -29,6 +29,8 @@ from trimtab.serving import segments
 from trimtab.serving.segments import Feedback, Prediction
 
 _MOST_SEGMENTS = 64
+_MOST_BYTES = 16 << 20
+"""Read at once: numbers take some four times the space in memory."""
 _PAST_PARTS = 10
 _ACTOR = "system:monitor"
 
@@ -74,7 +76,7 @@ class Ingest:
     def run(self, folder: Path) -> int:
         """Take in what is complete in the folder and return how many segments."""
         segments.adopt(folder)
-        files = self._fresh(segments.sealed(folder)[:_MOST_SEGMENTS])
+        files = self._fresh(_some(segments.sealed(folder)))
         if not files:
             return 0
         batch = _Batch(files)
@@ -366,3 +368,13 @@ def _label_table(values: list[tuple[Any, ...]]) -> pa.Table:
 
 def _of(batch: _Batch, endpoint: str) -> Iterable[Monitor]:
     return [monitor for monitor in batch.monitors.values() if monitor.endpoint == endpoint]
+
+
+def _some(files: list[Path]) -> list[Path]:
+    """Return as many files from the beginning as one batch holds, one at least."""
+    size = 0
+    for count, file in enumerate(files[:_MOST_SEGMENTS]):
+        size += file.stat().st_size
+        if size > _MOST_BYTES:
+            return files[: max(1, count)]
+    return files[:_MOST_SEGMENTS]
