@@ -20,12 +20,10 @@ PARQUET = (b"application/vnd.apache.parquet", b"application/x-parquet")
 ANSWERS = (STREAM, FILE)
 TYPES = (*ANSWERS, *PARQUET)
 
-_LARGE_BYTES = 1 << 20
-
 
 def decode(schema: Schema, body: bytes, kind: bytes, *, answer: Any = None) -> Batch | Callable[[], Batch]:
     """Return the rows of a table, or what returns them; raises Invalid naming the column."""
-    if kind in ANSWERS and "numpy" in sys.modules and len(body) <= _LARGE_BYTES:
+    if kind in ANSWERS and "numpy" in sys.modules and len(body) <= tensors.LARGE_BYTES:
         try:
             return _in_place(schema, body, answer)
         except Foreign:

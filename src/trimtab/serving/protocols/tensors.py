@@ -1,6 +1,6 @@
 """Tensors as raw bytes, which the binary extension of Open Inference and gRPC carry: to columns, and from outputs.
 
-Numbers go to the model as they are, without a Python object for each. numpy is loaded by the first raw tensor, not before.
+Many numbers go to the model as they are, without a Python object for each; numpy is loaded by the first of them.
 """
 
 import base64
@@ -20,6 +20,12 @@ from trimtab.serving.schema import Schema
 
 MAX_VALUES = 1 << 24
 """Values in one request at most: as float64 they take 128 MiB, however few bits each had on the way."""
+
+LARGE_BYTES = 1 << 20
+"""Larger bodies are read beside the event loop."""
+
+FEW_BYTES = 2048
+"""Up to so many bytes Python's own numbers are as fast as numpy, and it need not be there."""
 
 MAX_DIMENSIONS = 8
 
@@ -54,6 +60,7 @@ _CODES = {
     "FP32": "f",
     "FP64": "d",
 }
+_FORMATS = {**_CODES, "BOOL": "?", "FP16": "e", "BF16": "H"}
 _LENGTH = struct.Struct("<I")
 _RANGES = {"integer": (-(2**31), 2**31 - 1), "long": (-(2**53), 2**53)}
 """What float64 says exactly of an integer; a long beyond it goes as a Python integer."""
@@ -98,7 +105,13 @@ class Tensor(NamedTuple):
     def flat(self, field: Field | None) -> list[Any]:
         """Return the values in one list, as JSON would have brought them."""
         if self.datatype != "BYTES":
-            return self.array().ravel().tolist()
+            count = len(self.raw) // _SIZES[self.datatype]
+            values = struct.unpack(f"<{count}{_FORMATS[self.datatype]}", self.raw)
+            if self.datatype == "BF16":  # the upper half of a float32
+                values = struct.unpack(
+                    f"<{count}f", struct.pack(f"<{count}I", *[one << 16 for one in values])
+                )
+            return list(values)
         binary = field is not None and field.type == "binary"
         return [self._text(at, item, binary=binary) for at, item in enumerate(self._elements())]
 
@@ -133,6 +146,11 @@ class Tensor(NamedTuple):
             return item.decode()
         except UnicodeDecodeError:
             raise Invalid(f"input {self.name!r}: element {at} is not UTF-8", field=self.name) from None
+
+
+def is_quick(body_bytes: int) -> bool:
+    """Say whether tensors may be read on the event loop: loading numpy there would keep others waiting."""
+    return body_bytes <= FEW_BYTES or (body_bytes <= LARGE_BYTES and "numpy" in sys.modules)
 
 
 def values_in(name: str, shape: Sequence[Any]) -> int:

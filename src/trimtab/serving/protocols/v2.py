@@ -1,6 +1,5 @@
 """Open Inference Protocol v2 over REST: typed tensors in, typed tensors out, and the model's description."""
 
-import sys
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -24,8 +23,6 @@ EXTENSIONS = ("binary_tensor_data", "model_repository")
 """What is spoken beyond the protocol itself, under Triton's names."""
 
 _NONE: Mapping[bytes, bytes] = {}
-_LARGE_BYTES = 1 << 20
-"""Larger bodies are read beside the event loop."""
 _encode = msgspec.json.Encoder().encode
 _INTEGERS = frozenset(("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"))
 _FLOATS = frozenset(("FP16", "FP32", "FP64"))
@@ -76,7 +73,7 @@ def decode(
 ) -> Batch | Callable[[], Batch]:
     """Return the rows in an inference request; raises Invalid naming the input that is wrong."""
     if binary.HEADER in headers:
-        if len(body) > _LARGE_BYTES or "numpy" not in sys.modules:
+        if not tensors.is_quick(len(body)):
             return partial(_decode_binary, schema, body, headers)
         return _decode_binary(schema, body, headers)
     kind = media_type(headers)
@@ -134,7 +131,7 @@ def from_tensors(schema: Schema, request: Any, given: Sequence[tensors.Tensor | 
     raw = [tensor for tensor in given if isinstance(tensor, tensors.Tensor)]
     for tensor in raw:
         tensor.check()
-    if len(raw) == len(given):
+    if len(raw) == len(given) and sum(len(tensor.raw) for tensor in raw) > tensors.FEW_BYTES:
         first = raw[0]
         matrix = len(raw) == 1 and len(first.shape) == 2 and _is_matrix(schema, first)
         packed = tensors.packed(schema, raw, matrix=matrix)

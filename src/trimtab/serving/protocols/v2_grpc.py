@@ -21,7 +21,6 @@ from trimtab.serving.schema import Schema
 
 probabilities = True
 
-_LARGE_BYTES = 1 << 20
 _TYPE = b"application/grpc"
 _VARINT_FIELDS = {1: "BOOL", 2: "INT32", 3: "INT64", 4: "UINT32", 5: "UINT64"}
 _FIXED_FIELDS = {6: "FP32", 7: "FP64"}
@@ -69,7 +68,7 @@ def address_of(message: bytes) -> tuple[str, str]:
 def decode(schema: Schema, body: bytes, headers: Mapping[bytes, bytes]) -> Batch | Callable[[], Batch]:
     """Return the rows of a ModelInferRequest; raises Invalid naming the input that is wrong."""
     del headers  # all is in the message
-    if len(body) > _LARGE_BYTES or "numpy" not in sys.modules:
+    if not tensors.is_quick(len(body)):
         return partial(_decode, schema, body)
     return _decode(schema, body)
 
