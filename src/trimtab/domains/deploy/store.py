@@ -95,6 +95,11 @@ def rollouts(tx: Tx, *, where: Where, limit: int) -> list[Rollout]:
     return found
 
 
+def running_rollout(tx: Tx, *, endpoint: str) -> Rollout | None:
+    found = rollouts(tx, where=Where().equals(endpoint=endpoint, state="running"), limit=1)
+    return found[0] if found else None
+
+
 def next_generation(tx: Tx) -> int:
     row = tx.one(Q.next_generation)
     assert row is not None, "the migration made the row"

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 ADVANCE = "deploy.advance"
 _MOST_REASON = 2000
+_MOST_STEPS = 200  # that a rollout keeps; the history of the endpoint has all of them
 _APPROVERS = ("approver", "admin")
 
 
@@ -236,7 +237,7 @@ class Rollouts:
         self._govern.permit(who, "write", refs.make("endpoint", endpoint))
         with self._db.write() as tx:
             tx.lock(f"deploy.endpoint:{endpoint}")
-            rollout = _running_at(tx, endpoint)
+            rollout = store.running_rollout(tx, endpoint=endpoint)
             if rollout is not None and rollout.challenger == version and rollout.phase == "warming":
                 self._go_on(tx, who, rollout)
 
@@ -245,18 +246,18 @@ class Rollouts:
         self._govern.permit(who, "write", refs.make("endpoint", endpoint))
         with self._db.write() as tx:
             tx.lock(f"deploy.endpoint:{endpoint}")
-            rollout = _running_at(tx, endpoint)
+            rollout = store.running_rollout(tx, endpoint=endpoint)
             if rollout is not None and rollout.challenger == version:
                 state = "rolled-back" if rollout.steps else "aborted"
                 self._back(tx, who, rollout, state, f"version {version} does not run: {error}"[:_MOST_REASON])
 
     def is_running(self, tx: Tx, endpoint: str) -> bool:
         """Whether a rollout of the endpoint is under way."""
-        return _running_at(tx, endpoint) is not None
+        return store.running_rollout(tx, endpoint=endpoint) is not None
 
     def end_running(self, tx: Tx, who: Principal, endpoint: str, *, state: RolloutState, reason: str) -> None:
         """End the endpoint's running rollout, if there is one, in the caller's transaction, which sets the traffic."""
-        rollout = _running_at(tx, endpoint)
+        rollout = store.running_rollout(tx, endpoint=endpoint)
         if rollout is not None:
             self._end(tx, who, rollout, state=state, reason=reason)
 
@@ -351,7 +352,10 @@ class Rollouts:
     def _step(self, tx: Tx, who: Principal, rollout: Rollout, weight: float, *, reason: str) -> Rollout:
         """Give the challenger a share, and have the rollout looked at when it has baked."""
         step = Step(weight, now_us(), strategies.seen(rollout))
-        stepped = msgspec.structs.replace(rollout, steps=[*rollout.steps, step])
+        before = (
+            rollout.steps[:1] + rollout.steps[1:][-_MOST_STEPS:]
+        )  # a bandit takes steps for as long as it runs
+        stepped = msgspec.structs.replace(rollout, steps=[*before, step])
         store.put_rollout(tx, stepped)
         weights, copies, champion = strategies.traffic(rollout, weight)
         self._endpoints.shift(
@@ -368,7 +372,7 @@ class Rollouts:
         self._audit(tx, who, stepped, "step", detail)
         due = strategies.due_us(stepped)
         if due is not None:
-            key = f"{rollout.id}:{len(stepped.steps)}"
+            key = f"{rollout.id}:{step.at_us}"
             self._jobs.enqueue(tx, ADVANCE, {"rollout": rollout.id}, due_us=due, dedupe_key=key)
         return stepped
 
@@ -434,11 +438,6 @@ class Rollouts:
         if rollout.state != "running":
             raise RolloutOver(f"Rollout {rollout_id} has ended already: {rollout.state}.")
         return rollout
-
-
-def _running_at(tx: Tx, endpoint: str) -> Rollout | None:
-    found = store.rollouts(tx, where=Where().equals(endpoint=endpoint, state="running"), limit=1)
-    return found[0] if found else None
 
 
 def _get(tx: Tx, rollout_id: str) -> Rollout:
