@@ -192,6 +192,7 @@ class App:
             govern=self.govern,
             deploy=self.deploy,
             registry=self.registry,
+            runtimes=self.runtimes,
             signer=Signer(settings.signing_key_path),
             scratch=settings.home_path / "scratch",
         )

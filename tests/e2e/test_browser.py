@@ -207,6 +207,24 @@ def test_a_rollout_is_started_followed_and_taken_back(page: Any, client: Client)
     assert max(_weights(client).values()) == 100
 
 
+def test_an_endpoint_is_exported(page: Any, client: Client) -> None:
+    page.goto(f"/endpoints/{ENDPOINT}")
+    page.get_by_role("button", name="Export", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    playwright.expect(dialog.get_by_label("haproxy.cfg", exact=True)).to_contain_text("frontend inference")
+    dialog.get_by_label("Upstreams").fill("99=10.0.0.7:5001")
+    dialog.get_by_label("Upstreams").press("Enter")
+    playwright.expect(dialog).to_contain_text("An upstream names version 99")
+    dialog.get_by_label("For").select_option("kserve")
+    playwright.expect(dialog.get_by_label("kserve.yaml", exact=True)).to_contain_text("InferenceService")
+    with page.expect_download() as saving:
+        dialog.get_by_role("button", name="Save kserve.yaml").click()
+    asked = client.download(f"/endpoints/{ENDPOINT}/export", format="kserve")
+    assert Path(saving.value.path()).read_bytes() == b"".join(asked)
+    dialog.get_by_label("For").select_option("image")
+    playwright.expect(dialog).to_contain_text(f"trimtab endpoints package {ENDPOINT}")
+
+
 def test_an_alert_is_acknowledged(page: Any, client: Client, known: Mapping[str, str]) -> None:
     page.goto("/alerts")
     alert = page.get_by_role("listitem").filter(has_text="Churn looks odd")

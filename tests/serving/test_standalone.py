@@ -137,6 +137,18 @@ def test_a_signal_ends_all_of_it(booster_folder: Path) -> None:
         running.close()
 
 
+def test_a_compiled_model_that_cannot_be_loaded_has_the_native_one_answer(
+    booster_folder: Path, tmp_path: Path
+) -> None:
+    running = Container(TRIMTAB_MODEL=str(booster_folder), TRIMTAB_COMPILED=str(tmp_path))
+    try:
+        running.wait()
+        assert running.ask("POST", "/invocations", ROWS)[0] == 200
+        assert len(running.children()) == 2
+    finally:
+        running.close()
+
+
 def test_what_cannot_be_served_ends_with_a_code_and_a_reason(tmp_path: Path) -> None:
     missing = Container("--model", str(tmp_path))
     out, err = missing.process.communicate(timeout=30)

@@ -64,6 +64,7 @@ class Plan(msgspec.Struct, frozen=True):
     aliases: dict[str, str]
     compiled: Path | None = None
     limits: Limits = Limits()
+    grpc_port: int | None = None
 
 
 def plan(arguments: Sequence[str], environment: Mapping[str, str]) -> Plan:
@@ -75,6 +76,9 @@ def plan(arguments: Sequence[str], environment: Mapping[str, str]) -> Plan:
     parser.add_argument("--version", default=environment.get("TRIMTAB_VERSION", "1"))
     parser.add_argument("--host", default="0.0.0.0")  # noqa: S104 - a container's own network
     parser.add_argument("--port", "--http_port", type=int)
+    parser.add_argument(
+        "--grpc_port", "--grpc-port", type=int, help="speak the Open Inference Protocol's gRPC too"
+    )
     parser.add_argument("--replicas", "--workers", type=int, default=1)
     parser.add_argument("--allow-pickle", action="store_true", help="load formats that run code")
     given, unknown = parser.parse_known_args(arguments)
@@ -100,6 +104,7 @@ def plan(arguments: Sequence[str], environment: Mapping[str, str]) -> Plan:
         aliases=asked.aliases,
         compiled=Path(compiled) if compiled and is_own else None,
         limits=_limits(environment.get("TRIMTAB_SETTINGS")),
+        grpc_port=given.grpc_port,
     )
 
 
@@ -210,7 +215,9 @@ class Standalone:
         # The replicas load while the gateway starts.
         loads = self._keep_replicas()
         gateway = subprocess.Popen(
-            gateway_command(self._folder, host=self._plan.host, port=self._plan.port),
+            gateway_command(
+                self._folder, host=self._plan.host, port=self._plan.port, grpc_port=self._plan.grpc_port
+            ),
             stdin=subprocess.DEVNULL,
         )
         try:

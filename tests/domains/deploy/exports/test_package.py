@@ -187,5 +187,17 @@ def test_the_lock_follows_what_is_installed() -> None:
         ["python_function"], requirements="mlflow-skinny==3\n# a\n--pre\nnot-here-at-all>=2 # b\n"
     )
     assert "mlflow-skinny" in {one.name for one in own.packages}
-    assert own.loose == ["not-here-at-all>=2"]
-    assert own.text().endswith("\nnot-here-at-all>=2\n")
+    assert own.model.endswith("\nnot-here-at-all>=2\n")
+    assert not own.complete
+
+
+def test_a_model_with_an_environment_of_its_own_brings_its_lock() -> None:
+    hashed = "numpy==1.26.4 \\\n    --hash=sha256:00\nscikit-learn==1.4.2 \\\n    --hash=sha256:11\n"
+    own = locks.lock_of_own(hashed)
+    assert own.model == hashed
+    versions = {locks.normal(one.name): one.version for one in own.packages}
+    assert (versions["numpy"], versions["scikit-learn"]) == ("1.26.4", "1.4.2")
+    assert "uvloop==" in own.server
+    assert "numpy" not in own.server
+    with pytest.raises(NotExportable, match="cannot get from a registry"):
+        locks.lock_of_own("mine @ file:///home/me/mine.whl\n")

@@ -138,7 +138,7 @@ export function ExportDialog({ endpoint, onClose }: { endpoint: Endpoint; onClos
           </p>
           <Snippet code={packageCommands(endpoint.name)} />
         </div>
-      ) : wrong ? (
+      ) : wrong?.field === "upstream" || wrong?.field === "image" ? null : wrong ? (
         <div className="callout callout-alarm" role="alert">
           {wrong.message}
         </div>

@@ -29,7 +29,7 @@ def bill(
     data = [_dataset(at, ref) for at, ref in enumerate(version.data)]
     libraries = [_library(package) for package in packages.packages]
     digest = version.digest.removeprefix("sha256:")
-    pinned = packages.text()
+    pinned = packages.model + packages.server
     content: dict[str, Any] = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",

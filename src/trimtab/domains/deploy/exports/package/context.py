@@ -8,6 +8,7 @@ from pathlib import Path
 import trimtab
 from trimtab.domains.deploy.exports.package import manifest
 from trimtab.domains.deploy.exports.package.image import Packed, containerfile, readme
+from trimtab.domains.deploy.exports.package.lock import Lock
 from trimtab.domains.deploy.exports.package.manifest import Manifest
 from trimtab.infra.signing import Signer
 from trimtab.version import __version__
@@ -27,7 +28,7 @@ def lay_out(
     packed: Packed,
     *,
     base: str,
-    requirements: str,
+    packages: Lock,
     bill: bytes,
     settings: bytes,
     signer: Signer,
@@ -35,7 +36,8 @@ def lay_out(
     """Write all but the model, which lies in ``model/`` already, and the signed manifest of all; return that."""
     (folder / "Containerfile").write_text(containerfile(packed, base=base))
     (folder / "README.md").write_text(readme(packed))
-    (folder / "requirements.lock").write_text(requirements)
+    (folder / "requirements.lock").write_text(packages.model)
+    (folder / "server.lock").write_text(packages.server)
     (folder / "bom.cdx.json").write_bytes(bill)
     (folder / "settings.json").write_bytes(settings)
     (folder / "wheels").mkdir()

@@ -6,8 +6,12 @@ from typing import NamedTuple
 from trimtab.domains.deploy.exports.clusters import PORT, USER
 from trimtab.version import __version__
 
-DEFAULT_BASE = f"docker.io/library/python:{sys.version_info.major}.{sys.version_info.minor}-slim"
-"""The Python whose packages the lock holds, on Debian."""
+OUR_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def default_base(python: str) -> str:
+    """Return a Debian with a Python, such as 3.11."""
+    return f"docker.io/library/python:{python}-slim"
 
 
 class Packed(NamedTuple):
@@ -70,12 +74,15 @@ _TEXT = """\
 ARG BASE={base}
 
 FROM ${{BASE}} AS build
-COPY requirements.lock /build/requirements.lock
+COPY requirements.lock server.lock /build/
 COPY wheels/ /build/wheels/
 RUN python3 -m venv /opt/venv \\
  && if ls /build/wheels/*.whl >/dev/null 2>&1; then set -- --no-index --find-links /build/wheels; fi \\
- && /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check{alone} --only-binary :all: \\
-    "$@" -r /build/requirements.lock \\
+ && set -- --no-cache-dir --disable-pip-version-check --only-binary :all: "$@" \\
+ && /opt/venv/bin/python -m pip install{alone} "$@" -r /build/requirements.lock \\
+ && if [ -s /build/server.lock ]; then \\
+      /opt/venv/bin/python -m pip install --no-deps "$@" -r /build/server.lock; \\
+    fi \\
  && /opt/venv/bin/python -m pip uninstall --yes --quiet --disable-pip-version-check pip setuptools
 # Tests of the numeric libraries are a tenth of the image.
 RUN cd /opt/venv/lib/python3*/site-packages \\

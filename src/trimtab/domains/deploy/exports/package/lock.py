@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from trimtab.domains.deploy.exports.errors import NotExportable
 from trimtab.kernel.errors import Invalid, did_you_mean
 
 ALWAYS = ("msgspec", "uvloop", "httptools", "PyYAML", "numpy")
@@ -26,6 +27,7 @@ TABLES = ("pandas",)
 """What models of text and categories are given their rows in."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)")
 _EXTRA = re.compile(r"\bextra\s*==")
 
 
@@ -44,15 +46,13 @@ class Package(NamedTuple):
 
 
 class Lock(msgspec.Struct, frozen=True):
-    """The pinned packages by name, and requirements of the model that this server cannot pin."""
+    """What is installed in an image, in two steps: what the model asks for, then what else the server needs."""
 
     packages: list[Package]
-    loose: list[str] = []
-
-    def text(self) -> str:
-        """Return it as pip reads it."""
-        lines = [f"{package.name}=={package.version}" for package in self.packages]
-        return "".join(f"{line}\n" for line in [*lines, *self.loose])
+    model: str
+    server: str = ""
+    complete: bool = True
+    """Whether the model's part names every package, so that nothing else may come with them."""
 
 
 def lock(
@@ -86,7 +86,43 @@ def lock(
             hint = did_you_mean(name, installed)
             raise Invalid(f"This server has no package {name[:100]!r} to include.{hint}", field="include")
         roots.append(name)
-    return Lock(sorted(_closure(roots), key=lambda package: normal(package.name)), loose)
+    packages = sorted(_closure(roots), key=lambda package: normal(package.name))
+    return Lock(packages, _lines(packages) + "".join(f"{line}\n" for line in loose), complete=not loose)
+
+
+def lock_of_own(text: str, *, compiled: bool = False) -> Lock:
+    """Return what a model needs that has an environment of its own, by the lock with which that was made.
+
+    What the server needs beside is added as installed here, where the model does not bring it itself. Raises
+    NotExportable for a lock with packages that only this machine has.
+    """
+    own: dict[str, Package] = {}
+    for line in text.splitlines():
+        match = _PINNED.match(line)
+        if match is not None:
+            own[normal(match[1])] = _as_installed(match[1], match[2])
+        elif line.strip() and not line.startswith((" ", "#")):
+            raise NotExportable(
+                f"The model's environment has {line[:100]!r}, which an image cannot get from a registry.",
+                field="version",
+            )
+    beside = [name for name in (*ALWAYS, *WHERE_INSTALLED, *(COMPILED if compiled else ())) if _find(name)]
+    added = [package for package in _closure(beside) if normal(package.name) not in own]
+    packages = sorted([*own.values(), *added], key=lambda package: normal(package.name))
+    added.sort(key=lambda package: normal(package.name))
+    return Lock(packages, text, _lines(added))
+
+
+def _lines(packages: Iterable[Package]) -> str:
+    return "".join(f"{package.name}=={package.version}\n" for package in packages)
+
+
+def _as_installed(name: str, version: str) -> Package:
+    """Return a package with what is known of it here, where this very version is."""
+    found = _find(name)
+    return (
+        _package(found) if found is not None and found.version == version else Package(name, version, "", "")
+    )
 
 
 def _own(requirements: str) -> tuple[list[str], list[str]]:

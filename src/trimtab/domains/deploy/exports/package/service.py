@@ -10,13 +10,14 @@ import msgspec
 
 from trimtab.domains.deploy.exports.errors import NotExportable
 from trimtab.domains.deploy.exports.package import bom, context
-from trimtab.domains.deploy.exports.package.image import DEFAULT_BASE, Packed
-from trimtab.domains.deploy.exports.package.lock import Lock, lock
+from trimtab.domains.deploy.exports.package.image import OUR_PYTHON, Packed, default_base
+from trimtab.domains.deploy.exports.package.lock import Lock, lock, lock_of_own
 from trimtab.domains.deploy.exports.package.manifest import Manifest
 from trimtab.domains.deploy.service import DeployService
 from trimtab.domains.govern import GovernService
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry.model import ModelVersion
+from trimtab.domains.registry.runtimes.service import RuntimeService
 from trimtab.infra.db import Database
 from trimtab.infra.signing import Signer
 from trimtab.kernel import refs
@@ -45,6 +46,7 @@ class PackageService:
         govern: GovernService,
         deploy: DeployService,
         registry: RegistryService,
+        runtimes: RuntimeService,
         signer: Signer,
         scratch: Path,
     ) -> None:
@@ -52,6 +54,7 @@ class PackageService:
         self._govern = govern
         self._deploy = deploy
         self._registry = registry
+        self._runtimes = runtimes
         self._signer = signer
         self._scratch = scratch
 
@@ -81,16 +84,22 @@ class PackageService:
         if wanted is None:
             raise NotExportable(f"Endpoint {name} has no champion yet: name a version.", field="version")
         served = endpoint.find(wanted)
-        on = base or DEFAULT_BASE
-        if any(letter.isspace() for letter in on) or len(on) > _MOST_BASE:
-            raise Invalid(f"{on[:100]!r} is not the name of an image.", field="base")
+        if base is not None and (any(letter.isspace() for letter in base) or not 0 < len(base) <= _MOST_BASE):
+            raise Invalid(f"{base[:100]!r} is not the name of an image.", field="base")
         found = self._registry.get_version(who, endpoint.model, int(wanted))
         self._scratch.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="package-", dir=self._scratch))
         try:
             self._registry.materialize(who, found.name, found.version, folder / "model")
             compiled = self._compiled(who, found, folder / "compiled") and not served.native
-            packages = _packages(found, folder / "model", compiled=compiled, include=include)
+            runtime = self._runtimes.get(who, found.name, found.version)
+            python = OUR_PYTHON
+            if runtime.state == "ready" and runtime.lock:
+                packages = lock_of_own(runtime.lock, compiled=compiled)
+                python = ".".join(runtime.python.split(".")[:2]) or OUR_PYTHON
+            else:
+                packages = _packages(found, folder / "model", compiled=compiled, include=include)
+            on = base or default_base(python)
             packed = Packed(
                 name,
                 found.name,
@@ -98,14 +107,14 @@ class PackageService:
                 found.digest,
                 served.allow_pickle,
                 compiled,
-                complete=not packages.loose,
+                complete=packages.complete,
             )
             estimates = self._registry.estimates(who, found.name, found.version)
             made = context.lay_out(
                 folder,
                 packed,
                 base=on,
-                requirements=packages.text(),
+                packages=packages,
                 settings=msgspec.json.encode(self._deploy.settings.get(who, name).settings),
                 bill=bom.bill(name, found, packages, estimates=estimates),
                 signer=self._signer,
