@@ -207,14 +207,33 @@ def test_a_rollout_is_started_followed_and_taken_back(page: Any, client: Client)
     assert max(_weights(client).values()) == 100
 
 
+def test_settings_are_changed(page: Any, client: Client) -> None:
+    page.goto(f"/endpoints/{ENDPOINT}?tab=settings")
+    page.get_by_role("button", name="Change settings").click()
+    dialog = page.get_by_role("dialog")
+    playwright.expect(dialog.get_by_role("button", name="Change settings")).to_be_disabled()
+    dialog.get_by_label("Key rate limit").fill("6000/min")
+    dialog.get_by_label("Reason").fill("from the page")
+    dialog.get_by_role("button", name="Change 1 setting").click()
+    playwright.expect(dialog).to_be_hidden()
+    _see(page, "6000/min")
+    page.get_by_role("button", name="Add a rule").click()
+    dialog.get_by_label("What is done").select_option("generalise")
+    dialog.get_by_label("Column").fill("anything")
+    playwright.expect(dialog.get_by_role("button", name="Add the rule")).to_be_disabled()
+    dialog.get_by_role("button", name="Cancel").click()
+    known = {one["name"]: one["value"] for one in client.get(f"/endpoints/{ENDPOINT}/settings")["settings"]}
+    assert known["key_rate_limit"] == "6000/min"
+
+
 def test_an_endpoint_is_exported(page: Any, client: Client) -> None:
     page.goto(f"/endpoints/{ENDPOINT}")
     page.get_by_role("button", name="Export", exact=True).click()
     dialog = page.get_by_role("dialog")
     playwright.expect(dialog.get_by_label("haproxy.cfg", exact=True)).to_contain_text("frontend inference")
-    dialog.get_by_label("Upstreams").fill("99=10.0.0.7:5001")
+    dialog.get_by_label("Upstreams").fill("10.0.0.7:5001")
     dialog.get_by_label("Upstreams").press("Enter")
-    playwright.expect(dialog).to_contain_text("An upstream names version 99")
+    playwright.expect(dialog.get_by_label("haproxy.cfg", exact=True)).to_contain_text("server s1 10.0.0.7:5001")
     dialog.get_by_label("For").select_option("kserve")
     playwright.expect(dialog.get_by_label("kserve.yaml", exact=True)).to_contain_text("InferenceService")
     with page.expect_download() as saving:
@@ -286,6 +305,7 @@ def test_no_page_shuts_anyone_out(browser: Any, page: Any, known: Mapping[str, s
         f"/experiments/{known['experiment_id']}",
     ]
     pages += [f"/runs/{known['run_id']}", f"/models/{MODEL}", f"/models/{MODEL}/1", f"/endpoints/{ENDPOINT}"]
+    pages += [f"/endpoints/{ENDPOINT}?tab=settings"]
     pages += [f"/monitors/{MONITOR}", "/alerts", f"/lineage?ref=model:{MODEL}/1", "/audit", "/settings"]
     found: list[str] = []
     for path in pages:
