@@ -282,3 +282,42 @@ def test_rows_are_the_same_each_time(table: Any, label: Any) -> None:
     assert any(value in thresholds for value in near.columns["a"])
     assert {type(value) for value in near.columns["n"]} == {int}
     assert len(near.columns["a"]) >= ROWS
+
+
+@pytest.mark.parametrize(
+    ("settings", "predict"),
+    [
+        ({"loss_function": "Logloss"}, "predict_proba_1"),
+        ({"loss_function": "Logloss", "words": True, "nan_mode": "Max"}, "predict"),
+        ({"loss_function": "MultiClass"}, "predict"),
+        ({"loss_function": "MultiClass", "grow_policy": "Lossguide"}, "predict_proba"),
+        ({"loss_function": "RMSE", "grow_policy": "Depthwise"}, "predict"),
+        ({"loss_function": "Poisson"}, "predict"),
+    ],
+)
+def test_catboost(settings: dict[str, Any], predict: str, table: Any, tmp_path: Path) -> None:
+    catboost = pytest.importorskip("catboost", reason="100 MB; install it to run this")
+    words = settings.pop("words", False)
+    target = np.digitize(table.a + table.c, [0.2, 0.8])
+    kind = "CatBoostClassifier"
+    if settings["loss_function"] == "Logloss":
+        target = np.minimum(target, 1)
+    elif settings["loss_function"] != "MultiClass":
+        kind, target = "CatBoostRegressor", (table.b.abs() + 1).to_numpy()
+    rows = table.astype(float).mask(np.random.default_rng(9).random(table.shape) < 0.2)
+    model = getattr(catboost, kind)(iterations=8, depth=4, verbose=0, allow_writing_files=False, **settings)
+    model.fit(rows, np.array(["no", "yes"])[target] if words else target)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    model.save_model(str(folder / "model.cb"), format="cbm")
+    columns = [{"name": name, "type": "double", "required": False} for name in rows]
+    mlmodel = {
+        "flavors": {"catboost": {"data": "model.cb", "model_type": kind, "save_format": "cbm"}},
+        "metadata": {"trimtab": {"predict": predict}},
+        "signature": {"inputs": msgspec.json.encode(columns).decode()},
+    }
+    (folder / "MLmodel").write_bytes(msgspec.json.encode(mlmodel))
+    verdict = _compile(folder)
+    assert verdict.state == "compiled", verdict.message
+    assert {"thresholds", "missing"} <= set(verdict.rows)
+    _agree(folder, rows)

@@ -28,7 +28,7 @@ from trimtab.serving.protocols import mlflow
 from trimtab.serving.routes import NUMERIC, Field
 from trimtab.serving.schema import Schema
 
-_LIBRARIES = ("onnx", "onnxruntime", "skl2onnx", "numpy", "scikit-learn", "xgboost", "lightgbm")
+_LIBRARIES = ("onnx", "onnxruntime", "skl2onnx", "numpy", "scikit-learn", "xgboost", "lightgbm", "catboost")
 _TIMED_ROWS = (1, 1000)
 
 

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from trimtab.serving.batch import Output
-from trimtab.serving.compiling import lightgbm_trees, sklearn_trees, xgboost_trees
+from trimtab.serving.compiling import catboost_trees, lightgbm_trees, sklearn_trees, xgboost_trees
 from trimtab.serving.compiling.ensembles import Ensemble, labels
 from trimtab.serving.compiling.errors import Unsupported
 from trimtab.serving.compiling.graph import NewGraph
@@ -69,6 +69,8 @@ class Source:
             return xgboost_trees.ensemble_of(self.booster, rounds=None if rounds is None else int(rounds) + 1)
         if self.model.flavor == "lightgbm":
             return lightgbm_trees.ensemble_of(self.booster, whole=whole)
+        if self.model.flavor == "catboost":
+            return catboost_trees.ensemble_of(self.booster)
         return estimator_ensemble(self.estimator, whole=whole)
 
 

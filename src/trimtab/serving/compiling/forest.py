@@ -127,10 +127,15 @@ class Forest:
 def round_down(values: np.ndarray) -> np.ndarray:
     """Return the largest float32 that is not above each value: for a float32 x, ``x <= value`` stays as it is."""
     near = values.astype(np.float32)
-    return np.where(near > values, np.nextafter(near, np.float32(-np.inf)), near).astype(np.float64)
+    return _step(near, near > values, -np.inf)
 
 
 def round_up(values: np.ndarray) -> np.ndarray:
     """Return the smallest float32 that is not below each value: for a float32 x, ``x < value`` stays as it is."""
     near = values.astype(np.float32)
-    return np.where(near < values, np.nextafter(near, np.float32(np.inf)), near).astype(np.float64)
+    return _step(near, near < values, np.inf)
+
+
+def _step(near: np.ndarray, where: np.ndarray, towards: float) -> np.ndarray:
+    near[where] = np.nextafter(near[where], np.float32(towards))
+    return near.astype(np.float64)

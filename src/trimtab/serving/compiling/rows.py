@@ -16,6 +16,7 @@ RANDOM_ROWS = 1000
 MOST_NEAR_ROWS = 3000
 _MISSING_ROWS = 4
 _TIMED_BATCHES = 100
+_MOST_THRESHOLD = 1e37  # beyond are those that only tell missing values from others
 _SEED = 20_260_101
 _INTEGERS = {"integer": (-(2**31), 2**31 - 1), "long": (-(2**53), 2**53)}
 
@@ -160,9 +161,11 @@ class References:
                 numbers = [float(value) for value in seen]
                 hint.reach(*numbers, *(value * 2 for value in numbers), *(-value for value in numbers))
             if len(hint.thresholds):
-                finite = hint.thresholds[np.isfinite(hint.thresholds)]
-                width = float(np.ptp(finite)) or 1.0
-                hint.reach(float(finite.min()) - width / 4, float(finite.max()) + width / 4)
+                hint.thresholds = hint.thresholds[np.abs(hint.thresholds) < _MOST_THRESHOLD]
+            if len(hint.thresholds):
+                width = float(np.ptp(hint.thresholds)) or 1.0
+                ends = float(hint.thresholds.min()) - width / 4, float(hint.thresholds.max()) + width / 4
+                hint.reach(*ends)
         self._base = self._make(RANDOM_ROWS)
 
     def random(self) -> Rows:
@@ -174,7 +177,7 @@ class References:
             (at, value)
             for at, hint in enumerate(self._hints)
             for value in hint.thresholds
-            if np.isfinite(value) and self._fields[at].type in ("float", "double")
+            if self._fields[at].type in ("float", "double")
         ]
         if not pairs:
             return None

@@ -11,7 +11,7 @@ State = Literal["compiled", "differs", "unsupported", "failed"]
 failed: the attempt itself broke or took too long."""
 
 VERDICT_FILE = "verdict.json"
-FLAVORS = ("sklearn", "xgboost", "lightgbm")
+FLAVORS = ("sklearn", "xgboost", "lightgbm", "catboost")
 """What is converted, by the name of the MLmodel flavour."""
 
 

@@ -19,6 +19,7 @@ _LOADERS = {
     "sklearn": "trimtab.serving.loaders.sklearn:load",
     "xgboost": "trimtab.serving.loaders.xgboost:load",
     "lightgbm": "trimtab.serving.loaders.lightgbm:load",
+    "catboost": "trimtab.serving.loaders.catboost:load",
     "onnx": "trimtab.serving.loaders.onnx:load",
     "python_function": "trimtab.serving.loaders.pyfunc:load",
 }
