@@ -8,7 +8,7 @@ PYTEST := $(BIN)/pytest
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fmt lint types check contracts e2e bench conformance autolog clients exports image-test docs ui lock new-domain clean
+.PHONY: help setup demo test fmt lint types check contracts e2e bench conformance autolog clients exports image-test environments docs ui lock new-domain clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -103,6 +103,9 @@ image-test: .venv/.dev .make/image-root/.done ## Build a packaged model's image 
 
 clients: .venv-clients/.done ## Test inference with KServe's and Amazon's own clients, in an environment of their own
 	@TRIMTAB_CLIENTS_PYTHON=$(CURDIR)/.venv-clients/bin/python $(PYTEST) tests/serving/protocols/test_other_clients.py
+
+environments: .venv/.dev ## Test environments of models with packages from the real index
+	@TRIMTAB_TEST_INDEX=1 $(PYTEST) -s tests/domains/registry/test_package_index.py
 
 docs: .venv/.dev ## Generate the reference
 	@$(BIN)/python tools/reference.py

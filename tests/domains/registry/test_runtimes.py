@@ -285,7 +285,7 @@ def test_the_setting_forbids_or_asks(
 
 
 SLOW_UV = """#!/bin/sh
-case "$*" in *"pip install"*) {uv} "$@"; touch {flag}; sleep 60;; *) exec {uv} "$@";; esac
+case "$*" in *"pip install"*) {uv} "$@"; echo $$ > {flag}.new; mv {flag}.new {flag}; exec sleep 60;; *) exec {uv} "$@";; esac
 """
 BUILD = """
 import os, sys
@@ -320,6 +320,7 @@ def test_a_build_that_is_killed_leaves_nothing_that_is_used(
     assert places.leftovers() == [], "it is being made"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+    os.kill(int(flag.read_text()), signal.SIGKILL)
     assert places.here() == []
     assert places.find("k" * 32) is None
     left = places.leftovers()

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -81,9 +82,13 @@ def run(
     environment: Mapping[str, str],
     folder: Path,
     most_s: float,
+    memory_bytes: int | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> Ended:
-    """Run a command to its end. ``tick`` is called every few seconds; what it raises ends the process."""
+    """Run a command to its end. ``tick`` is called every few seconds; what it raises ends the process.
+
+    ``memory_bytes`` is the most that it may ask for; its processor time is at most ``most_s`` for each of two threads.
+    """
     started = told = time.monotonic()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = subprocess.Popen(
@@ -95,6 +100,11 @@ def run(
             stderr=err,
             start_new_session=True,
         )
+        if memory_bytes is not None:
+            with suppress(ProcessLookupError):
+                resource.prlimit(process.pid, resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+                seconds = int(2 * most_s)
+                resource.prlimit(process.pid, resource.RLIMIT_CPU, (seconds, seconds))
         in_time = True
         try:
             while True:

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+
 from trimtab.domains.registry.runtimes.errors import BadRequirements
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ def try_model(
     environment: Mapping[str, str] | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> Tried:
-    """Load a model folder in a process without network, secrets or privileges, and say how that went."""
+    """Load a model folder in a process without network, secrets, privileges or more than half of the memory."""
     seen = replica_environment(os.environ if environment is None else environment, interpreter=interpreter)
     del seen["PYTHONDONTWRITEBYTECODE"]  # what it compiles now, no replica has to
     ended = processes.run(
@@ -37,6 +37,7 @@ def try_model(
         environment=seen,
         folder=model,
         most_s=_MOST_S,
+        memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2,
         tick=tick,
     )
     if ended.code == 0:
