@@ -5,6 +5,7 @@ A model that runs in this process answers without a task, a future or a hop; all
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, perf_counter_ns
 from typing import Any
 
@@ -28,6 +29,10 @@ from trimtab.serving.table import LiveEndpoint, LiveTable, LiveVersion
 MAX_SHADOWS_WAITING = 256
 """How many copies may wait for one shadow before further ones are dropped."""
 
+MAX_READING = 32
+"""How many large bodies may wait to be read before further ones are refused: each is kept in memory meanwhile."""
+
+_READERS = 2
 _MAX_REROUTES = 3
 _MAX_KNOWN_TARGETS = 4096
 _MAX_QUESTION_BYTES = 64 * 1024
@@ -90,6 +95,8 @@ class Front:
         self._log = log
         self._targets: dict[tuple[bytes, str], Target] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reading = 0
+        self._readers = ThreadPoolExecutor(_READERS, "bodies")
 
     def admit(self, request: Request) -> int:
         """Return how much body a request may have, after looking whether its sender may ask at all."""
@@ -176,7 +183,13 @@ class Front:
     async def _infer_later(self, asked: _Asked, decoding: Callable[[], Batch]) -> Answer:
         """Answer a prediction whose body takes longer to read than one turn of the loop."""
         try:
-            asked.batch = await asyncio.get_running_loop().run_in_executor(None, decoding)
+            if self._reading >= MAX_READING:
+                raise Overloaded(f"{MAX_READING} large bodies wait to be read already")
+            self._reading += 1
+            try:
+                asked.batch = await asyncio.get_running_loop().run_in_executor(self._readers, decoding)
+            finally:
+                self._reading -= 1
             asked.version = self._version(asked)
         except TrimtabError as error:
             return self._answer(asked, [], error)
@@ -268,10 +281,6 @@ class Front:
         copied: bool = False,
     ) -> None:
         batch, route = asked.batch, version.route if version is not None else None
-        probabilities = None
-        for output in outputs:
-            if output.name == "probabilities":
-                probabilities = output.by_row()
         packed, layout = None, 0
         columns: dict[str, list[Any]] = {}
         if batch is not None:
@@ -283,6 +292,10 @@ class Front:
             if packed is not None:
                 columns = {}
                 layout = schema.layout = schema.layout or self._log.layout(schema.fields)
+        probabilities = None
+        for output in outputs:
+            if output.name == "probabilities":
+                probabilities = output.by_row()
         self._log.append(
             segments.Prediction(
                 asked.id,

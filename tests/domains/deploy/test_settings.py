@@ -87,6 +87,7 @@ def test_times_and_sizes_come_back(value: int) -> None:
         ("remote_replicas", "1=10.0.0.2"),
         ("remote_replicas", "one=10.0.0.2:7001"),
         ("retries", "101%"),
+        ("sticky_by", "x" * 501),
         ("circuit", "-1"),
         ("circuit_open", "0s"),
         ("cache_size", "0B"),

@@ -401,3 +401,17 @@ def put(plane: Plane, table: dict[str, Any]) -> int:
     connection = Unix("localhost")
     connection.request("PUT", "/routes", msgspec.json.encode(table))
     return connection.getresponse().status
+
+
+def test_probabilities_can_be_kept_out_of_the_log(plane: Plane, booster_socket: str) -> None:
+    rules = {"probabilities": FieldRule("drop")}
+    plane.route(Version("1", "m/1", 100, "champion", [booster_socket]), policies=Policies(fields=rules))
+    plane.wait_up()
+    inputs = [
+        {"name": name, "datatype": datatype, "shape": [1], "data": [1]}
+        for name, datatype in (("a", "FP64"), ("b", "INT64"))
+    ]
+    status, answer, _ = plane.request("POST", "/v2/models/m/infer", {"inputs": inputs})
+    assert (status, [one["name"] for one in answer["outputs"]]) == (200, ["predictions", "probabilities"])
+    (record,) = [one for one in plane.records(1) if isinstance(one, segments.Prediction)]
+    assert (record.probabilities, len(record.outputs)) == (None, 1)

@@ -218,7 +218,13 @@ def test_rules_of_fields() -> None:
     ]
     assert anonymised(FieldRule("generalise", "prefix:3"), "80331", 80331) == ["803", "803"]
     outputs = [Output("c", "BYTES", [1], ["x"]), Output("p", "FP64", [1], [1.0])]
-    assert Anonymiser({"c": FieldRule("drop")}, KEY).outputs(outputs) == outputs[1:]
+    assert Anonymiser({"c": FieldRule("drop")}, KEY).outputs(outputs) == [
+        Output("c", "BYTES", [1], [None]),
+        outputs[1],
+    ]
+    chances = Output("probabilities", "FP64", [1, 2], [0.5, 0.5])
+    for rule in (FieldRule("mask"), FieldRule("hash"), FieldRule("drop")):
+        assert Anonymiser({"probabilities": rule}, KEY).outputs([outputs[1], chances]) == [outputs[1]]
 
 
 @settings(max_examples=80, deadline=None)

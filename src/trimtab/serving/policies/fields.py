@@ -40,14 +40,23 @@ class Anonymiser:
         return None, self.apply(batch.by_name(fields))
 
     def outputs(self, outputs: list[Output]) -> list[Output]:
-        """Return what a model answered, with the rules applied to outputs that have a rule's name."""
+        """Return what a model answered, with the rules applied to outputs that have a rule's name.
+
+        Rows stay rows: an output that is left out is null in each. Probabilities, which are numbers or nothing, are
+        left out by any rule.
+        """
         if self._rules.keys().isdisjoint(output.name for output in outputs):
             return outputs
         kept: list[Output] = []
         for output in outputs:
-            changed = self.apply({output.name: output.data}).get(output.name)
-            if changed is not None:
-                kept.append(Output(output.name, output.datatype, output.shape, changed))
+            if output.name not in self._rules:
+                kept.append(output)
+            elif output.name != "probabilities":
+                changed = self.apply({output.name: output.data}).get(output.name)
+                shape, data = output.shape, changed
+                if data is None:
+                    shape, data = [output.shape[0]], [None] * output.shape[0]
+                kept.append(Output(output.name, output.datatype, shape, data))
         return kept
 
     def apply(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:

@@ -40,6 +40,8 @@ _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 _PER = re.compile(r"(\d[\d_]*)\s*/\s*([A-Za-z]+)")
 _MOST = 2**53
 MOST_REPLICAS = 64
+_MOST_COLUMN = 500
+_MOST_RULES = 1000
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -134,6 +136,8 @@ def _remotes(text: str) -> dict[str, list[str]]:
 
 
 def _column(text: str) -> str:
+    if len(text) > _MOST_COLUMN:
+        raise Invalid(f"A column's name has at most {_MOST_COLUMN} characters.")
     return "" if text in _OFF else text
 
 
@@ -281,7 +285,11 @@ def change_fields(settings: EndpointSettings, rules: Mapping[str, str | None]) -
             raise Invalid(
                 f"{text[:80]!r} is not drop, mask, hash or generalise:BY.", field=f"fields.{column}"
             )
+        if not column or len(column) > _MOST_COLUMN:
+            raise Invalid(f"A column's name has 1 to {_MOST_COLUMN} characters.", field="fields")
         fields[column] = FieldRule(kind, by)
+    if len(fields) > _MOST_RULES:
+        raise Invalid(f"There are at most {_MOST_RULES} rules for an endpoint.", field="fields")
     changed = msgspec.structs.replace(
         settings, policies=msgspec.structs.replace(settings.policies, fields=fields)
     )

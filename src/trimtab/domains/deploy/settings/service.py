@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from trimtab.domains.deploy.service import DeployService
 
 _MOST_REASON = 2000
+_ANSWERS = {"predictions", "probabilities"}
+"""What every model's answer may hold, whatever its signature calls it."""
 
 
 class Settings:
@@ -136,7 +138,7 @@ class Settings:
             signature = signature_of(found.signature)
             if signature is None:
                 return set()
-            columns |= {field.name for field in (*signature.inputs, *signature.outputs)}
+            columns |= {field.name for field in (*signature.inputs, *signature.outputs)} | _ANSWERS
         return columns
 
 
