@@ -46,6 +46,7 @@ const routeTree = rootRoute.addChildren([
   at("/endpoints", () => import("./pages/endpoints/EndpointsPage.tsx"), "EndpointsPage"),
   at("/endpoints/$name", () => import("./pages/endpoints/EndpointPage.tsx"), "EndpointPage"),
   at("/predictions/$id", () => import("./pages/endpoints/PredictionPage.tsx"), "PredictionPage"),
+  at("/edge", () => import("./pages/edge/EdgePage.tsx"), "EdgePage"),
   at("/batch", () => import("./pages/batch/BatchesPage.tsx"), "BatchesPage"),
   at("/batch/$id", () => import("./pages/batch/BatchPage.tsx"), "BatchPage"),
   at("/monitors", () => import("./pages/monitors/MonitorsPage.tsx"), "MonitorsPage"),

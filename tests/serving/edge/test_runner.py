@@ -155,6 +155,7 @@ def test_what_the_server_will_never_take_does_not_block_the_rest(device: Path, s
         ({"a": [1.0, 2.0], "b": [1.0]}, "'b' has 1 values of 2"),
         ({"a": [float("inf")], "b": [1.0]}, "'a', row 0 is not a number"),
         ({}, "no rows"),
+        ({"a": [0.0] * 20_001, "b": [0.0] * 20_001}, "more than 20000 rows"),
     ],
 )
 def test_rows_that_do_not_fit_are_named(device: Path, rows: Any, told: str) -> None:

@@ -10,6 +10,7 @@ export type * from "./types/pipelines.ts";
 export type * from "./types/deploy.ts";
 export type * from "./types/settings.ts";
 export type * from "./types/batch.ts";
+export type * from "./types/edge.ts";
 export type * from "./types/monitor.ts";
 export type * from "./types/alerts.ts";
 export type * from "./types/govern.ts";

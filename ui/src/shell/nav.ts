@@ -18,6 +18,7 @@ export const ENTRIES: Entry[] = [
   { label: "Models", href: "/models", icon: "models", key: "m" },
   { label: "Endpoints", href: "/endpoints", icon: "endpoints", key: "e", also: ["/predictions"] },
   { label: "Batch", href: "/batch", icon: "table", key: "b" },
+  { label: "Edge", href: "/edge", icon: "download", key: "v" },
   { label: "Monitors", href: "/monitors", icon: "monitors", key: "n" },
   { label: "Alerts", href: "/alerts", icon: "alerts", key: "a" },
 ];

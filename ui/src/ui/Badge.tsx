@@ -25,6 +25,7 @@ const STATES: Record<string, { tone: Tone; text?: string; icon?: IconName }> = {
   empty: { tone: "waiting" },
   ready: { tone: "neutral", text: "Ready", icon: "check" },
   starting: { tone: "active" },
+  building: { tone: "active" },
   degraded: { tone: "alarm", icon: "alarm" },
   stopped: { tone: "quiet", icon: "minus" },
   admin: { tone: "neutral", icon: "person" },

@@ -33,6 +33,9 @@ from .verify import Refused
 
 _MOST_BYTES = 64 << 20
 _MOST_BODY_BYTES = 16 << 20
+MOST_ROWS = 20_000
+"""Of one request, as the server takes no more of one prediction."""
+
 _TIMEOUT_S = 20.0
 _TRY_S = 300.0
 _PIECE = 1 << 20
@@ -60,6 +63,8 @@ class Runner:
 
     def predict(self, columns: dict[str, list[Any]]) -> dict[str, Any]:
         """Return predictions with their id, and keep them for the server; raises BadRows."""
+        if max((len(values) for values in columns.values()), default=0) > MOST_ROWS:
+            raise BadRows(f"there are more than {MOST_ROWS} rows; send them in several requests")
         started = time.perf_counter_ns()
         model = self.model
         outputs = model.predict(columns)

@@ -101,7 +101,9 @@ def test_a_bundle_is_signed_and_follows_its_alias(
     assert (second.sequence, second.version, second.state) == (2, 2, "ready")
     ready.registry.set_alias(editor, "scans", "champion", 1)
     work_off(ready, "light", "heavy")
-    assert ready.edge.get(viewer, "scans", "champion").sequence == 3, "going back is going on"
+    third = ready.edge.get(viewer, "scans", "champion")
+    assert third.sequence == 3, "going back is going on"
+    assert ready.edge.create(editor, model="models:/scans@champion") == third, "there is one already"
     again = verify.read(unpacked(ready, viewer, tmp_path / "two"), key)
     assert (again["version"], again["sequence"]) == ("1", 3)
 

@@ -2,19 +2,19 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from trimtab.domains.deploy.edge.errors import BadDelivery
 from trimtab.kernel.time import DAY_US
-from trimtab.serving.routes import Signature
 from trimtab.serving.segments import Prediction
 
 State = Literal["building", "ready", "failed"]
 
-MOST_ROWS = 20_000
+MOST_ROWS = 40_000  # a device's file holds a prediction of 20,000 at the most, and what went before it
 _DEVICE = re.compile(r"[0-9a-f]{16}")
 _ID = re.compile(r"edge-([0-9a-f]{16})-[0-9a-f]{1,16}-[0-9a-f]{1,16}")
 _OLDEST_US = 365 * DAY_US
@@ -88,12 +88,14 @@ class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def check_delivery(
-    delivery: Delivery, bundle: EdgeBundle, signature: Signature, *, now_us: int
+    delivery: Delivery, bundle: EdgeBundle, columns: Mapping[str, AbstractSet[str]], *, now_us: int
 ) -> list[Prediction]:
-    """Return the records for monitoring; raises BadDelivery naming the prediction and the column."""
+    """Return the records for monitoring; raises BadDelivery naming the prediction and the column.
+
+    ``columns`` are those of each version of the model, none for what is no version.
+    """
     if not _DEVICE.fullmatch(delivery.device):
         raise BadDelivery("device is 16 hexadecimal digits.", field="device")
-    names = {field.name for field in signature.inputs}
     records: list[Prediction] = []
     total = 0
     for place, one in enumerate(delivery.predictions):
@@ -103,8 +105,11 @@ def check_delivery(
             raise BadDelivery(f"{one.id[:80]!r} is not an id of this device.", field=f"{where}.id")
         if not now_us - _OLDEST_US <= one.at_us <= now_us + DAY_US:
             raise BadDelivery("The time is more than a year ago, or in the future.", field=f"{where}.at_us")
-        if not (one.version.isascii() and one.version.isdigit() and len(one.version) < 10):
-            raise BadDelivery("version is the number of a version.", field=f"{where}.version")
+        names = columns[one.version]
+        if not names:
+            raise BadDelivery(
+                f"{bundle.model} has no version {one.version[:40]!r}.", field=f"{where}.version"
+            )
         rows = len(one.outputs)
         total += rows
         if not rows or total > MOST_ROWS:

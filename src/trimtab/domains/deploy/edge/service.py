@@ -79,6 +79,7 @@ class EdgeService:
 
         ``model`` is ``models:/NAME@alias``. ``reference`` is a data version of whose first rows the bundle is checked,
         by default the model's input example. ``endpoint`` is the name under which monitoring finds the predictions.
+        What is left empty stays as it was, and a bundle that is there already is returned as it is.
         Raises Invalid, NotFound, and Forbidden as deploying does.
         """
         self.govern.permit(who, "write", "edge bundles")
@@ -89,8 +90,7 @@ class EdgeService:
             )
         found = self._registry.resolve(who, f"models:/{name}@{alias}")
         check_loadable(self.govern, who, found, allow_pickle=False, reason="")
-        endpoint = endpoint or f"{re.sub(r'[^A-Za-z0-9._-]', '-', found.name)[:120]}-edge"
-        if not _NAME.fullmatch(endpoint):
+        if endpoint and not _NAME.fullmatch(endpoint):
             raise Invalid("An endpoint's name has letters, digits, '.', '_' and '-' only.", field="endpoint")
         if reference:
             self._reference_version(who, reference)
@@ -98,24 +98,30 @@ class EdgeService:
         with self._db.write() as tx:
             tx.lock(f"deploy.edge:{found.name}@{alias}")
             known = store.find(tx, where=Where().equals(model=found.name, alias=alias))
+            before = known[0] if known else None
+            if before is not None:
+                endpoint, reference = endpoint or before.endpoint, reference or before.reference
+                made = before.state == "ready" and before.version == found.version
+                if made and (before.endpoint, before.reference) == (endpoint, reference):
+                    return before
             bundle = EdgeBundle(
                 model=found.name,
                 alias=alias,
-                endpoint=endpoint,
+                endpoint=endpoint or f"{re.sub(r'[^A-Za-z0-9._-]', '-', found.name)[:120]}-edge",
                 reference=reference,
                 state="building",
-                sequence=known[0].sequence if known else 0,
-                version=known[0].version if known else None,
-                blob=known[0].blob if known else None,
-                size_bytes=known[0].size_bytes if known else 0,
+                sequence=before.sequence if before else 0,
+                version=before.version if before else None,
+                blob=before.blob if before else None,
+                size_bytes=before.size_bytes if before else 0,
                 error=None,
-                created_us=known[0].created_us if known else now,
+                created_us=before.created_us if before else now,
                 updated_us=now,
-                created_by=known[0].created_by if known else who.id,
+                created_by=before.created_by if before else who.id,
             )
             store.put(tx, bundle)
             self._enqueue(tx, bundle)
-            detail = {"channel": bundle.channel, "endpoint": endpoint, "reference": reference}
+            detail = {"channel": bundle.channel, "endpoint": bundle.endpoint, "reference": reference}
             self.govern.audit(tx, who, "deploy.edge.create", refs.model(found.name), detail=detail)
         return bundle
 
@@ -170,11 +176,12 @@ class EdgeService:
         """
         self.govern.permit(who, "write", "edge bundles")
         bundle = self.get(who, model, alias)
-        found = self._registry.get_version(who, model, bundle.version or 0) if bundle.version else None
-        signature = signature_of(found.signature) if found else None
-        if signature is None:
+        if bundle.version is None:
             raise EdgeBundleNotReady("No bundle was made for this alias yet.")
-        records = check_delivery(delivery, bundle, signature, now_us=now_us())
+        columns: dict[str, frozenset[str]] = {}
+        for version in {one.version for one in delivery.predictions}:
+            columns[version] = self._columns(who, model, version)
+        records = check_delivery(delivery, bundle, columns, now_us=now_us())
         if records:
             source = hashlib.sha256(f"{bundle.channel}/{delivery.device}".encode()).hexdigest()[:16]
             name = f"{records[0].at_us:016d}-edge-{source}-{delivery.number:020d}"
@@ -193,6 +200,16 @@ class EdgeService:
                 problem=problem,
             )
         return len(records)
+
+    def _columns(self, who: Principal, model: str, version: str) -> frozenset[str]:
+        """Return the columns of a version's signature, none for what is no version."""
+        if not (version.isascii() and version.isdigit() and len(version) < 10):
+            return frozenset()
+        try:
+            signature = signature_of(self._registry.get_version(who, model, int(version)).signature)
+        except NotFound:
+            return frozenset()
+        return frozenset(field.name for field in signature.inputs) if signature else frozenset()
 
     def alias_moved(self, who: Principal, model: str, alias: str) -> None:
         """Have a new bundle made where an alias with bundles points elsewhere."""
