@@ -258,6 +258,16 @@ def test_the_other_process_may_die_and_comes_again(monkeypatch: pytest.MonkeyPat
     assert decoded(mlflow, SCHEMA, table, headers).rows == 1
 
 
+def test_batches_without_end_are_refused() -> None:
+    table = pa.table({"a": [1.0], "b": [2]})
+    body = pa.BufferOutputStream()
+    with pa.ipc.new_stream(body, table.schema) as writer:
+        for _ in range(5000):
+            writer.write_table(table)
+    with pytest.raises(TooLarge, match="4096 batches"):
+        decoded(mlflow, SCHEMA, body.getvalue().to_pybytes(), {b"content-type": STREAM})
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.randoms(use_true_random=False), st.sampled_from([MIXED, FREE, SCHEMA]), st.booleans())
 def test_no_broken_arrow_does_more_than_be_refused(

@@ -16,6 +16,7 @@ _CONTINUES = 0xFFFFFFFF
 _SCHEMA, _DICTIONARY, _BATCH = 1, 2, 3
 _MAX_FIELDS = 10_000
 _MAX_DEPTH = 8
+_MAX_MESSAGES = 4096
 _MAX_KEPT_BYTES = 1 << 14
 
 _NULL, _INT, _FLOAT, _BINARY, _UTF8, _BOOL, _DATE, _TIMESTAMP = 1, 2, 3, 4, 5, 6, 8, 10
@@ -130,6 +131,7 @@ def _found(fields: tuple[_Field, ...], wanted: Collection[str] | None) -> dict[s
 
 def _messages(body: memoryview) -> Iterator[tuple[_Message, memoryview]]:
     """Yield each message and its content."""
+    count = 0
     place = len(FILE_MAGIC) if bytes(body[: len(FILE_MAGIC)]) == FILE_MAGIC else 0
     while place + _PREFIX.size <= len(body):
         marker, size = _PREFIX.unpack_from(body, place)
@@ -137,6 +139,9 @@ def _messages(body: memoryview) -> Iterator[tuple[_Message, memoryview]]:
             raise BadArrow("the body is not an Arrow stream or file")
         if size == 0:
             return
+        count += 1
+        if count > _MAX_MESSAGES:
+            raise TooLarge(f"a table has {_MAX_MESSAGES} batches at most; send fewer, larger ones")
         place += _PREFIX.size
         if size > len(body) - place:
             raise BadArrow("the table is cut off")
