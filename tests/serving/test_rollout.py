@@ -127,6 +127,25 @@ def test_a_request_waits_for_a_replica_and_follows_a_change_of_routes(
     assert counted["1"].in_flight == 0
 
 
+def test_a_shadow_that_hangs_keeps_no_caller_waiting(plane: Plane) -> None:
+    running = [plane.start_rule(name) for name in ("1", "2")]
+    sockets = [plane.wait_socket(name, one) for name, one in zip(("1", "2"), running, strict=True)]
+    plane.route(
+        Version("1", "m", 100, "champion", sockets[:1]), Version("2", "m", 100, "shadow", sockets[1:])
+    )
+    plane.wait_up()
+    running[1].send_signal(signal.SIGSTOP)
+    taken_s: list[float] = []
+    for _ in range(300):  # more than may wait for a shadow
+        asked = time.monotonic()
+        assert plane.request("POST", "/endpoints/m/invocations", ROW)[0] == 200
+        taken_s.append(time.monotonic() - asked)
+    running[1].kill()
+    plane.route(Version("1", "m", 100, "champion", sockets[:1]))  # the copies that wait are told so
+    assert sorted(taken_s)[-3] < 0.3
+    assert plane.control.state().shadows_dropped > 0
+
+
 def test_a_canary_gets_its_share_and_shadows_see_copies(plane: Plane, booster_socket: str) -> None:
     socket = booster_socket
     missing = str(plane.state / "gone")
