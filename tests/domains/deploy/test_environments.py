@@ -69,7 +69,7 @@ def deployed(server: Server, endpoint: str, **body: Any) -> tuple[dict[str, Any]
                 took_s = time.monotonic() - began
                 return client.get(path).json()["versions"][0], said.json()["predictions"][0], took_s
             version = client.get(path).json()["versions"][0]
-            assert version["state"] == "starting", version
+            assert version["state"] != "failed", version["error"]
             assert time.monotonic() - began < 60
             time.sleep(0.01)
 

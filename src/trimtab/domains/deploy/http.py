@@ -153,7 +153,9 @@ def routes(
 
     def served(endpoint: Endpoint, one: Served) -> ServedView:
         plane = data_plane()
-        interpreter, isolation = plane.confinement(endpoint.name, one.version) if plane else (None, None)
+        replica = plane.replica(endpoint.name, one.version) if plane else None
+        interpreter = replica.interpreter if replica else None
+        isolation = replica.isolation if replica else None
         return ServedView(
             version=one.version,
             model=endpoint.model,

@@ -6,12 +6,13 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from trimtab.domains.deploy.compiled import CompiledVersions
+from trimtab.domains.deploy.interpreters import InterpreterOf, Interpreters, always_own
 from trimtab.domains.deploy.model import Endpoint, Runtime, Served
 from trimtab.domains.deploy.scaling import Reading, Scale, Scaler
 from trimtab.domains.deploy.service import DeployService
@@ -25,15 +26,7 @@ from trimtab.kernel.who import system
 from trimtab.serving import routes
 from trimtab.serving.control import GatewayControl
 from trimtab.serving.files import write_atomically
-from trimtab.serving.isolation import Isolation
-from trimtab.serving.processes import (
-    EXIT_BAD_CERTIFICATE,
-    EXIT_NO_GRPC,
-    OWN,
-    Interpreter,
-    Tls,
-    gateway_command,
-)
+from trimtab.serving.processes import EXIT_BAD_CERTIFICATE, EXIT_NO_GRPC, Tls, gateway_command
 from trimtab.serving.stats import EndpointState, GatewayState
 
 log = logging.getLogger(__name__)
@@ -61,12 +54,9 @@ class Plane:
         tls: Tls | None = None,
         hash_key: bytes = b"",
         replica_secret: Path | None = None,
-        interpreter_of: Callable[[str, int], Interpreter | None] = lambda _, __: OWN,
+        interpreter_of: InterpreterOf = always_own,
     ) -> None:
-        """``hash_key`` is by what columns are hashed before they are written down; else the gateway makes one.
-
-        ``interpreter_of`` returns the Python that loads a version of a model, None while its environment is made.
-        """
+        """``hash_key`` is by what columns are hashed before they are written down; else the gateway makes one."""
         self._deploy = deploy
         self._govern = govern
         self._registry = registry
@@ -78,13 +68,11 @@ class Plane:
         self._tls = tls
         self._hash_key = hash_key
         self._replica_secret = replica_secret
-        self._interpreter_of = interpreter_of
+        self._interpreters = Interpreters(interpreter_of)
         self._control = GatewayControl(folder)
         self._gateway: subprocess.Popen[bytes] | None = None
         self._ready: dict[tuple[str, str], ReplicaStatus] = {}
         self._folders: dict[tuple[str, str], Path] = {}
-        self._interpreters: dict[tuple[str, str], Interpreter] = {}
-        self._in_python: dict[tuple[str, str], Interpreter] = {}
         self._compiled = CompiledVersions(registry, folder / "compiled")
         self._loaded: set[tuple[str, str]] = set()
         """The versions that the gateway runs itself."""
@@ -150,12 +138,9 @@ class Plane:
         """Return what the gateway last said of an endpoint."""
         return self.samples[-1][1].endpoints.get(endpoint) if self.samples else None
 
-    def confinement(self, endpoint: str, version: str) -> tuple[Interpreter | None, Isolation | None]:
-        """Return in which Python a version's own process runs, and whether it can reach the network."""
-        status = self._ready.get((endpoint, version))
-        if status is None or status.isolation is None:
-            return None, None
-        return self._in_python.get((endpoint, version)), status.isolation
+    def replica(self, endpoint: str, version: str) -> ReplicaStatus | None:
+        """Return how a version's own process does, None where it has none that answers."""
+        return self._ready.get((endpoint, version))
 
     def log_tail(self, endpoint: str, version: str, lines: int) -> list[str]:
         """Return the last lines that a version's replica wrote."""
@@ -310,7 +295,7 @@ class Plane:
 
     def _ensure(self, endpoint: Endpoint, one: Served) -> ReplicaStatus:
         """Have a version's own process run, and return how it does; it waits until its environment is made."""
-        interpreter = self._interpreter(endpoint.model, one.version)
+        interpreter = self._interpreters.find(endpoint.model, one.version)
         if interpreter is None:
             return ReplicaStatus("starting")
         spec = ReplicaSpec(
@@ -321,7 +306,6 @@ class Plane:
             allow_network=one.allow_network,
             interpreter=interpreter,
         )
-        self._in_python[spec.key] = interpreter
         return self._target.ensure(
             spec,
             replicas=self._replicas_wanted(spec.key),
@@ -356,18 +340,6 @@ class Plane:
                     "scaled",
                     extra={"endpoint": name, "version": version, "from": before, "to": scaler.wanted},
                 )
-
-    def _interpreter(self, model: str, version: str) -> Interpreter | None:
-        known = self._interpreters.get((model, version))
-        if known is not None and Path(known.python).exists():
-            return known
-        try:
-            found = self._interpreter_of(model, int(version))
-        except NotFound:  # deleted from the registry while it serves
-            found = OWN
-        if found is not None:
-            self._interpreters[model, version] = found
-        return found
 
     def _model_folder(self, endpoint: Endpoint, one: Served) -> Path:
         """Return the version's files, compared with its digest once in the life of this process."""

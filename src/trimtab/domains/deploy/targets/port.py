@@ -36,6 +36,7 @@ class ReplicaStatus(msgspec.Struct, frozen=True):
     sockets: Sequence[str] = ()
     error: str | None = None
     isolation: Isolation | None = None
+    interpreter: Interpreter | None = None
 
 
 class ReplicaTarget(Protocol):

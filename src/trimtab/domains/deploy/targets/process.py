@@ -160,7 +160,7 @@ class ProcessTarget:
         if ready:
             first = ready[0]
             assert first.popen is not None, "what is ready runs"
-            return ReplicaStatus("ready", first.popen.pid, sockets, isolation=first.isolation)
+            return ReplicaStatus("ready", first.popen.pid, sockets, None, first.isolation, spec.interpreter)
         failed = next((process for process in held if process.error is not None), None)
         if failed is not None:
             return ReplicaStatus("failed", error=failed.error)
