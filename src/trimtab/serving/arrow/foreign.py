@@ -23,7 +23,6 @@ from trimtab.kernel.errors import Invalid, Unavailable
 from trimtab.serving.arrow.flat import BadArrow
 from trimtab.serving.processes import replica_environment
 
-MAX_VALUES = 1 << 24
 MEMORY_BYTES = 1 << 30
 """What the process may take beyond what its libraries do."""
 
@@ -37,6 +36,8 @@ _READ, _REFUSED = 0, 1
 class _Asked(msgspec.Struct):
     parquet: bool
     columns: list[str] | None
+    max_rows: int
+    max_values: int
 
 
 class _Reader:
@@ -106,9 +107,12 @@ class _Silent(Exception):
 _reader = _Reader()
 
 
-def plain(body: bytes, *, parquet: bool, columns: Sequence[str] | None) -> bytes:
+def plain(
+    body: bytes, *, parquet: bool, columns: Sequence[str] | None, max_rows: int, max_values: int
+) -> bytes:
     """Return a table as a plain Arrow stream, of the named columns or all of them; raises Invalid."""
-    return _reader.ask(_Asked(parquet, None if columns is None else list(columns)), body)
+    chosen = None if columns is None else list(columns)
+    return _reader.ask(_Asked(parquet, chosen, max_rows, max_values), body)
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -185,7 +189,7 @@ def _parquet(asked: _Asked, body: bytes) -> Any:
         pre_buffer=False,
     )
     names = _chosen(asked, file.schema_arrow.names)
-    _check_size(file.metadata.num_rows, len(names))
+    _check_size(asked, file.metadata.num_rows, len(names))
     return file.read(columns=names, use_threads=False, use_pandas_metadata=False)
 
 
@@ -204,7 +208,7 @@ def _arrow(asked: _Asked, body: bytes) -> Any:
     names = _chosen(asked, schema.names)
     for batch in coming:
         rows += batch.num_rows
-        _check_size(rows, max(1, len(names)))
+        _check_size(asked, rows, len(names))
         batch.validate(full=True)
         batches.append(batch.select(names))
     return pa.Table.from_batches(batches, schema=pa.schema([schema.field(name) for name in names]))
@@ -218,9 +222,11 @@ def _chosen(asked: _Asked, names: Sequence[str]) -> list[str]:
     return chosen
 
 
-def _check_size(rows: int, columns: int) -> None:
-    if rows < 0 or rows * max(1, columns) > MAX_VALUES:
-        raise ValueError(f"a request has {MAX_VALUES} values at most; send fewer rows at once")
+def _check_size(asked: _Asked, rows: int, columns: int) -> None:
+    if not 0 <= rows <= asked.max_rows or rows * columns > asked.max_values:
+        raise ValueError(
+            f"a request has {asked.max_rows} rows and {asked.max_values} values at most; send fewer rows at once"
+        )
 
 
 def _plain_column(name: str, column: Any) -> Any:

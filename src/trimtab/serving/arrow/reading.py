@@ -88,14 +88,16 @@ class _Message(NamedTuple):
     compressed: bool = False
 
 
-def read(body: bytes, wanted: Collection[str] | None, *, max_values: int) -> dict[str, list[Column]]:
+def read(
+    body: bytes, wanted: Collection[str] | None, *, max_rows: int, max_values: int
+) -> dict[str, list[Column]]:
     """Return the wanted columns, or all, each as the parts that the batches have of it.
 
-    Raises BadArrow where the bytes contradict themselves, TooLarge past ``max_values``, Foreign where it is not plain.
+    Raises BadArrow where the bytes contradict themselves, TooLarge past the limits, Foreign where it is not plain.
     """
     fields: tuple[_Field, ...] | None = None
     found: dict[str, list[Column]] = {}
-    values = 0
+    total = 0
     for message, content in _messages(memoryview(body)):
         if message.kind == _SCHEMA:
             if fields is not None:
@@ -108,9 +110,11 @@ def read(body: bytes, wanted: Collection[str] | None, *, max_values: int) -> dic
             rows = message.rows
             if rows < 0:
                 raise BadArrow("a batch has fewer rows than none")
-            values += rows * max(1, len(fields))
-            if values > max_values:
-                raise TooLarge(f"a request has {max_values} values at most; send fewer rows at once")
+            total += rows
+            if total > max_rows or total * max(1, len(found)) > max_values:
+                raise TooLarge(
+                    f"a request has {max_rows} rows and {max_values} values at most; send fewer rows at once"
+                )
             if rows:
                 for name, column in _batch(fields, message, content, found):
                     found[name].append(column)

@@ -40,7 +40,13 @@ def _decode(schema: Schema, body: bytes, kind: bytes, answer: Any) -> Batch:
     from trimtab.serving.arrow import foreign
 
     columns = list(schema.names) if schema.fields and not schema.tensor else None
-    plain = foreign.plain(body, parquet=kind in PARQUET, columns=columns)
+    plain = foreign.plain(
+        body,
+        parquet=kind in PARQUET,
+        columns=columns,
+        max_rows=tensors.MAX_ROWS,
+        max_values=tensors.MAX_VALUES,
+    )
     try:
         return _in_place(schema, plain, answer)
     except Foreign as error:
@@ -49,7 +55,7 @@ def _decode(schema: Schema, body: bytes, kind: bytes, answer: Any) -> Batch:
 
 def _in_place(schema: Schema, body: bytes, answer: Any) -> Batch:
     wanted = schema.names if schema.fields and not schema.tensor else None
-    parts = read(body, wanted, max_values=tensors.MAX_VALUES)
+    parts = read(body, wanted, max_rows=tensors.MAX_ROWS, max_values=tensors.MAX_VALUES)
     if schema.tensor and len(parts) == len(schema.names) and not set(parts) & set(schema.names):
         parts = dict(
             zip(schema.names, parts.values(), strict=True)

@@ -18,8 +18,11 @@ from trimtab.serving.batch import Output
 from trimtab.serving.routes import Field
 from trimtab.serving.schema import Schema
 
-MAX_VALUES = 1 << 24
-"""Values in one request at most: as float64 they take 128 MiB, however few bits each had on the way."""
+MAX_VALUES = 1 << 22
+"""Values in one request at most: as float64 they take 32 MiB, however few bits each had on the way."""
+
+MAX_ROWS = 1 << 18
+"""Rows in one request at most, where a row may take next to nothing of the body: each costs its answer and its record."""
 
 LARGE_BYTES = 1 << 20
 """Larger bodies are read beside the event loop."""
@@ -161,8 +164,11 @@ def values_in(name: str, shape: Sequence[Any]) -> int:
             field=name,
         )
     count = math.prod(shape)
-    if count > MAX_VALUES:
-        raise TooLarge(f"input {name!r} has more than {MAX_VALUES} values", field=name)
+    if count > MAX_VALUES or shape[0] > MAX_ROWS:
+        raise TooLarge(
+            f"input {name!r} has more than the {MAX_VALUES} values or {MAX_ROWS} rows of a request",
+            field=name,
+        )
     return count
 
 
