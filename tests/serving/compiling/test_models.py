@@ -200,6 +200,26 @@ def test_a_model_that_answers_otherwise_is_refused(
     assert "native model serves" in verdict.message
 
 
+def test_a_tie_may_turn_either_way() -> None:
+    from trimtab.serving.batch import Output
+    from trimtab.serving.compiling.compare import Comparison
+
+    def answers(first: float, labels: list[str]) -> list[Output]:
+        shares = [first, 1 - first, 0.9, 0.1]
+        return [Output("predictions", "BYTES", [2], labels), Output("probabilities", "FP64", [2, 2], shares)]
+
+    def compare(native: list[Output], compiled: list[Output]) -> Comparison:
+        made = Comparison(lambda _: native, lambda _: compiled, tolerance=Tolerance(), refusals=(ValueError,))
+        made.take("random", Rows(2, columns={"a": [1.0, 2.0]}))
+        return made
+
+    even = compare(answers(0.5, ["a", "a"]), answers(0.4999999, ["b", "a"]))
+    assert (even.differs, even.ties) == (False, 1)
+    assert compare(answers(0.51, ["a", "a"]), answers(0.51, ["b", "a"])).ties == 0
+    assert compare(answers(0.51, ["a", "a"]), answers(0.49, ["b", "a"])).differs
+    assert compare(answers(0.5, ["a", "a"]), answers(0.5, ["a", "b"])).differs
+
+
 def test_the_tolerance_decides(table: Any, label: Any, write: Write) -> None:
     model, rows, _ = _fit("boosted amounts", table, label)
     verdict = _compile(write(model, rows), tolerance=Tolerance(0, 0))

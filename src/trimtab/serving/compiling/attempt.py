@@ -175,6 +175,7 @@ class _Attempt:
             contract=contract,
             rows=comparison.rows,
             refused=comparison.refused,
+            ties=comparison.ties,
             largest=comparison.largest,
             tolerance=self._tolerance,
             size_bytes=len(raw),

@@ -28,6 +28,7 @@ class Comparison:
         self.tolerance = tolerance
         self.rows: dict[str, int] = {}
         self.refused = 0
+        self.ties = 0
         self.largest: Difference | None = None
         self.problem = ""
 
@@ -52,8 +53,9 @@ class Comparison:
         if names != [one.name for one in wanted]:
             self.problem = self.problem or f"it answers {', '.join(names)}"
             return
+        even = even_rows(wanted, given, self.tolerance)
         for native, compiled in zip(wanted, given, strict=True):
-            self._output(kind, rows, native, compiled)
+            self._output(kind, rows, native, compiled, even)
 
     def _refused(self, kind: str, rows: Rows) -> None:
         """What the native model refuses must be refused; where it refuses several rows, each is tried alone."""
@@ -70,12 +72,15 @@ class Comparison:
             self.problem or f"it answers a row ({kind}) that the native model refuses: {_row(rows, 0)}"
         )
 
-    def _output(self, kind: str, rows: Rows, native: Output, compiled: Output) -> None:
+    def _output(self, kind: str, rows: Rows, native: Output, compiled: Output, even: np.ndarray) -> None:
         if native.shape != compiled.shape or len(native.data) != len(compiled.data):
             self.problem = self.problem or f"{native.name} has the shape {compiled.shape}, not {native.shape}"
             return
         width = max(1, len(native.data) // rows.count)
         shares = differences(native, compiled, self.tolerance)
+        if len(shares) == len(even) and _is_label(native):
+            self.ties += int(np.isinf(shares[even]).sum())
+            shares[even] = 0
         at = int(np.argmax(shares))
         if self.largest is None or shares[at] > self.largest.share:
             self.largest = Difference(
@@ -104,6 +109,28 @@ def differences(native: Output, compiled: Output, tolerance: Tolerance) -> np.nd
         for one, other in zip(native.data, compiled.data, strict=True)
     ]
     return np.where(same, 0.0, np.inf)
+
+
+def even_rows(native: Sequence[Output], compiled: Sequence[Output], tolerance: Tolerance) -> np.ndarray:
+    """Return for which rows the native model finds its own class and the compiled one's equally likely.
+
+    Where two classes are apart by less than numbers may be, the label may be either.
+    """
+    both = [
+        next((one for one in outputs if one.name == "probabilities"), None) for outputs in (native, compiled)
+    ]
+    if both[0] is None or both[1] is None or both[0].shape != both[1].shape or len(both[0].shape) != 2:
+        return np.zeros(0, dtype=bool)
+    wanted, given = (
+        np.array(one.data, dtype=np.float64).reshape(one.shape) for one in both if one is not None
+    )
+    best, chosen = wanted.max(axis=1), given.argmax(axis=1)
+    near = best - wanted[np.arange(len(wanted)), chosen] <= tolerance.absolute + tolerance.relative * best
+    return near & (chosen != wanted.argmax(axis=1))
+
+
+def _is_label(output: Output) -> bool:
+    return output.name == "predictions" and output.datatype not in ("FP16", "FP32", "FP64")
 
 
 def one_row(rows: Rows, at: int) -> Rows:

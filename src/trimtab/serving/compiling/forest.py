@@ -70,6 +70,20 @@ class Forest:
         self._leaves["weight"].append(columns.ravel())
         self._trees += 1
 
+    def add_constant(self, weights: np.ndarray) -> None:
+        """Add a tree of one leaf with a weight for each target."""
+        none = np.zeros(1)
+        leaf = np.ones(1, dtype=bool)
+        self.add(
+            feature=none,
+            value=none,
+            yes=none,
+            no=none,
+            missing_yes=none,
+            leaf=leaf,
+            weights=weights.reshape(1, -1),
+        )
+
     def thresholds(self) -> dict[int, np.ndarray]:
         """Return the distinct values that each feature is compared with."""
         modes = np.concatenate(self._parts["mode"]) if self._trees else np.array([], dtype=object)

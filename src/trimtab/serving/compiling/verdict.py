@@ -16,7 +16,7 @@ FLAVORS = ("sklearn", "xgboost", "lightgbm", "catboost")
 
 
 class Tolerance(msgspec.Struct, frozen=True):
-    """How far a number may be off: ``absolute + relative * abs(native)``. Labels must be equal."""
+    """How far a number may be off: ``absolute + relative * abs(native)``. Labels must be equal but for ties."""
 
     absolute: float = 1e-5
     relative: float = 1e-5
@@ -48,7 +48,8 @@ class Timing(msgspec.Struct, frozen=True):
 class Verdict(msgspec.Struct, frozen=True):
     """The outcome with its evidence. ``rows`` counts what was compared by kind of row.
 
-    ``refused`` counts rows which both models refuse to answer.
+    ``refused`` counts rows which both models refuse to answer; ``ties`` those whose labels differ where the native model
+    finds both classes equally likely within the tolerance.
     """
 
     state: State
@@ -58,6 +59,7 @@ class Verdict(msgspec.Struct, frozen=True):
     contract: Contract | None = None
     rows: dict[str, int] = {}
     refused: int = 0
+    ties: int = 0
     largest: Difference | None = None
     tolerance: Tolerance = Tolerance()
     timings: list[Timing] = []

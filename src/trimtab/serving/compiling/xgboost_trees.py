@@ -56,7 +56,9 @@ def ensemble_of(booster: Any, *, trees_from: int = 0, rounds: int | None = None)
     ):
         raise Unsupported("its trees have several outputs each")
     groups = max(1, int(parameters["num_class"]), int(parameters.get("num_target", "1")))
+    base = np.resize(np.array(_margins(str(parameters["base_score"]), link, objective)), groups)
     forest = Forest(groups)
+    forest.add_constant(base)  # first, as the library adds: sums in single precision depend on the order
     last = len(model["trees"])
     if rounds is not None:
         ends = model.get("iteration_indptr")
@@ -64,13 +66,12 @@ def ensemble_of(booster: Any, *, trees_from: int = 0, rounds: int | None = None)
     for at in range(trees_from, last):
         weight = np.float32(drops[at]) if drops else np.float32(1)
         _add(forest, model["trees"][at], target=int(model["tree_info"][at]), weight=weight)
-    base = np.array(_margins(str(parameters["base_score"]), link, objective), dtype=np.float64)
     classes: np.ndarray | None = None
     if objective == "binary:logistic":
         classes = np.arange(2)
     elif objective.startswith("multi:"):
         classes = np.arange(groups)
-    return Ensemble(forest, link=link, base=np.resize(base, groups), classes=classes)
+    return Ensemble(forest, link=link, classes=classes)
 
 
 def _margins(text: str, link: Link, objective: str) -> list[float]:

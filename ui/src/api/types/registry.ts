@@ -61,6 +61,7 @@ export interface Compilation {
     runtime: string;
     rows: Record<string, number>;
     refused: number;
+    ties: number;
     /** `share` is the largest difference as a multiple of what is tolerated. */
     largest: { output: string; share: number; kind: string } | null;
     tolerance: { absolute: number; relative: number };
