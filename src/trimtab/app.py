@@ -1,12 +1,10 @@
 """The composition root: the only module that knows every domain and adapter, and wires them by hand."""
 
-import ipaddress
 import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 from trimtab.domains.alerts import AlertService
@@ -58,7 +56,7 @@ from trimtab.infra.jobs.runner import Runner, release_dead_owners
 from trimtab.infra.outbound import Outbound
 from trimtab.infra.secrets import Secrets
 from trimtab.infra.signing import Signer
-from trimtab.kernel.errors import Invalid, TrimtabError
+from trimtab.kernel.errors import TrimtabError
 from trimtab.kernel.time import DAY_US, now_us
 from trimtab.kernel.who import system
 from trimtab.loop import gc
@@ -71,6 +69,7 @@ from trimtab.loop.retrain import Retrain
 from trimtab.loop.search import SearchService
 from trimtab.loop.service import LoopService
 from trimtab.loop.trash import TrashStory
+from trimtab.reach import inference_grpc_port, inference_url, may_send_to_private, needs_sign_in, public_url
 from trimtab.serving.processes import Tls
 from trimtab.settings import Settings
 
@@ -432,51 +431,3 @@ def build(settings: Settings, *, packages: Sequence[str] = MIGRATED) -> App:
     database = db.connect(settings.database_url)
     migrate(database, packages)
     return App(settings, database, blobs.connect(settings.blobs_url))
-
-
-def public_url(settings: Settings) -> str:
-    """Return the address under which people reach this server."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return settings.public_url or f"http://{host}:{settings.port}"
-
-
-def inference_url(settings: Settings) -> str:
-    """Return the address at which endpoints answer."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    scheme = "https" if settings.inference_tls_cert else "http"
-    return f"{scheme}://{host}:{settings.inference_port_number}"
-
-
-def inference_grpc_port(settings: Settings) -> int | None:
-    """Return where inference is spoken by gRPC, None for nowhere; raises Invalid where its library is not there."""
-    if settings.grpc_port and find_spec("grpc") is None:
-        raise Invalid('Inference by gRPC needs grpcio: pip install "trimtab[grpc]".', field="grpc_port")
-    return settings.grpc_port or None
-
-
-def needs_sign_in(settings: Settings) -> bool:
-    """Whether callers must show a token: always on any address that is not loopback."""
-    return settings.sign_in == "always" or not is_loopback(settings.host)
-
-
-def may_send_to_private(settings: Settings) -> bool:
-    """Whether webhooks may go to this machine and to private networks; raises Invalid for an unknown setting."""
-    match settings.private_webhooks:
-        case "auto":
-            return is_loopback(settings.host)
-        case "allow" | "refuse":
-            return settings.private_webhooks == "allow"
-        case other:
-            raise Invalid(
-                f"private_webhooks is auto, allow or refuse, not {other!r}.", field="private_webhooks"
-            )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

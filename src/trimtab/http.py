@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Router
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp
 
-from trimtab.app import App, inference_url
+from trimtab.app import App
 from trimtab.domains.alerts import http as alerts_http
 from trimtab.domains.data import http as data_http
 from trimtab.domains.deploy import http as deploy_http
@@ -33,6 +33,7 @@ from trimtab.infra.http.openapi import document
 from trimtab.kernel.errors import Invalid
 from trimtab.loop import http as loop_http
 from trimtab.loop import trash_http
+from trimtab.reach import inference_url
 from trimtab.version import __version__
 from trimtab.web import trial, ui_app
 from trimtab.wire import mlflow

@@ -11,13 +11,14 @@ from typing import IO
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from trimtab.app import App, build, inference_grpc_port, needs_sign_in, public_url
+from trimtab.app import App, build
 from trimtab.http import asgi
 from trimtab.infra.http.direct import DirectProtocol
 from trimtab.infra.http.sockets import listen
 from trimtab.infra.telemetry import configure_logging
 from trimtab.kernel.errors import Unavailable
 from trimtab.kernel.process import settle_heap
+from trimtab.reach import inference_grpc_port, needs_sign_in, public_url
 from trimtab.settings import ENVIRONMENT_PREFIX, Settings
 
 _DRAIN_S = 10

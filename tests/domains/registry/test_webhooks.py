@@ -11,7 +11,7 @@ import pytest
 
 from tests.background import work_off
 from tests.domains.alerts.receiver import Receiver, listening
-from trimtab.app import App, build, may_send_to_private
+from trimtab.app import App, build
 from trimtab.domains.govern.errors import NotPermitted
 from trimtab.domains.registry.errors import WebhookNotFound
 from trimtab.domains.registry.webhooks.model import EXAMPLES, WebhookEvent, check_url
@@ -19,6 +19,7 @@ from trimtab.infra.outbound import Outbound, is_public
 from trimtab.infra.secrets import Secrets, SecretUnreadable, is_sealed
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.who import Principal
+from trimtab.reach import may_send_to_private
 from trimtab.settings import Settings
 
 CREATED = WebhookEvent("registered_model", "created")

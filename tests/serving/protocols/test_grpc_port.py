@@ -15,9 +15,9 @@ import pytest
 
 from tests.serving.conftest import Plane
 from tests.serving.policies.test_tls import Authority
-from trimtab.app import inference_grpc_port
 from trimtab.kernel import protobuf as wire
 from trimtab.kernel.errors import Invalid
+from trimtab.reach import inference_grpc_port
 from trimtab.serving.gateway import EXIT_PORT_TAKEN
 from trimtab.serving.processes import gateway_command
 from trimtab.serving.routes import Version
