@@ -60,18 +60,26 @@ def routes(deploy: DeployService, *, inference_url: str, certificate: str = "") 
         document: dict[str, Any] = ask(request, "GET", f"/endpoints/{endpoint.name}/openapi.json").json()
         return {**document, "servers": [{"url": inference_url}]}
 
+    kept: dict[int, Any] = {}
+
+    def client() -> Any:
+        """Return the client whose connections are kept, so that what is shown is the time of the answer alone."""
+        import httpx2
+
+        stamp = Path(certificate).expanduser().stat().st_mtime_ns if certificate else 0
+        found = kept.get(stamp)
+        if found is None:
+            kept.clear()
+            found = kept[stamp] = httpx2.Client(
+                verify=_trusting(certificate) if certificate else False, timeout=_TIMEOUT_S
+            )
+        return found
+
     def ask(request: Request, method: str, path: str, body: Any = None) -> Any:
         import httpx2
 
         try:
-            given = httpx2.request(
-                method,
-                inference_url + path,
-                json=body,
-                headers=_credential(request),
-                timeout=_TIMEOUT_S,
-                verify=_trusting(certificate) if certificate else True,
-            )
+            given = client().request(method, inference_url + path, json=body, headers=_credential(request))
         except httpx2.HTTPError as failure:
             raise Unavailable(f"The inference port did not answer: {failure}.") from failure
         if given.status_code >= 400:
