@@ -122,10 +122,16 @@ def test_the_judge_of_a_rollout_sees_what_both_versions_do(
         champion = watched.predictions(10, 60)
         challenger = watched.predictions(10, 60, shift=4.0, version="2", role="challenger")
         live = [*champion, *challenger]
-        watched.take_in([msgspec.structs.replace(one, at_us=rollout.steps[0].at_us + 1) for one in live])
+        live = [msgspec.structs.replace(one, at_us=rollout.steps[0].at_us + 1) for one in live]
+        watched.take_in(live, watched.labels(live, day=12))
     actions = [event["action"] for event in watched.events("monitor.trial_judged")]
     assert actions[-1] == "rollback"
     assert actions.count("rollback") == 1  # what has been decided is not judged again
+    judged = watched.events("monitor.trial_judged")
+    found = {one["name"]: one for one in judged[-1]["evidence"]}  # type: ignore[union-attr, index]
+    for kind in ("errors", "latency", "predictions", "quality"):
+        counted = found[kind]["n_champion"], found[kind]["n_challenger"]
+        assert counted == (60 * len(judged), 60 * len(judged)), kind
 
 
 def test_a_shadow_is_judged_by_its_copies_and_their_labels(
