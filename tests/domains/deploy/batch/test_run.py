@@ -43,7 +43,11 @@ def predicted(run: Run, done: Finished) -> pa.Table:
     return pa.concat_tables([pq.read_table(file) for file in run.parts.files(done.parts)])
 
 
-def test_a_table_is_predicted_in_order(tmp_path: Path, sklearn_folder: Path) -> None:
+def test_a_table_is_predicted_in_order(
+    tmp_path: Path, sklearn_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trimtab.domains.deploy.batch.run._COUNTED_ROWS", 200)
+    monkeypatch.setattr("trimtab.domains.deploy.batch.parts._GROUP_ROWS", 150)
     rows = table(1234)
     run = run_of(
         written(rows, tmp_path / "d.parquet", row_group_size=333), sklearn_folder, tmp_path / "p",

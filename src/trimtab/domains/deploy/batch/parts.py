@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MARK = "trimtab.batch"
+_GROUP_ROWS = 131_072
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -137,22 +138,24 @@ class _File:
         self._path = path
         self._hidden = path.with_name(path.name + ".new")
         self._writer: Any = None
+        self._held: list[pa.Table] = []
 
     @property
     def begun(self) -> bool:
-        return self._writer is not None
+        return self._writer is not None or bool(self._held)
 
     def write(self, table: "pa.Table") -> None:
-        import pyarrow.parquet as pq
-
-        with _writing(self._path):
-            if self._writer is None:
-                self._writer = pq.ParquetWriter(self._hidden, table.schema, compression="zstd")
-            self._writer.write_table(table.cast(self._writer.schema))
+        """Add rows; they are written when there are enough for a group of rows."""
+        if self._held:
+            table = table.cast(self._held[0].schema)
+        self._held.append(table)
+        if sum(each.num_rows for each in self._held) >= _GROUP_ROWS:
+            self._flush()
 
     def finish(self, metadata: dict[str, str]) -> None:
-        if self._writer is None:
+        if not self.begun:
             return
+        self._flush()
         with _writing(self._path):
             if metadata:
                 self._writer.add_key_value_metadata(metadata)
@@ -163,10 +166,35 @@ class _File:
             sync_folder(self._path.parent)
 
     def drop(self) -> None:
+        self._held.clear()
         if self._writer is not None:
             with suppress(OSError):
                 self._writer.close()
         self._hidden.unlink(missing_ok=True)
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        if not self._held:
+            return
+        whole, self._held = pa.concat_tables(self._held), []
+        with _writing(self._path):
+            if self._writer is None:
+                self._writer = _writer(self._hidden, whole.schema)
+            self._writer.write_table(whole.cast(self._writer.schema))
+
+
+def _writer(path: Path, schema: "pa.Schema") -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # Numbers seldom repeat, and a dictionary of those that do not costs time and space.
+    texts: Any = [
+        field.name
+        for field in schema
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+    ]
+    return pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=texts or False)
 
 
 class _writing:  # noqa: N801 - reads as a statement
@@ -203,7 +231,7 @@ def join(files: Sequence[Path], target: Path) -> None:
             shutil.copyfile(files[0], hidden)
         else:
             schema = pq.read_schema(files[0]).remove_metadata()
-            with pq.ParquetWriter(hidden, schema, compression="zstd") as writer:
+            with _writer(hidden, schema) as writer:
                 for batch in _batches(files):
                     writer.write_batch(batch.cast(schema))
         with hidden.open("rb") as file:

@@ -1,6 +1,7 @@
 """A model in a process of its own, as batch predictions use it: in this Python, or in the one of its environment.
 
-Both kinds have no secrets, no network and no more privileges, and end when the one that started them is gone.
+Both kinds have no secrets, no network and no more privileges, hold no more memory than replicas may, and end when the
+one that started them is gone.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ import msgspec
 import numpy as np
 
 from trimtab.domains.deploy.batch.errors import ModelProcessFailed
+from trimtab.domains.deploy.targets.limits import Limits
 from trimtab.serving import frames
 from trimtab.serving.batch import Output
 from trimtab.serving.bulk import messages
@@ -239,7 +241,7 @@ def _popen(
     command: Sequence[str], environment: dict[str, str], log: Path, passed: tuple[int, ...] = ()
 ) -> "subprocess.Popen[bytes]":
     with log.open("ab") as out:
-        return subprocess.Popen(
+        started = subprocess.Popen(
             command,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -248,6 +250,8 @@ def _popen(
             pass_fds=passed,
             start_new_session=True,
         )
+    Limits.of_machine().impose(started.pid)
+    return started
 
 
 def _end(popen: "subprocess.Popen[bytes]", sock: socket.socket | None) -> None:
