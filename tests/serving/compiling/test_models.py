@@ -48,6 +48,9 @@ def _fit(kind: str, table: Any, label: Any) -> tuple[Any, Any, str]:
         "forest of amounts": (ensemble.RandomForestRegressor(8), table, np.c_[amount, -amount], "predict"),
         "extra trees, truths": (ensemble.ExtraTreesClassifier(8), table, label.astype(bool), "predict"),
         "boosting": (ensemble.GradientBoostingClassifier(n_estimators=8), table, three, "predict"),
+        "boosting, exponential": (
+            ensemble.GradientBoostingClassifier(n_estimators=8, loss="exponential"), table, label, "predict_proba_1",
+        ),
         "boosted amounts": (ensemble.GradientBoostingRegressor(n_estimators=8), table, amount, "predict"),
         "histogram": (ensemble.HistGradientBoostingClassifier(max_iter=8), gaps, label, "predict_proba_1"),
         "histogram of categories": (
@@ -73,7 +76,7 @@ def _fit(kind: str, table: Any, label: Any) -> tuple[Any, Any, str]:
 
 KINDS = (
     "logistic", "logistic, three classes", "linear", "forest of words", "forest", "forest of amounts", "extra trees, truths",
-    "boosting", "boosted amounts", "histogram", "histogram of categories", "histogram of counts", "filled, then histogram",
+    "boosting", "boosting, exponential", "boosted amounts", "histogram", "histogram of categories", "histogram of counts", "filled, then histogram",
     "text", "text that must be known", "columns by name", "bagging",
 )  # fmt: skip
 

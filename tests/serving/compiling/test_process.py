@@ -33,29 +33,33 @@ def _folder(root: Path, code: str) -> Path:
     return folder
 
 
-def test_what_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
+def test_what_is_given_up_is_killed_with_its_children(tmp_path: Path) -> None:
+    written = tmp_path / "pid"
     code = (
-        "import subprocess, time\n"
-        f"child = subprocess.Popen(['sleep', '60']); open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid))\n"
+        "import os, subprocess, time\n"
+        "child = subprocess.Popen(['sleep', '60'])\n"
+        f"open({str(tmp_path / 'new')!r}, 'w').write(str(child.pid)); os.rename({str(tmp_path / 'new')!r}, {str(written)!r})\n"
         "time.sleep(60)"
     )
-    ticks: list[float] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trimtab.serving.compiling.process._TELL_S", 0.2)
-        verdict = run(
-            _folder(tmp_path, code),
-            tmp_path / "out",
-            allow_pickle=True,
-            limits=Limits(wall_s=3),
-            tick=lambda: ticks.append(time.monotonic()),
-        )
-    assert (verdict.state, "longer than 3 seconds" in verdict.message) == ("failed", True)
-    assert len(ticks) > 3
-    child = Path("/proc") / (tmp_path / "pid").read_text()
+
+    def give_up() -> None:
+        if written.exists():
+            raise InterruptedError
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(InterruptedError):
+        patch.setattr("trimtab.serving.compiling.process._TELL_S", 0.0)
+        run(_folder(tmp_path, code), tmp_path / "out", allow_pickle=True, tick=give_up)
+    child = Path("/proc") / written.read_text()
     deadline = time.monotonic() + 5
     while child.exists() and " Z " not in (child / "stat").read_text() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not child.exists() or " Z " in (child / "stat").read_text()
+
+
+def test_what_hangs_is_ended(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, "import time; time.sleep(60)")
+    verdict = run(folder, tmp_path / "out", allow_pickle=True, limits=Limits(wall_s=1))
+    assert (verdict.state, "longer than 1 seconds" in verdict.message) == ("failed", True)
 
 
 def test_memory_processor_time_and_privileges_are_limited(

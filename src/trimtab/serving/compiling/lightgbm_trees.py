@@ -102,6 +102,8 @@ def _walk(nodes: _Nodes, root: dict[str, Any], whole: Sequence[bool]) -> int:
     waiting = [(root, False)]
     while waiting:
         node, seen = waiting.pop()
+        if "leaf_coeff" in node:
+            raise Unsupported("its leaves are linear models")
         if "split_feature" not in node:
             done[id(node)] = nodes.leaf(float(node["leaf_value"]))
         elif not seen:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from trimtab.serving.compiling.ensembles import Ensemble
+from trimtab.serving.compiling.ensembles import Ensemble, Link
 from trimtab.serving.compiling.errors import Unsupported
 from trimtab.serving.compiling.forest import Forest
 
@@ -67,16 +67,18 @@ def _boosted(estimator: Any) -> Ensemble:
         raise Unsupported(f"its first guess is a {type(init).__name__}")
     base = estimator._raw_predict_init(np.zeros((1, estimator.n_features_in_), dtype=np.float32))[0]
     targets = estimator.estimators_.shape[1]
+    # Exponential loss has twice the scores as log-odds.
+    times = 2.0 if estimator.loss == "exponential" else 1.0
     forest = Forest(targets)
     for stage in estimator.estimators_:
         for target, tree in enumerate(stage):
-            _add(forest, tree.tree_, tree.tree_.value[:, :, 0] * estimator.learning_rate, target=target)
+            weights = tree.tree_.value[:, :, 0] * (estimator.learning_rate * times)
+            _add(forest, tree.tree_, weights, target=target)
     classes = getattr(estimator, "classes_", None)
     if classes is None:
         return Ensemble(forest, base=base)
-    if estimator.loss == "exponential":
-        raise Unsupported("its loss is exponential")
-    return Ensemble(forest, link="sigmoid" if targets == 1 else "softmax", base=base, classes=classes)
+    link: Link = "sigmoid" if targets == 1 else "softmax"
+    return Ensemble(forest, link=link, base=base * times, classes=classes)
 
 
 def _add(forest: Forest, tree: Any, weights: np.ndarray, *, target: int = 0) -> None:

@@ -74,7 +74,10 @@ function Evidence({ compilation, verdict }: { compilation: Compilation; verdict:
                 ? `${verdict.largest.output} is another (${verdict.largest.kind} rows)`
                 : `${times(verdict.largest.share)} what is tolerated (${verdict.largest.kind} rows)`,
             ],
-            ["Tolerance", `${absolute} + ${relative} of the value; labels must be equal${verdict.ties ? `, but for ${verdict.ties} ties` : ""}`],
+            [
+              "Tolerance",
+              `${absolute} + ${relative} of the value; labels must be equal${verdict.ties ? `, but for ${verdict.ties} ties` : ""}`,
+            ],
             compilation.size_bytes > 0 && ["Compiled model", `${bytes(compilation.size_bytes)}, ${verdict.runtime}`],
           ]}
         />
