@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import threading
 import time
@@ -43,7 +44,7 @@ class _Server(ThreadingHTTPServer):
 class Upstream:
     """A stub of a gateway: it answers with its name, the version that was asked of it, and how much it was sent."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, certificate: Path | None = None) -> None:
         self.name = name
         self.healthy = True
         self.broken = False
@@ -77,6 +78,10 @@ class Upstream:
                 pass
 
         self._server = _Server(("127.0.0.1", 0), Handler)
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 

@@ -2,8 +2,14 @@
 
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.domains.deploy.exports.conftest import Proxy, Upstream
 from trimtab.domains.deploy.exports.formats import FORMATS
@@ -146,6 +152,45 @@ def test_callers_with_a_key_meet_the_same_version(proxy: Proxy, upstreams: tuple
         assert len(seen) == 1
         met[seen.pop()[0]] += 1
     assert 20 < met["2"] < 90, met
+
+
+def certificate_of(name: str, file: Path) -> Path:
+    """Write a certificate that signs itself, with its key, for a host."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(private + made.public_bytes(Encoding.PEM))
+    return file
+
+
+@pytest.mark.parametrize(("name", "answers"), [("localhost", True), ("elsewhere.example.com", False)])
+def test_upstreams_by_tls_are_believed_under_their_own_name_alone(
+    proxy: Proxy, tmp_path: Path, name: str, answers: bool
+) -> None:
+    file = certificate_of(name, tmp_path / "certificate.pem")
+    secured = Upstream("a", certificate=file)
+    try:
+        upstream = parse_upstream(f"https://localhost:{secured.address.rpartition(':')[2]}")
+        wish = Wish([upstream], parse_upstream(f"127.0.0.1:{proxy.port}"), ca_file=str(file))
+        check_upstreams([OTHER], wish)
+        proxy.start(FORMATS[proxy.kind].render([OTHER], wish))
+        if answers:
+            proxy.settle("/v2/models/scans/infer")
+            assert proxy.post("/v2/models/scans/infer")[1]["versions"] == ["7"]
+        else:
+            time.sleep(1.2)
+            assert proxy.post("/v2/models/scans/infer")[0] == 503
+    finally:
+        secured.close()
 
 
 @pytest.mark.parametrize("address", ["localhost:5001", "[::1]:5001"])

@@ -34,8 +34,11 @@ def export(
         list[str] | None,
         typer.Option(
             help="Where versions answer: HOST:PORT of a gateway, VERSION=HOST:PORT of a server of one version."
-            " Repeat it. Default: this server's gateway."
+            " https:// before the host for TLS. Repeat it. Default: this server's gateway."
         ),
+    ] = None,
+    ca_file: Annotated[
+        str | None, typer.Option(help="Where the proxy's machine has the authority of upstreams with TLS.")
     ] = None,
     listen: Annotated[str, typer.Option(help="HOST:PORT at which the proxy listens.")] = "127.0.0.1:8000",
     split: Annotated[
@@ -68,6 +71,7 @@ def export(
         f"/endpoints/{name}/export",
         format=chosen[0],
         upstream=upstream or None,
+        ca_file=ca_file,
         listen=listen,
         split=split,
         version=version,

@@ -25,6 +25,7 @@ from trimtab.version import __version__
 
 _TYPE = "type.googleapis.com/envoy.extensions"
 _HTTP = f"{_TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
 _HEAD = """\
 # {title}, written by Trimtab {version}. Shares change with every rollout: write this file anew when they do.
 # Check it with: envoy --mode validate -c FILE
@@ -43,7 +44,7 @@ def render(endpoints: Sequence[EndpointView], wish: Wish) -> str:
         reachable = [one for one in endpoint.versions if wish.upstreams_of(one.version)]
         routes += [_pinned(endpoint, one) for one in reachable if one.version != ANY]
         routes.append(_shared(endpoint))
-        clusters += [_cluster(endpoint, one, wish.upstreams_of(one.version)) for one in reachable]
+        clusters += [_cluster(endpoint, one, wish) for one in reachable]
     nowhere = '{"error":"there is no such endpoint here"}'
     routes.append(
         {
@@ -164,11 +165,16 @@ def _cluster_name(endpoint: EndpointView, one: VersionView) -> str:
     return f"{endpoint.name}-v{one.version}" if one.version != ANY else f"{endpoint.name}-any"
 
 
-def _cluster(endpoint: EndpointView, one: VersionView, upstreams: Sequence[Upstream]) -> dict[str, Any]:
-    servers = [{"endpoint": {"address": _address(upstream)}} for upstream in upstreams]
+def _cluster(endpoint: EndpointView, one: VersionView, wish: Wish) -> dict[str, Any]:
+    upstreams = wish.upstreams_of(one.version)
+    servers = [
+        {"endpoint": {"address": _address(upstream), **({"hostname": upstream.host} if upstream.tls else {})}}
+        for upstream in upstreams
+    ]
     return {
         "name": _cluster_name(endpoint, one),
         "type": "STRICT_DNS" if any(upstream.is_name for upstream in upstreams) else "STATIC",
+        "dns_lookup_family": "ALL",
         "connect_timeout": "2s",
         "lb_policy": "LEAST_REQUEST",
         # Without a healthy server there is nobody to ask: Envoy's default would ask the sick ones.
@@ -196,6 +202,21 @@ def _cluster(endpoint: EndpointView, one: VersionView, upstreams: Sequence[Upstr
         "load_assignment": {
             "cluster_name": _cluster_name(endpoint, one),
             "endpoints": [{"lb_endpoints": servers}],
+        },
+        **({"transport_socket": _tls(wish)} if any(upstream.tls for upstream in upstreams) else {}),
+    }
+
+
+def _tls(wish: Wish) -> dict[str, Any]:
+    """Return how servers are spoken to by TLS: only where the certificate is of a known authority and the server's name."""
+    authority = {"trusted_ca": {"filename": wish.ca_file or _SYSTEM_CA}}
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": f"{_TYPE}.transport_sockets.tls.v3.UpstreamTlsContext",
+            "auto_host_sni": True,
+            "auto_sni_san_validation": True,
+            "common_tls_context": {"validation_context": authority},
         },
     }
 

@@ -83,7 +83,7 @@ def render(endpoints: Sequence[EndpointView], wish: Wish) -> str:
     lines += ["    default_backend no-endpoint", ""]
     for endpoint in endpoints:
         for one in _reachable(endpoint, wish):
-            lines += [*_backend(endpoint, one, wish.upstreams_of(one.version)), ""]
+            lines += [*_backend(endpoint, one, wish), ""]
     return text + "\n".join(lines).rstrip() + "\n" + _NOWHERE
 
 
@@ -146,7 +146,7 @@ def _backend_name(endpoint: EndpointView, one: VersionView) -> str:
     return f"{endpoint.name}-v{one.version}" if one.version != ANY else f"{endpoint.name}-any"
 
 
-def _backend(endpoint: EndpointView, one: VersionView, upstreams: Sequence[Upstream]) -> Iterator[str]:
+def _backend(endpoint: EndpointView, one: VersionView, wish: Wish) -> Iterator[str]:
     yield f"backend {_backend_name(endpoint, one)}"
     yield f"    timeout server {endpoint.timeout_ms}ms"
     yield "    option httpchk"
@@ -154,6 +154,14 @@ def _backend(endpoint: EndpointView, one: VersionView, upstreams: Sequence[Upstr
     yield "    http-check expect status 200"
     if one.version != ANY:
         yield f"    http-request set-header {PIN_HEADER} {one.version}"
-    for at, upstream in enumerate(upstreams, start=1):
+    for at, upstream in enumerate(wish.upstreams_of(one.version), start=1):
         lookup = " resolvers machine init-addr last,libc,none" if upstream.is_name else ""
-        yield f"    server s{at} {upstream.address}{lookup}"
+        yield f"    server s{at} {upstream.address}{lookup}{_tls(upstream, wish)}"
+
+
+def _tls(upstream: Upstream, wish: Wish) -> str:
+    """Return how a server is spoken to by TLS: only where its certificate is of a known authority and its own name."""
+    if not upstream.tls:
+        return ""
+    trusted = f" ssl verify required ca-file {wish.ca_file or '@system-ca'} verifyhost {upstream.host}"
+    return f"{trusted} sni str({upstream.host}) check-sni {upstream.host}" if upstream.is_name else trusted

@@ -11,7 +11,10 @@ from trimtab.infra.http import Request, Route, Stream, route
 class ExportQuery(msgspec.Struct):
     format: str
     upstream: list[str] = []
-    """Where versions answer: HOST:PORT of a gateway, or VERSION=HOST:PORT; this server's gateway when left out."""
+    """Where versions answer: HOST:PORT of a gateway, or VERSION=HOST:PORT, https:// before the host for TLS; this server's
+    gateway when left out."""
+    ca_file: str | None = None
+    """Where the proxy's machine has the authority of upstreams with TLS."""
     listen: str = "127.0.0.1:8000"
     split: str = "proxy"
     """Who chooses the version: the proxy, or the gateways behind it."""
@@ -50,6 +53,7 @@ def routes(service: ExportService, packages: PackageService) -> list[Route]:
         wish = Wish(
             upstreams=[parse_upstream(text) for text in query.upstream],
             listen=parse_upstream(query.listen, field="listen"),
+            ca_file=query.ca_file,
             split=query.split,
             image=query.image,
             namespace=query.namespace,

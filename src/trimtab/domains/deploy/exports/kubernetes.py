@@ -62,7 +62,7 @@ def _version(endpoint: EndpointView, one: VersionView, name: str, wish: Wish) ->
         "name": "model",
         "image": image_of(endpoint, one.version, wish),
         "args": ["serve", f"--model_name={endpoint.name}", f"--version={one.version}"],
-        "env": [{"name": "SAGEMAKER_BIND_TO_PORT", "value": str(PORT)}],
+        "env": [{"name": "PORT", "value": str(PORT)}],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         **probes(endpoint, one.version),
         # The address leaves the load balancers before the process stops taking connections.

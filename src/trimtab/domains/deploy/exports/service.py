@@ -81,8 +81,8 @@ class ExportService:
             if not wish.upstreams:
                 if self._gateway is None:
                     raise NotExportable(
-                        "This server's inference port speaks TLS, and proxies are written to call by plain HTTP: name"
-                        " an upstream.",
+                        "This server's inference port speaks TLS: name it as its certificate does, as an upstream such as"
+                        " https://models.example.com:5001.",
                         field="upstream",
                     )
                 wish = msgspec.structs.replace(wish, upstreams=[self._gateway])

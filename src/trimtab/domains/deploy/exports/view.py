@@ -26,6 +26,7 @@ PARTS = 100_000
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_FILE = re.compile(r"[A-Za-z0-9._/@+-]{1,400}")
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,128}")
 
 
@@ -35,6 +36,7 @@ class Upstream(msgspec.Struct, frozen=True):
     host: str
     port: int
     version: str | None = None
+    tls: bool = False
 
     @property
     def address(self) -> str:
@@ -100,6 +102,8 @@ class Wish(msgspec.Struct, frozen=True):
 
     upstreams: Sequence[Upstream] = ()
     listen: Upstream = Upstream("127.0.0.1", 8000)
+    ca_file: str | None = None
+    """Where the proxy's machine has the authority of upstreams with TLS; by default what that machine trusts."""
     split: str = "proxy"
     """Who chooses the version: the proxy by weight, or the gateways behind it as they do for everyone."""
     image: str | None = None
@@ -184,8 +188,15 @@ def check_upstreams(endpoints: Sequence[EndpointView], wish: Wish) -> None:
                 f"{did_you_mean(upstream.version, known)}",
                 field="upstream",
             )
+    if wish.ca_file is not None and not _FILE.fullmatch(wish.ca_file):
+        raise Invalid(f"{wish.ca_file[:100]!r} is not a path that a configuration can name.", field="ca_file")
     for endpoint in endpoints:
         for one in endpoint.split:
+            if len({upstream.tls for upstream in wish.upstreams_of(one.version)}) > 1:
+                raise Invalid(
+                    f"Version {one.version} of {endpoint.name} has upstreams with TLS and without: all or none.",
+                    field="upstream",
+                )
             if not wish.upstreams_of(one.version):
                 raise Invalid(
                     f"Version {one.version} of {endpoint.name} has {one.weight:g} % of the requests and no upstream:"
@@ -195,17 +206,18 @@ def check_upstreams(endpoints: Sequence[EndpointView], wish: Wish) -> None:
 
 
 def parse_upstream(text: str, *, field: str = "upstream") -> Upstream:
-    """Return the upstream that ``HOST:PORT`` or ``VERSION=HOST:PORT`` names; raises Invalid."""
+    """Return the upstream that ``HOST:PORT`` or ``VERSION=HOST:PORT`` names, ``https://`` before it for TLS; raises Invalid."""
     given, equals, address = text.strip().rpartition("=")
     version = given if equals else None
-    plain = address.removeprefix("http://").rstrip("/")
+    scheme, _, rest = address.rpartition("://")
+    plain = rest.rstrip("/")
     host, colon, port = plain.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     host = host[1:-1] if bracketed else host
     good_host = _is_address(host) if bracketed or ":" in host else bool(_HOST.fullmatch(host))
     good_port = port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536
-    if "://" in plain:
-        raise Invalid(f"{text[:200]!r}: an upstream is reached by plain HTTP, as HOST:PORT.", field=field)
+    if scheme not in ("", "http", "https"):
+        raise Invalid(f"{text[:200]!r}: an upstream is reached by HTTP, with TLS or without.", field=field)
     if (
         not colon
         or not good_host
@@ -214,7 +226,7 @@ def parse_upstream(text: str, *, field: str = "upstream") -> Upstream:
     ):
         example = "HOST:PORT" if field == "listen" else "HOST:PORT or VERSION=HOST:PORT"
         raise Invalid(f"{text[:200]!r} is not {example}, such as 10.0.0.7:5001.", field=field)
-    return Upstream(host, int(port), version)
+    return Upstream(host, int(port), version, tls=scheme == "https")
 
 
 def check_header(name: str) -> str:
