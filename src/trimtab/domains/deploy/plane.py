@@ -12,16 +12,16 @@ from pathlib import Path
 import msgspec
 
 from trimtab.domains.deploy.compiled import CompiledVersions
-from trimtab.domains.deploy.interpreters import InterpreterOf, Interpreters, always_own
+from trimtab.domains.deploy.loading import InterpreterOf, Loading, always_own
 from trimtab.domains.deploy.model import Endpoint, Runtime, Served
 from trimtab.domains.deploy.scaling import Reading, Scale, Scaler
 from trimtab.domains.deploy.service import DeployService
 from trimtab.domains.deploy.settings.model import DEFAULT, EndpointSettings
 from trimtab.domains.deploy.statistics import Traffic, last_minute
-from trimtab.domains.deploy.targets.port import DEFAULT_PATIENCE_S, ReplicaSpec, ReplicaStatus, ReplicaTarget
+from trimtab.domains.deploy.targets.port import DEFAULT_PATIENCE_S, ReplicaStatus, ReplicaTarget
 from trimtab.domains.govern import GovernService
 from trimtab.domains.registry import RegistryService
-from trimtab.kernel.errors import NotFound, TrimtabError, Unavailable
+from trimtab.kernel.errors import TrimtabError, Unavailable
 from trimtab.kernel.who import system
 from trimtab.serving import routes
 from trimtab.serving.control import GatewayControl
@@ -68,11 +68,10 @@ class Plane:
         self._tls = tls
         self._hash_key = hash_key
         self._replica_secret = replica_secret
-        self._interpreters = Interpreters(interpreter_of)
+        self._loading = Loading(registry, folder / "models", interpreter_of)
         self._control = GatewayControl(folder)
         self._gateway: subprocess.Popen[bytes] | None = None
         self._ready: dict[tuple[str, str], ReplicaStatus] = {}
-        self._folders: dict[tuple[str, str], Path] = {}
         self._compiled = CompiledVersions(registry, folder / "compiled")
         self._loaded: set[tuple[str, str]] = set()
         """The versions that the gateway runs itself."""
@@ -81,7 +80,6 @@ class Plane:
         self._scalers: dict[tuple[str, str], Scaler] = {}
         self._explained: set[str] = set()
         """The endpoints beside whose compiled models the native ones are kept."""
-        self._signatures: dict[tuple[str, str], routes.Signature | None] = {}
         self._pushed: bytes | None = None
         self._routed: frozenset[tuple[str, str]] = frozenset()
         self._generation = 0
@@ -295,17 +293,9 @@ class Plane:
 
     def _ensure(self, endpoint: Endpoint, one: Served) -> ReplicaStatus:
         """Have a version's own process run, and return how it does; it waits until its environment is made."""
-        interpreter = self._interpreters.find(endpoint.model, one.version)
-        if interpreter is None:
+        spec = self._loading.spec(endpoint, one)
+        if spec is None:
             return ReplicaStatus("starting")
-        spec = ReplicaSpec(
-            endpoint.name,
-            one.version,
-            self._model_folder(endpoint, one),
-            one.allow_pickle,
-            allow_network=one.allow_network,
-            interpreter=interpreter,
-        )
         return self._target.ensure(
             spec,
             replicas=self._replicas_wanted(spec.key),
@@ -340,24 +330,6 @@ class Plane:
                     "scaled",
                     extra={"endpoint": name, "version": version, "from": before, "to": scaler.wanted},
                 )
-
-    def _model_folder(self, endpoint: Endpoint, one: Served) -> Path:
-        """Return the version's files, compared with its digest once in the life of this process."""
-        key = (endpoint.model, one.version)
-        if key not in self._folders:
-            folder = self._folder / "models" / endpoint.model / one.version
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self._registry.materialize(_WHO, endpoint.model, int(one.version), folder)
-            except NotFound:
-                # Deleted from the registry while it serves: the copy that was compared when it came goes on.
-                if not folder.exists():
-                    raise
-                log.warning(
-                    "serving a deleted version", extra={"model": endpoint.model, "version": one.version}
-                )
-            self._folders[key] = folder
-        return self._folders[key]
 
     def _push(self) -> None:
         # Read with the lock held: what was read before another's push must not undo it.
@@ -448,7 +420,7 @@ class Plane:
                 )
             )
             if role == "champion" or signature is None:
-                signature = self._signature(endpoint.model, one.version)
+                signature = self._loading.signature(endpoint.model, one.version)
         return routes.Endpoint(
             versions=versions,
             signature=signature,
@@ -456,13 +428,6 @@ class Plane:
             timeout_ms=settings.timeout_ms,
             policies=settings.policies,
         )
-
-    def _signature(self, model: str, version: str) -> routes.Signature | None:
-        key = (model, version)
-        if key not in self._signatures:
-            found = self._registry.get_version(_WHO, model, int(version))
-            self._signatures[key] = routes.signature_of(found.signature)
-        return self._signatures[key]
 
     def _idle(self, key: tuple[str, str]) -> bool:
         state = self._control.state().endpoints.get(key[0])
