@@ -43,8 +43,7 @@ class Batch(msgspec.Struct):
             return values[0] if values else None
         for at, field in enumerate(fields):
             if field.name == name:
-                start = at * self.rows * 8
-                return _typed(_doubles(self.packed[start : start + 8]), field.type)[0]
+                return packed_column(self.packed, at, rows=self.rows, kind=field.type)[0]
         return None
 
 
@@ -55,6 +54,11 @@ def unpack(packed: bytes, fields: Sequence[Field]) -> dict[str, list[Any]]:
     return {
         field.name: _typed(values[at * rows : (at + 1) * rows], field.type) for at, field in enumerate(fields)
     }
+
+
+def packed_column(packed: bytes, at: int, *, rows: int, kind: str) -> list[Any]:
+    """Return one of packed columns as a list of its field's type; what is missing is None."""
+    return _typed(_doubles(packed[at * rows * 8 : (at + 1) * rows * 8]), kind)
 
 
 def _doubles(packed: bytes) -> "array[float]":

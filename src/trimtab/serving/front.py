@@ -287,9 +287,12 @@ class Front:
             packed, columns = batch.packed, batch.columns
             schema, guard = asked.endpoint.schema, asked.endpoint.guard
             if guard is not None and guard.anonymiser is not None:
-                packed, columns = guard.anonymiser.columns(batch, schema.fields)
-                outputs = guard.anonymiser.outputs(outputs)
-            if packed is not None:
+                rules = guard.anonymiser
+                packed, columns = rules.columns(batch, schema.fields)
+                outputs = rules.outputs(outputs)
+                if packed is not None:
+                    layout = rules.layout = rules.layout or self._log.layout(rules.untouched)
+            elif packed is not None:
                 columns = {}
                 layout = schema.layout = schema.layout or self._log.layout(schema.fields)
         probabilities = None

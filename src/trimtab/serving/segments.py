@@ -41,7 +41,7 @@ class Prediction(msgspec.Struct, tag="p", array_like=True, frozen=True, gc=False
     ``outputs`` has one item per row and is empty where ``status`` is not 200; ``error`` then says why. A shadow's
     record has the id of the request that it copied. A request refused before any version was asked has neither
     version nor role nor rows. Columns of numbers are written ``packed``, as float64, column after column,
-    after the record of their ``layout``; whoever reads a file gets lists. ``cached`` says that the answer was kept from
+    after the record of their ``layout``, beside those that are not; whoever reads a file gets lists. ``cached`` says that the answer was kept from
     an earlier request with the same features.
     """
 
@@ -284,7 +284,7 @@ def read(path: Path) -> Iterator[Record]:
         if isinstance(record, Layout):
             layouts[record.number] = record.fields
         elif isinstance(record, Prediction) and record.packed is not None:
-            columns = unpack(record.packed, layouts[record.layout])
+            columns = unpack(record.packed, layouts[record.layout]) | record.columns
             yield msgspec.structs.replace(record, columns=columns, packed=None, layout=0)
         else:
             yield record

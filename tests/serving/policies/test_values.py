@@ -1,6 +1,8 @@
 """Buckets, quotas, circuits, budgets, caches and field rules as values, with clocks of the tests' own."""
 
+import hmac
 import stat
+from array import array
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimtab.kernel.errors import Invalid
-from trimtab.serving.batch import Batch, Output
+from trimtab.serving.batch import Batch, Output, unpack
 from trimtab.serving.errors import QuotaExceeded, RateLimited
 from trimtab.serving.policies.buckets import Bucket
 from trimtab.serving.policies.cache import AnswerCache, feature_key
 from trimtab.serving.policies.circuits import Circuit
-from trimtab.serving.policies.fields import MASKED, Anonymiser, hash_key
+from trimtab.serving.policies.fields import MASKED, Anonymiser, hash_key, keyed_hash
 from trimtab.serving.policies.guard import Guard
 from trimtab.serving.policies.quotas import Ledger, period_end_us
 from trimtab.serving.policies.retries import RetryBudget
@@ -227,6 +229,24 @@ def test_rules_of_fields() -> None:
         assert Anonymiser({"probabilities": rule}, KEY).outputs([outputs[1], chances]) == [outputs[1]]
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(1, 4),
+    ruled=st.sets(st.sampled_from("abcde")),
+    values=st.lists(st.floats(-1e6, 1e6), min_size=20, max_size=20),
+)
+def test_packed_columns_are_divided(rows: int, ruled: set[str], values: list[float]) -> None:
+    fields = [Field(name, "double") for name in "abcde"]
+    given_columns = {field.name: values[at * rows : (at + 1) * rows] for at, field in enumerate(fields)}
+    packed = array("d", [value for column in given_columns.values() for value in column]).tobytes()
+    rules = Anonymiser({name: FieldRule("mask") for name in ruled}, KEY)
+    for _ in range(2):
+        kept, columns = rules.columns(Batch({}, rows, packed=packed), fields)
+        assert columns == {name: [MASKED] * rows for name in ruled}
+        plain = unpack(kept, rules.untouched) if kept is not None else {}
+        assert plain == {name: column for name, column in given_columns.items() if name not in ruled}
+
+
 @settings(max_examples=80, deadline=None)
 @given(
     value=st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.lists(st.text())),
@@ -266,3 +286,9 @@ def test_the_key_of_hashes_is_the_owners_alone(tmp_path: Path) -> None:
     assert hash_key(file) == key
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [each.name for each in file.parent.iterdir()] == ["hash.key"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(key=st.binary(min_size=1, max_size=64), text=st.binary(max_size=200))
+def test_the_keyed_hash_is_hmac(key: bytes, text: bytes) -> None:
+    assert keyed_hash(key)(text) == hmac.digest(key, text, "sha256")
