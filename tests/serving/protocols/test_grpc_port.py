@@ -107,7 +107,7 @@ def test_a_port_that_is_taken_is_said(state: Path) -> None:
 def test_a_missing_library_is_said_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert inference_grpc_port(Settings()) is None
     assert inference_grpc_port(Settings(grpc_port=7)) == 7
-    monkeypatch.setattr("trimtab.app.find_spec", lambda name: None)
+    monkeypatch.setattr("trimtab.reach.find_spec", lambda name: None)
     with pytest.raises(Invalid, match=r"trimtab\[grpc\]"):
         inference_grpc_port(Settings(grpc_port=7))
     assert importlib.util.find_spec("grpc") is not None
