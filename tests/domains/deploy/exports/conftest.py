@@ -161,10 +161,17 @@ class Proxy:
         except ValueError:
             return answer.status, {"text": content.decode()}
 
-    def settle(self, path: str) -> None:
+    def answer(self, path: str, body: bytes) -> tuple[int, dict[str, str]]:
+        """Return the status and the headers of an answer."""
+        self._connection.request("POST", path, body, {"content-type": "application/json"})
+        answer = self._connection.getresponse()
+        answer.read()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}
+
+    def settle(self, path: str, body: bytes = b"{}") -> None:
         """Wait until requests are answered, which is when the first health checks have passed."""
         deadline = time.monotonic() + 15
-        while self.post(path)[0] != 200:
+        while self.post(path, body, content_type="application/json")[0] != 200:
             assert time.monotonic() < deadline
             time.sleep(0.1)
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.domains.deploy.exports.conftest import Proxy, Upstream
+from tests.serving.conftest import Plane, plane  # noqa: F401 - a fixture
 from trimtab.domains.deploy.exports.formats import FORMATS
 from trimtab.domains.deploy.exports.view import (
     EndpointView,
@@ -20,6 +21,7 @@ from trimtab.domains.deploy.exports.view import (
     check_upstreams,
     parse_upstream,
 )
+from trimtab.serving.routes import Version
 
 SPLIT = EndpointView(
     "scans.v2",
@@ -198,3 +200,28 @@ def test_names_and_addresses_of_both_families_are_taken(proxy: Proxy, address: s
     wish = Wish([parse_upstream(address)], parse_upstream("127.0.0.1:8000"))
     proxy.file.write_text(FORMATS[proxy.kind].render([OTHER], wish))
     proxy.check(proxy.file)
+
+
+def test_a_real_gateway_behind_a_proxy_answers_as_the_split_says(
+    proxy: Proxy,
+    plane: Plane,  # noqa: F811
+) -> None:
+    """The whole way: the proxy draws, the gateway obeys, and the answer says which version it was."""
+    sockets = [plane.wait_socket(name, plane.start_rule(name)) for name in ("one", "two")]
+    plane.route(
+        *(Version(str(at), "m", 50, role, [socket])
+          for at, (role, socket) in enumerate(zip(("champion", "challenger"), sockets, strict=True), start=1))
+    )  # fmt: skip
+    plane.wait_up()
+    view = EndpointView("m", "m", [VersionView("1", 80, "champion"), VersionView("2", 20, "challenger")])
+    start(proxy, f"127.0.0.1:{plane.port}", endpoints=(view,))
+    rows = b'{"dataframe_records": [{"a": 1.0, "b": 2}]}'
+    path, answered = "/endpoints/m/invocations", Counter[str]()
+    proxy.settle(path, rows)
+    for _ in range(300):
+        status, headers = proxy.answer(path, rows)
+        assert status == 200
+        answered[headers["x-model-version"]] += 1
+    assert set(answered) == {"1", "2"}
+    # Six standard deviations of a binomial of 300; the gateway's own split is half and half.
+    assert abs(answered["2"] - 60) < 42, answered
