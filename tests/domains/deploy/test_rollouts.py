@@ -16,6 +16,7 @@ from trimtab.domains.deploy.model import JudgeSaid, Rollout, Step
 from trimtab.domains.deploy.rollouts import strategies
 from trimtab.domains.deploy.rollouts.plans import JudgeRules, Limit, Plan, judge_rules
 from trimtab.domains.govern.errors import NotPermitted
+from trimtab.domains.registry.compilation.model import Compilation
 from trimtab.domains.registry.errors import EnvironmentRule
 from trimtab.domains.registry.model import ModelEnvironment
 from trimtab.kernel.errors import Conflict, Invalid
@@ -169,6 +170,24 @@ def test_a_version_that_is_not_served_is_loaded_first(app: App, models: Models, 
     app.deploy.replica_failed(PLANE, "churn", "3", error="no such file")
     work_off(app)
     assert app.deploy.rollouts.get(editor, failing.id).state == "aborted"
+
+
+def test_a_version_that_is_still_compiled_waits_where_the_champion_is_compiled(
+    two: App, editor: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = {1: "compiled", 2: "pending"}
+
+    def compilation(who: Principal, name: str, version: int) -> Compilation:
+        assert who == editor or who.id == "system:deploy"
+        return Compilation(states[version], 0, 0, None)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(two.registry, "compilation", compilation)
+    rollout = begin(two, editor, steps=(10,))
+    assert rollout.phase == "warming"
+    assert two.deploy.rollouts.advance(editor, rollout.id).phase == "warming"
+    states[2] = "unsupported"
+    work_off(two)  # it is looked at again by itself
+    assert two.deploy.rollouts.get(editor, rollout.id).phase == "step"
 
 
 def test_somebody_else_approves(two: App, editor: Principal) -> None:

@@ -17,7 +17,6 @@ from trimtab.domains.deploy.errors import (
     RolloutNotFound,
     RolloutOver,
     RolloutRunning,
-    VersionNotServed,
 )
 from trimtab.domains.deploy.events import (
     ApprovalAsked,
@@ -26,8 +25,9 @@ from trimtab.domains.deploy.events import (
     RolloutStarted,
     RolloutStepped,
 )
-from trimtab.domains.deploy.model import Endpoint, JudgeSaid, Rollout, RolloutState, Step
+from trimtab.domains.deploy.model import JudgeSaid, Rollout, RolloutState, Step
 from trimtab.domains.deploy.rollouts import strategies
+from trimtab.domains.deploy.rollouts.candidates import Candidates
 from trimtab.domains.deploy.rollouts.plans import Plan, judge_rules
 from trimtab.domains.govern import GovernService
 from trimtab.domains.registry import RegistryService
@@ -39,7 +39,7 @@ from trimtab.kernel.errors import Conflict, Invalid
 from trimtab.kernel.events import Event
 from trimtab.kernel.ids import new_id
 from trimtab.kernel.pages import check_limit
-from trimtab.kernel.time import now_us
+from trimtab.kernel.time import SECOND_US, now_us
 from trimtab.kernel.who import Principal
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 ADVANCE = "deploy.advance"
 _MOST_REASON = 2000
+_LONGEST_COMPILATION_US = 120 * SECOND_US
 _MOST_STEPS = 200  # that a rollout keeps; the history of the endpoint has all of them
 _APPROVERS = ("approver", "admin")
 
@@ -70,6 +71,7 @@ class Rollouts:
         self._govern = govern
         self._registry = registry
         self._endpoints = endpoints
+        self._candidates = Candidates(registry, endpoints)
 
     def list(
         self,
@@ -116,7 +118,7 @@ class Rollouts:
         before = self._endpoints.endpoint(who, endpoint)
         if before.champion is None:
             raise NotReady(f"Endpoint {endpoint} has no champion yet: deploy the first version.")
-        version = self._version(who, before, challenger)
+        version = self._candidates.version(who, before, challenger)
         if version == before.champion:
             raise NotReady(f"Version {version} is the champion of {endpoint} already.")
         environment = self._registry.check_entry(who, before.model, settled.environment, int(version))
@@ -124,7 +126,8 @@ class Rollouts:
             settled = msgspec.structs.replace(settled, approval=True)
         if self.list(who, endpoint=endpoint, state="running"):
             raise RolloutRunning(f"Endpoint {endpoint} has a rollout under way.")
-        self._load(who, before, version, allow_pickle=allow_pickle, reason=reason)
+        self._candidates.load(who, before, version, allow_pickle=allow_pickle, reason=reason)
+        compiling = self._candidates.is_compiling(who, before, version)
         with self._db.write() as tx:
             tx.lock(f"deploy.endpoint:{endpoint}")
             champion = self._endpoints.find(tx, endpoint).champion
@@ -153,14 +156,16 @@ class Rollouts:
             except Duplicate as error:
                 raise RolloutRunning(f"Endpoint {endpoint} has a rollout under way.") from error
             self._audit(tx, who, rollout, "start", {"plan": msgspec.to_builtins(settled), "reason": reason})
-            return self._go_on(tx, who, rollout)
+            return self._go_on(tx, who, rollout, compiling=compiling)
 
     def approve(self, who: Principal, rollout_id: str, *, reason: str = "") -> Rollout:
         """Agree to a rollout that somebody else started; raises FourEyes for the one who did."""
         self._govern.permit(who, "approve", refs.make("rollout", rollout_id))
         before = self.get(who, rollout_id)
-        model = self._endpoints.endpoint(who, before.endpoint).model
-        environment = self._registry.check_entry(who, model, before.plan.environment, int(before.challenger))
+        endpoint = self._endpoints.endpoint(who, before.endpoint)
+        model, version = endpoint.model, int(before.challenger)
+        environment = self._registry.check_entry(who, model, before.plan.environment, version)
+        compiling = self._candidates.is_compiling(who, endpoint, before.challenger)
         if environment is not None and environment.role == "admin":
             self._govern.permit(who, "admin", f"the environment {environment.name} of {refs.model(model)}")
         if who.id == before.actor:
@@ -175,7 +180,7 @@ class Rollouts:
                 endpoint=rollout.endpoint, rollout=rollout.id, challenger=rollout.challenger, reason=reason
             )
             self._emit(tx, who, event, rollout.endpoint)
-            return self._go_on(tx, who, approved)
+            return self._go_on(tx, who, approved, compiling=compiling)
 
     def judged(
         self,
@@ -210,9 +215,19 @@ class Rollouts:
     def advance(self, who: Principal, rollout_id: str) -> Rollout:
         """Take the step that is due by now, if there is one."""
         self._govern.permit(who, "write", refs.make("rollout", rollout_id))
+        before = self.get(who, rollout_id)
+        if before.state != "running":
+            return before
+        compiling = self._candidates.is_compiling(
+            who, self._endpoints.endpoint(who, before.endpoint), before.challenger
+        )
         with self._db.write() as tx:
             rollout = self._locked(tx, rollout_id)
-            return self._follow_plan(tx, who, rollout) if rollout.state == "running" else rollout
+            if rollout.state != "running":
+                return rollout
+            if rollout.phase == "step":
+                return self._follow_plan(tx, who, rollout)
+            return self._go_on(tx, who, rollout, compiling=compiling)
 
     def promote(self, who: Principal, rollout_id: str, *, reason: str) -> Rollout:
         """Make the challenger the champion at once; the former champion stays warm. Raises NeedsApproval, NotReady."""
@@ -235,11 +250,12 @@ class Rollouts:
     def version_ready(self, who: Principal, endpoint: str, version: str) -> None:
         """Go on with the rollout that waited for a version to answer."""
         self._govern.permit(who, "write", refs.make("endpoint", endpoint))
+        compiling = self._candidates.is_compiling(who, self._endpoints.endpoint(who, endpoint), version)
         with self._db.write() as tx:
             tx.lock(f"deploy.endpoint:{endpoint}")
             rollout = store.running_rollout(tx, endpoint=endpoint)
             if rollout is not None and rollout.challenger == version and rollout.phase == "warming":
-                self._go_on(tx, who, rollout)
+                self._go_on(tx, who, rollout, compiling=compiling)
 
     def version_failed(self, who: Principal, endpoint: str, version: str, *, error: str) -> None:
         """End the rollout of a version that cannot be loaded, or whose replicas do not stay up."""
@@ -261,41 +277,20 @@ class Rollouts:
         if rollout is not None:
             self._end(tx, who, rollout, state=state, reason=reason)
 
-    def _version(self, who: Principal, endpoint: Endpoint, challenger: str) -> str:
-        """Return the number of a version that is given as it is served or as a registered model."""
-        if not challenger.startswith("models:/"):
-            if not challenger.isdigit():
-                raise Invalid("The challenger is a version such as 3, or models:/NAME/3.", field="challenger")
-            challenger = f"models:/{endpoint.model}/{challenger}"
-        found = self._registry.resolve(who, challenger)
-        if found.name != endpoint.model:
-            raise Invalid(
-                f"Endpoint {endpoint.name} serves {endpoint.model}, not {found.name}.", field="challenger"
-            )
-        return str(found.version)
-
-    def _load(
-        self, who: Principal, endpoint: Endpoint, version: str, *, allow_pickle: bool, reason: str
-    ) -> None:
-        """Have a version loaded that is not served, or that failed when it was tried last."""
-        try:
-            if endpoint.find(version).state != "failed":
-                return
-        except VersionNotServed:
-            pass
-        uri = f"models:/{endpoint.model}/{version}"
-        self._endpoints.deploy(who, endpoint.name, uri, weight=None, allow_pickle=allow_pickle, reason=reason)
-
-    def _go_on(self, tx: Tx, who: Principal, rollout: Rollout) -> Rollout:
+    def _go_on(self, tx: Tx, who: Principal, rollout: Rollout, *, compiling: bool) -> Rollout:
         """Store the phase that a rollout without a share is in now, and give it its first share where it may have one."""
         one = self._endpoints.find(tx, rollout.endpoint).find(rollout.challenger)
         if one.state == "failed":
             return self._end(
                 tx, who, rollout, state="aborted", reason=f"version {rollout.challenger}: {one.error}"
             )
-        if one.state != "ready":
+        now = now_us()
+        compiling = compiling and now < rollout.started_us + _LONGEST_COMPILATION_US
+        if one.state != "ready" or compiling:
             waiting = msgspec.structs.replace(rollout, phase="warming")
             store.put_rollout(tx, waiting)
+            if compiling:
+                self._look_again(tx, waiting, now + SECOND_US)
             return waiting
         if rollout.plan.approval and rollout.approved_by is None:
             waiting = msgspec.structs.replace(rollout, phase="approval")
@@ -324,10 +319,7 @@ class Rollouts:
         )
         self._emit(tx, who, event, rollout.endpoint)
         if rollout.plan.patience_us is not None:
-            due = rollout.started_us + rollout.plan.patience_us
-            self._jobs.enqueue(
-                tx, ADVANCE, {"rollout": rollout.id}, due_us=due, dedupe_key=f"{rollout.id}:patience"
-            )
+            self._look_again(tx, rollout, rollout.started_us + rollout.plan.patience_us)
         return begun
 
     def _follow_plan(self, tx: Tx, who: Principal, rollout: Rollout) -> Rollout:
@@ -372,9 +364,12 @@ class Rollouts:
         self._audit(tx, who, stepped, "step", detail)
         due = strategies.due_us(stepped)
         if due is not None:
-            key = f"{rollout.id}:{step.at_us}"
-            self._jobs.enqueue(tx, ADVANCE, {"rollout": rollout.id}, due_us=due, dedupe_key=key)
+            self._look_again(tx, rollout, due)
         return stepped
+
+    def _look_again(self, tx: Tx, rollout: Rollout, due_us: int) -> None:
+        key = f"{rollout.id}:{due_us}"
+        self._jobs.enqueue(tx, ADVANCE, {"rollout": rollout.id}, due_us=due_us, dedupe_key=key)
 
     def _promote(self, tx: Tx, who: Principal, rollout: Rollout, reason: str) -> Rollout:
         if rollout.plan.approval and rollout.approved_by is None:
