@@ -22,6 +22,7 @@ from trimtab.domains.deploy.edge.service import EdgeService
 from trimtab.domains.deploy.events import RolloutEnded, ServedVersionDeleted, VersionFailed
 from trimtab.domains.deploy.exports.package.service import PackageService
 from trimtab.domains.deploy.exports.service import ExportService
+from trimtab.domains.deploy.gateway import Gateway
 from trimtab.domains.deploy.plane import Plane
 from trimtab.domains.deploy.targets.limits import Limits
 from trimtab.domains.deploy.targets.process import ProcessTarget
@@ -353,16 +354,19 @@ class App:
             self.deploy,
             govern=self.govern,
             registry=self.registry,
+            gateway=Gateway(
+                self.serving_folder,
+                host=self.settings.host,
+                port=self.settings.inference_port_number,
+                grpc_port=inference_grpc_port(self.settings),
+                tls=Tls(*tls) if tls else None,
+                hash_key=self._secrets.derive("deploy.fields"),
+                replica_secret=self.settings.replica_secret_path,
+            ),
             target=ProcessTarget(
                 self.serving_folder, limits=Limits.of_machine(memory_mb=self.settings.replica_memory_mb)
             ),
             folder=self.serving_folder,
-            host=self.settings.host,
-            port=self.settings.inference_port_number,
-            grpc_port=inference_grpc_port(self.settings),
-            tls=Tls(*tls) if tls else None,
-            hash_key=self._secrets.derive("deploy.fields"),
-            replica_secret=self.settings.replica_secret_path,
             interpreter_of=partial(self.runtimes.interpreter, system("deploy")),
         )
         self.plane.start()

@@ -24,6 +24,7 @@ class _Gateway:
     pid = 99
 
     def __init__(self) -> None:
+        self.control = self
         self.tables: list[RouteTable] = []
         self.problem = ""
         """Why it loads no compiled model."""
@@ -80,23 +81,20 @@ def target() -> _Target:
 
 
 @pytest.fixture
-def plane(app: App, tmp_path: Path, target: _Target) -> Plane:
+def gateway() -> _Gateway:
+    return _Gateway()
+
+
+@pytest.fixture
+def plane(app: App, tmp_path: Path, target: _Target, gateway: _Gateway) -> Plane:
     return Plane(
         app.deploy,
         govern=app.govern,
         registry=app.registry,
+        gateway=cast(Any, gateway),
         target=target,
         folder=tmp_path / "plane",
-        host="127.0.0.1",
-        port=0,
     )
-
-
-@pytest.fixture
-def gateway(plane: Plane) -> _Gateway:
-    made = _Gateway()
-    plane._control = plane._gateway = cast(Any, made)
-    return made
 
 
 def test_what_was_read_before_another_push_does_not_undo_it(

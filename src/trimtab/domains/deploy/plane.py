@@ -1,8 +1,6 @@
 """The server's hand on the data plane: keeps the gateway and the replicas running and their routes up to date."""
 
 import logging
-import os
-import subprocess
 import threading
 import time
 from collections import deque
@@ -12,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from trimtab.domains.deploy.compiled import CompiledVersions
+from trimtab.domains.deploy.gateway import Gateway
 from trimtab.domains.deploy.loading import InterpreterOf, Loading, always_own
 from trimtab.domains.deploy.model import Endpoint, Runtime, Served
 from trimtab.domains.deploy.scaling import Reading, Scale, Scaler
@@ -21,12 +20,9 @@ from trimtab.domains.deploy.statistics import Traffic, last_minute
 from trimtab.domains.deploy.targets.port import DEFAULT_PATIENCE_S, ReplicaStatus, ReplicaTarget
 from trimtab.domains.govern import GovernService
 from trimtab.domains.registry import RegistryService
-from trimtab.kernel.errors import TrimtabError, Unavailable
+from trimtab.kernel.errors import TrimtabError
 from trimtab.kernel.who import system
 from trimtab.serving import routes
-from trimtab.serving.control import GatewayControl
-from trimtab.serving.files import write_atomically
-from trimtab.serving.processes import EXIT_BAD_CERTIFICATE, EXIT_NO_GRPC, Tls, gateway_command
 from trimtab.serving.stats import EndpointState, GatewayState
 
 log = logging.getLogger(__name__)
@@ -46,31 +42,17 @@ class Plane:
         *,
         govern: GovernService,
         registry: RegistryService,
+        gateway: Gateway,
         target: ReplicaTarget,
         folder: Path,
-        host: str,
-        port: int,
-        grpc_port: int | None = None,
-        tls: Tls | None = None,
-        hash_key: bytes = b"",
-        replica_secret: Path | None = None,
         interpreter_of: InterpreterOf = always_own,
     ) -> None:
-        """``hash_key`` is by what columns are hashed before they are written down; else the gateway makes one."""
         self._deploy = deploy
         self._govern = govern
         self._registry = registry
         self._target = target
-        self._folder = folder
-        self._host = host
-        self._port = port
-        self._grpc_port = grpc_port
-        self._tls = tls
-        self._hash_key = hash_key
-        self._replica_secret = replica_secret
         self._loading = Loading(registry, folder / "models", interpreter_of)
-        self._control = GatewayControl(folder)
-        self._gateway: subprocess.Popen[bytes] | None = None
+        self._gateway = gateway
         self._ready: dict[tuple[str, str], ReplicaStatus] = {}
         self._compiled = CompiledVersions(registry, folder / "compiled")
         self._loaded: set[tuple[str, str]] = set()
@@ -91,7 +73,6 @@ class Plane:
 
     def start(self) -> None:
         """Start the gateway, then everything that was served before."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         self._deploy.followed_by(self.apply)
         self._govern.followed_by(self.apply)
         self._thread.start()
@@ -149,74 +130,24 @@ class Plane:
         try:
             while not self._stopping.is_set():
                 try:
-                    self._keep_gateway()
+                    if self._gateway.keep():
+                        self._pushed = None
+                        self._loaded.clear()
                     self._reconcile()
                     if time.monotonic() - sampled >= _SAMPLE_S:
                         sampled = time.monotonic()
-                        self.samples.append((sampled, self._control.state()))
+                        self.samples.append((sampled, self._gateway.control.state()))
                         self._read_load(self.samples[-1][1])
                     elif any(not scaler.wanted for scaler in self._scalers.values()):
-                        self._read_load(self._control.state())  # somebody may knock
+                        self._read_load(self._gateway.control.state())  # somebody may knock
                 except TrimtabError as error:
                     log.warning("data plane not reconciled", extra={"error": str(error)})
                     self._stopping.wait(0.2)
                 self._wake.wait(_POLL_S)
                 self._wake.clear()
         finally:
-            self._end_gateway()
+            self._gateway.end()
             self._target.close()
-
-    def _keep_gateway(self) -> None:
-        if self._gateway is not None and self._gateway.poll() is None:
-            return
-        if self._gateway is not None:
-            log.warning("gateway ended", extra={"exit_code": self._gateway.returncode})
-        if self._hash_key:
-            write_atomically(self._folder / "hash.key", self._hash_key)
-        command = gateway_command(
-            self._folder,
-            host=self._host,
-            port=self._port,
-            tls=self._tls,
-            grpc_port=self._grpc_port,
-            replica_secret=self._replica_secret,
-        )
-        with (self._folder / "gateway.log").open("ab") as out:
-            self._gateway = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                env=_environment(),
-                start_new_session=True,
-            )
-        self._pushed = None
-        self._loaded.clear()
-        try:
-            self._control.wait_ready(10.0)
-        except Unavailable:
-            if self._gateway.poll() == EXIT_BAD_CERTIFICATE:
-                raise Unavailable(
-                    f"The inference front cannot use its certificate; {self._folder / 'gateway.log'} says why."
-                ) from None
-            if self._gateway.poll() == EXIT_NO_GRPC:
-                raise Unavailable('Inference by gRPC needs grpcio: pip install "trimtab[grpc]".') from None
-            if self._gateway.poll() is not None:
-                ports = f"{self._host}:{self._port}" + (f" or :{self._grpc_port}" if self._grpc_port else "")
-                raise Unavailable(
-                    f"The inference front cannot listen on {ports}. Choose --inference-port."
-                ) from None
-            raise
-
-    def _end_gateway(self) -> None:
-        if self._gateway is None:
-            return
-        self._gateway.terminate()
-        try:
-            self._gateway.wait(35.0)
-        except subprocess.TimeoutExpired:
-            self._gateway.kill()
-            self._gateway.wait()
 
     def _reconcile(self) -> None:
         endpoints = self._deploy.plane_view(_WHO)
@@ -273,7 +204,6 @@ class Plane:
     def _answers_compiled(self, endpoint: Endpoint, one: Served) -> None:
         """Note that the gateway runs a version itself, and end the process that answered until then."""
         key = (endpoint.name, one.version)
-        assert self._gateway is not None, "it said that it loaded the model"
         beside = self._explaining(endpoint, one) if endpoint.name in self._explained else ()
         before = self._ready.get(key)
         status = self._ready[key] = ReplicaStatus("ready", pid=self._gateway.pid, sockets=beside)
@@ -338,7 +268,7 @@ class Plane:
             table = self._table(endpoints)
             content = msgspec.json.encode([table.auth, table.endpoints])
             if content != self._pushed:
-                self._control.put_routes(table)
+                self._gateway.control.put_routes(table)
                 self._pushed = content
                 self._look_what_loaded(endpoints, table)
             self._routed = frozenset(
@@ -360,7 +290,7 @@ class Plane:
         if self._loaded == asked:
             return
         models = {endpoint.name: endpoint.model for endpoint in endpoints}
-        states = self._control.state().endpoints
+        states = self._gateway.control.state().endpoints
         for name, version in asked:
             found = states[name].versions[version]
             if found.compiled:
@@ -430,17 +360,12 @@ class Plane:
         )
 
     def _idle(self, key: tuple[str, str]) -> bool:
-        state = self._control.state().endpoints.get(key[0])
+        state = self._gateway.control.state().endpoints.get(key[0])
         counted = state.versions.get(key[1]) if state else None
         return counted is None or (counted.in_flight == 0 and not counted.routed)
 
     def _is_unused(self, key: tuple[str, str]) -> bool:
         """Say whether no request waits for a version's process, after the gateway was told to leave it."""
-        state = self._control.state().endpoints.get(key[0])
+        state = self._gateway.control.state().endpoints.get(key[0])
         counted = state.versions.get(key[1]) if state else None
         return counted is None or (counted.in_flight == 0 and not counted.replicas)
-
-
-def _environment() -> dict[str, str]:
-    """Return what the gateway needs of the environment: nothing of ours, so that no secret gets there."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("TRIMTAB_")}
