@@ -343,6 +343,9 @@ def test_what_nothing_uses_is_collected(
     for file in place.glob(".used"):
         os.utime(file, (long_ago, long_ago))
     assert app.runtimes.collect(owner, served=[("m", str(version))]) == (0, 0)
+    process = subprocess.Popen([place / "bin" / "python", "-c", "input()"], stdin=subprocess.PIPE)
+    assert app.runtimes.collect(owner, served=[]) == (0, 0), "a version that was deleted may still run in it"
+    process.communicate(b"\n")
     count, size = app.runtimes.collect(owner, served=[], dry_run=True)
     assert count == 1
     assert size > 20 << 20, "numpy alone takes more"

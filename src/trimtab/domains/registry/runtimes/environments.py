@@ -183,6 +183,17 @@ class Environments:
             return []
         return sorted(place.name for place in self.folder.iterdir() if (place / DONE_FILE).exists())
 
+    def running(self) -> set[str]:
+        """Return the environments out of which a process of this machine runs now."""
+        found: set[str] = set()
+        start = os.fsencode(self.folder) + b"/"
+        for task in Path("/proc").iterdir():
+            with suppress(OSError):
+                first = (task / "cmdline").read_bytes().split(b"\0", 1)[0] if task.name.isdigit() else b""
+                if first.startswith(start):
+                    found.add(os.fsdecode(first.removeprefix(start).split(b"/", 1)[0]))
+        return found
+
     def used_s(self, key: str) -> float:
         """Return when an environment was last used, in seconds since the epoch."""
         for name in (_USED_FILE, DONE_FILE):

@@ -34,6 +34,8 @@ from trimtab.serving.processes import OWN, Interpreter
 BUILDING = ("auto", "approve", "never")
 UNUSED_US = 30 * DAY_US
 """For how long an environment is kept that no endpoint uses; it can be made again from its lock."""
+_JUST_MADE_US = 3600 * SECOND_US
+"""How long an environment may be there before the version that it was made for says so."""
 _MOST_LISTED = 5
 _ASK_AGAIN_US = 60 * SECOND_US
 """After how long whoever waits has the job enqueued again, should it have been lost with its worker."""
@@ -199,11 +201,9 @@ class RuntimeService:
         with self._db.read() as tx:
             asked = store.keys(tx)
         needed = self._digests(who, served)
-        before_s = (now_us() - UNUSED_US) / 1e6
-        wanted = {
-            key for key, digest in asked if digest in needed or self.environments.used_s(key) > before_s
-        }
-        gone = [key for key in self.environments.here() if key not in wanted]
+        wanted = {key for key, digest in asked if digest in needed} | self.environments.running()
+        known = {key for key, _ in asked}
+        gone = [key for key in self.environments.here() if key not in wanted and self._is_old(key, known)]
         left = self.environments.leftovers()
         if not gone and not left:
             return 0, 0
@@ -217,6 +217,11 @@ class RuntimeService:
             with self._db.write() as tx:
                 store.forget(tx, before_us=now_us() - UNUSED_US)
         return len(folders), size
+
+    def _is_old(self, key: str, known: Collection[str]) -> bool:
+        """Say whether nobody used an environment for as long as it is kept; one that no version has goes sooner."""
+        kept_us = UNUSED_US if key in known else _JUST_MADE_US
+        return self.environments.used_s(key) * 1e6 < now_us() - kept_us
 
     def _still_fits(self, known: Runtime) -> bool:
         """Say whether the packages beside the server, which may be others by now, still are those to use."""
