@@ -89,7 +89,11 @@ NUMBERS = np.arange(6, dtype="<f8").tobytes()
         ([tensor("x", "FP64", [2**62, 0], 0)], b"", "needs a shape of 1 to 8 sizes from 1"),
         ([tensor("x", "FP64", [], 48)], NUMBERS, "needs a shape"),
         ([tensor("x", "FP64", [1] * 9, 8)], NUMBERS[:8], "needs a shape"),
-        ([tensor("x", "FP64", [2**40, 2**40], 48)], NUMBERS, "has more than the 4194304 values or 262144 rows"),
+        (
+            [tensor("x", "FP64", [2**40, 2**40], 48)],
+            NUMBERS,
+            "has more than the 4194304 values or 262144 rows",
+        ),
         ([tensor("x", "INT64", [2, 3], 48)], NUMBERS, None),
         ([tensor("x", "FP9", [2, 3], 48)], NUMBERS, "unknown datatype 'FP9'"),
         ([tensor("x", "BYTES", [2, 3], 48)], NUMBERS, "element"),
