@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,7 +14,8 @@ from tests.domains.deploy.conftest import PLANE, Models
 from trimtab.app import App
 from trimtab.domains.deploy.errors import FourEyes, NeedsApproval, NotReady, RolloutOver, RolloutRunning
 from trimtab.domains.deploy.model import JudgeSaid, Rollout, Step
-from trimtab.domains.deploy.rollouts import strategies
+from trimtab.domains.deploy.rollouts import cli, strategies
+from trimtab.domains.deploy.rollouts.cli import time_us
 from trimtab.domains.deploy.rollouts.plans import JudgeRules, Limit, Plan, judge_rules
 from trimtab.domains.govern.errors import NotPermitted
 from trimtab.domains.registry.compilation.model import Compilation
@@ -317,3 +319,25 @@ def test_rollouts_over_http(two: App, models: Models, http: TestClient) -> None:
     for body in ({}, {"challenger": "2", "plan": {"strategy": "x"}}, {"challenger": "2", "judge": {"x": 1}}):
         assert http.post("/api/v1/endpoints/churn/rollouts", json=body).status_code in (400, 422)
     assert http.get("/api/v1/rollouts/ro_nope").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30s", 30), ("10m", 600), ("1h30m", 5400), ("0s", 0), ("0", None), ("", None), ("x", None)],
+)
+def test_times_are_read(text: str, seconds: float | None) -> None:
+    if seconds is None:
+        with pytest.raises(Invalid):
+            time_us(text, "bake")
+    else:
+        assert time_us(text, "bake") == seconds * 1e6
+
+
+def test_a_judge_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    for content in ("- 1", "a: [", "\xff"):
+        file = tmp_path / "judge.yaml"
+        file.write_bytes(content.encode("latin-1"))
+        with pytest.raises(Invalid):
+            cli._rules(file)
+    with pytest.raises(Invalid):
+        cli._rules(tmp_path / "nope.yaml")
