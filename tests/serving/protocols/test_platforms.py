@@ -121,6 +121,11 @@ def test_tables_are_answered_in_kind_unless_json_is_asked_for(served: Plane) -> 
     assert served.request("POST", path, file(TABLE), asked)[1] == {"predictions": [1, 0]}
     asked = {"content-type": "application/vnd.apache.parquet"}
     assert served.request("POST", path, parquet(TABLE), asked)[1] == {"predictions": [1, 0]}
+    tensors = b'{"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP64", "data": [1, 2, 3]}]}'
+    answer = served.raw("POST", "/v2/models/m/infer", tensors, {"accept": STREAM})
+    table = pa.ipc.open_stream(answer.content).read_all()
+    assert table.column("predictions").to_pylist() == [1]
+    assert table.column("probabilities").type == pa.list_(pa.float32(), 2)
     asked = {"accept": f"{STREAM}, application/json;q=0.5"}
     answer = served.raw("POST", path, b'{"dataframe_records": [{"a": 1, "b": 1}]}', asked)
     assert pa.ipc.open_stream(answer.content).read_all().to_pylist() == [{"predictions": 1}]

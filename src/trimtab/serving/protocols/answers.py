@@ -8,6 +8,9 @@ from trimtab.serving.http import JSON, Header
 JSON_TYPES = (JSON, b"", b"application/octet-stream", b"application/x-www-form-urlencoded")
 """What servers of these protocols take for JSON: the last is what curl says where nobody told it."""
 
+NO_OTHER_TYPE = frozenset((b"*/*", JSON, b"application/json, */*;q=0.5"))
+"""What clients that want JSON say in ``Accept``, as nearly all of them do."""
+
 
 class Encoded(NamedTuple):
     """The body of a successful answer."""

@@ -12,7 +12,7 @@ from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.serving.batch import Batch, Output, explanations, predictions
 from trimtab.serving.errors import UnsupportedMedia
 from trimtab.serving.protocols import delimited, tables
-from trimtab.serving.protocols.answers import Encoded, media_type, preferred
+from trimtab.serving.protocols.answers import NO_OTHER_TYPE, Encoded, media_type, preferred
 from trimtab.serving.protocols.lenient import loads
 from trimtab.serving.schema import Schema
 
@@ -25,7 +25,6 @@ ANSWERS = (*tables.ANSWERS, b"text/csv", *delimited.LINES)
 
 _NONE: Mapping[bytes, bytes] = {}
 _JSON_TYPES = (b"application/json", b"")
-_ANY = frozenset((b"*/*", b"application/json", b"application/json, */*;q=0.5"))
 _encode = msgspec.json.Encoder().encode
 _ERROR_CODES = {
     400: "BAD_REQUEST",
@@ -76,7 +75,7 @@ def decode(
         return _decode_other(schema, body, headers, kind)
     batch = decode_json(schema, body)
     accept = headers.get(b"accept")
-    if accept is not None and accept not in _ANY:
+    if accept is not None and accept not in NO_OTHER_TYPE:
         batch.answer = preferred(accept, ANSWERS)
     return batch
 

@@ -11,7 +11,7 @@ from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.serving.batch import Batch, Output, nest
 from trimtab.serving.errors import UnsupportedMedia
 from trimtab.serving.protocols import binary, tables, tensors
-from trimtab.serving.protocols.answers import JSON_TYPES, Encoded, media_type, preferred
+from trimtab.serving.protocols.answers import JSON_TYPES, NO_OTHER_TYPE, Encoded, media_type, preferred
 from trimtab.serving.protocols.lenient import loads
 from trimtab.serving.routes import Field
 from trimtab.serving.schema import Schema
@@ -79,6 +79,14 @@ def decode(
     kind = media_type(headers)
     if kind not in JSON_TYPES:
         return _decode_table(schema, body, headers, kind)
+    batch = _decode_json(schema, body)
+    accept = headers.get(b"accept")
+    if accept is not None and accept not in NO_OTHER_TYPE:
+        batch.answer = preferred(accept, tables.ANSWERS) or batch.answer
+    return batch
+
+
+def _decode_json(schema: Schema, body: bytes) -> Batch:
     try:
         request, finite = _decode(body), True
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
