@@ -25,6 +25,10 @@ _SCHEME = "mlflow-artifacts:/"
 _PROMPT_SOURCES = ("dummy-source", "prompt-template")  # what MLflow's clients send for a prompt
 
 
+_OF_THE_MACHINE = "system/"
+"""Metrics that tell of the machine which trained, not of the model."""
+
+
 class Origin(msgspec.Struct, frozen=True):
     """Everything about a version that its source decides. ``location`` is None where there are no files."""
 
@@ -193,7 +197,11 @@ class Sources:
             run = self._tracking.runs.get(who, run_id)
         except RunNotFound:
             return {}
-        return {key: finite(latest.value) for key, latest in run.metrics.items()}
+        return {
+            key: finite(latest.value)
+            for key, latest in run.metrics.items()
+            if not key.startswith(_OF_THE_MACHINE)
+        }
 
     def params(self, who: Principal, version: ModelVersion) -> dict[str, str]:
         """Return the parameters of a version's run and of its logged model, which take precedence."""
