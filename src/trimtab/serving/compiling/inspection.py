@@ -20,12 +20,12 @@ _OPERATORS = {
     "": frozenset(
         (
             "Abs", "Add", "And", "ArgMax", "ArgMin", "Cast", "Ceil", "Clip", "Concat", "Constant",
-            "ConstantOfShape", "CumSum", "Div", "Equal", "Erf", "Exp", "Flatten", "Floor", "Gather",
+            "ConstantOfShape", "Cos", "CumSum", "Div", "Equal", "Erf", "Exp", "Flatten", "Floor", "Gather",
             "GatherElements", "GatherND", "Gemm", "Greater", "GreaterOrEqual", "Identity", "IsInf",
             "IsNaN", "Less", "LessOrEqual", "Log", "LogSoftmax", "MatMul", "Max", "Mean", "Min", "Mod",
             "Mul", "Neg", "Not", "Or", "Pow", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceLogSumExp",
             "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare",
-            "Relu", "Reshape", "Round", "ScatterElements", "Shape", "Sigmoid", "Sign", "Slice",
+            "Relu", "Reshape", "Round", "ScatterElements", "Shape", "Sigmoid", "Sign", "Sin", "Slice",
             "Softmax", "Split", "Sqrt", "Squeeze", "StringNormalizer", "Sub", "Sum", "Tanh",
             "TfIdfVectorizer", "TopK", "Transpose", "Unsqueeze", "Where", "Xor",
         )

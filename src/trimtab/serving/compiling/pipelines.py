@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trimtab.serving.compiling import preprocessing
 from trimtab.serving.compiling.ensembles import labels
 from trimtab.serving.compiling.errors import Unsupported
 from trimtab.serving.compiling.graph import ML, ML_OPSET, OPSET, ContainerGraph, NewGraph
@@ -45,7 +46,7 @@ def convert(
     except ImportError as error:
         raise Unsupported("scikit-learn models need skl2onnx: pip install 'trimtab[compile]'") from error
     _register(skl2onnx, kinds)
-    _register_imputer(skl2onnx)
+    preprocessing.register(skl2onnx, kinds)
     kind = np.dtype(real).name
     number = kinds.FloatTensorType if real == np.float32 else kinds.DoubleTensorType
     estimator = source.estimator
@@ -115,12 +116,15 @@ def _unchanged() -> Generator[None]:
 @contextmanager
 def _by_place(estimator: Any) -> Generator[None]:
     """Have column transformers find their columns by place, as those of one matrix have no names."""
-    changed: list[tuple[Any, Any]] = []
+    changed: list[tuple[Any, str, Any]] = []
     waiting: list[Any] = [estimator]
     while waiting:
         part = waiting.pop()
+        if hasattr(part, "flatten_transform"):
+            changed.append((part, "flatten_transform", part.flatten_transform))
+            part.flatten_transform = False  # of no account for predictions
         if hasattr(part, "transformers_") and hasattr(part, "_transformer_to_input_indices"):
-            changed.append((part, part.transformers_))
+            changed.append((part, "transformers_", part.transformers_))
             places = part._transformer_to_input_indices
             part.transformers_ = [
                 (name, step, list(places[name]) if name in places else columns)
@@ -134,8 +138,8 @@ def _by_place(estimator: Any) -> Generator[None]:
     try:
         yield
     finally:
-        for part, before in changed:
-            part.transformers_ = before
+        for part, name, before in changed:
+            setattr(part, name, before)
 
 
 def _register(skl2onnx: Any, kinds: Any) -> None:
@@ -159,38 +163,6 @@ def _register(skl2onnx: Any, kinds: Any) -> None:
             _converter(classifies=classifies),
             options=_OPTIONS if classifies else None,
         )
-
-
-def _register_imputer(skl2onnx: Any) -> None:
-    """Have missing values filled in double precision too, for which ONNX Runtime's own operator is not made."""
-    registration: Any = import_module("skl2onnx.common._registration")
-    impute: Any = import_module("sklearn.impute")
-    alias = "SklearnImputer"
-    theirs = registration.get_converter(alias)
-
-    def convert_imputer(scope: Any, operator: Any, container: Any) -> None:
-        imputer = operator.raw_operator
-        values = np.asarray(imputer.statistics_)
-        double = all(type(one.type).__name__ == "DoubleTensorType" for one in operator.inputs)
-        gap = imputer.missing_values
-        plain = (
-            isinstance(gap, float)
-            and np.isnan(gap)
-            and values.dtype.kind == "f"
-            and not np.isnan(values).any()
-        )
-        if not (double and plain and imputer.indicator_ is None):
-            theirs(scope, operator, container)
-            return
-        graph = ContainerGraph(np.float64, scope, container)
-        inputs = [one.full_name for one in operator.inputs]
-        rows = inputs[0] if len(inputs) == 1 else graph.node("Concat", inputs, axis=1)[0]
-        filled = graph.constant(values.astype(np.float64).reshape(1, -1))
-        missing = graph.node("IsNaN", [rows])[0]
-        graph.node("Where", [missing, filled, rows], outputs=[operator.outputs[0].full_name])
-
-    shape: Any = registration.get_shape_calculator(alias)
-    skl2onnx.update_registered_converter(impute.SimpleImputer, alias, shape, convert_imputer, overwrite=True)
 
 
 def _shape_of(kinds: Any, *, classifies: bool) -> Any:
