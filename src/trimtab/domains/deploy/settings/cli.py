@@ -13,6 +13,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the audit trail.")]
 Columns = list[str] | None
 
+_DID = {
+    "limited": "refused by limits",
+    "shed": "sent away because too many waited",
+    "retried": "made once more because a replica died",
+    "cache_hits": "answered from the cache",
+}
+
 
 def change(
     name: str,
@@ -132,3 +139,12 @@ def _show(view: dict[str, Any], *, json: bool) -> None:
     rules = list(view["fields"].items())
     show_table(["column", "is written down as"], rules, empty="Every column is written down as it came.")
     print(f"Changed {when(view['updated_us'])} by {view['updated_by']}.")
+    did = {words: view["did"][key] for key, words in _DID.items() if view["did"][key]}
+    if did:
+        print(
+            "Since the gateway started: "
+            + ", ".join(f"{count} {words}" for words, count in did.items())
+            + "."
+        )
+    if view["did"]["open_circuits"]:
+        print(f"Left alone now, because they fail: versions {', '.join(view['did']['open_circuits'])}.")
