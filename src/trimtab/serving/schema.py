@@ -98,6 +98,13 @@ class Schema:
                 return self._row.pack(*[math.nan if value is None else value for value in rows[0]])
         return self.pack(dict(zip(self.names, zip(*rows, strict=True), strict=True)), len(rows))
 
+    def pack_row(self, values: Sequence[float]) -> bytes | None:
+        """Return one row of numbers packed, or None where one is too large for float64."""
+        try:
+            return self._row.pack(*values)
+        except (OverflowError, struct.error):
+            return None
+
     def columns(self, given: Mapping[str, list[Any]], *, finite: bool = False) -> dict[str, list[Any]]:
         """Return checked columns in the signature's order; raises Invalid naming the column and the row.
 

@@ -199,6 +199,21 @@ def test_v2_inputs(inputs: list[Any]) -> None:
     assert (batch.rows, batch.id, batch.outputs) == (2, "7", ("predictions",))
 
 
+def test_v2_packs_one_row_of_floats() -> None:
+    floats = Schema(Signature([Field("a", "double"), Field("b", "float")]))
+    batch = v2.decode(floats, encoded({"inputs": [tensor("b", "FP32", [2]), tensor("a", "FP64", [1.5])]}))
+    assert batch.packed is not None
+    assert batch.by_name(floats.fields) == {"a": [1.5], "b": [2.0]}
+    for bad, message in (
+        (True, "expected a number"),
+        ("x", "expected a number"),
+        (None, "row 0 is null"),
+        (10**400, "the number is too large"),
+    ):
+        with pytest.raises(Invalid, match=message):
+            v2.decode(floats, encoded({"inputs": [tensor("b", "FP32", [bad]), tensor("a", "FP64", [1])]}))
+
+
 def test_v2_array_models_take_one_matrix_of_any_name() -> None:
     batch = v2.decode(TENSOR, encoded({"inputs": [tensor("0", "FP32", [1, 2, 3, 4], [2, 2])]}))
     assert batch.by_name(TENSOR.fields) == {"0": [1.0, 3.0], "1": [2.0, 4.0]}
