@@ -293,3 +293,20 @@ def test_no_more_batches_are_held_than_processes_need(tmp_path: Path, model_fold
             taken += 1
     assert (read, taken) == (200, 200)
     assert most <= 4
+
+
+def test_one_of_several_tables_on_this_machine(
+    tmp_path: Path, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d").mkdir()
+    pa.csv.write_csv(table(30), "d/rows.csv")
+    pa.csv.write_csv(table(3).select(["id"]), "d/other.csv")
+    words = ["predict", "--model", str(model_folder), "--data", "d", "--output", "out.parquet"]
+    refused = trimtab(*words)
+    assert (refused.returncode, "several tables" in refused.stderr) == (2, True)
+    assert trimtab(*words, "--path", "row.csv").stderr.endswith("Did you mean 'rows.csv'?\n")
+    assert trimtab(*words, "--path", "rows.csv", "--workers", "1").returncode == 0
+    np.testing.assert_allclose(pq.read_table("out.parquet")["prediction"], expected(table(30)), rtol=1e-6)
+    for wrong in (["--detach"], ["--on-error", "maybe"], ["--output", "a/b.csv"], ["--data", "none.csv"]):
+        assert trimtab(*words, *wrong).returncode in (2, 3)

@@ -93,8 +93,12 @@ def predict(
     }
     here = local or not data.startswith("data:") or not model.startswith("models:/") or _is_file(output)
     if here:
-        _predict_here(model, data, output, chosen, resume=resume, url=url, json=json)
+        if detach:
+            raise Invalid("This runs on this machine, where nothing goes on without it.", field="detach")
+        _predict_here(model, data, output, chosen, path=path, resume=resume, url=url, json=json)
         return
+    if resume:
+        raise Invalid("The server goes on by itself where it was cut off.", field="resume")
     client = connect(url)
     body = {"model": model, "data": data, "output": output, "path": path, "reason": reason, **chosen}
     made = client.post("/batch-predictions", body)
@@ -164,7 +168,15 @@ def cancel(id: str, url: Url = None) -> None:  # noqa: A002 - the argument's nam
 
 
 def _predict_here(
-    model: str, data: str, output: str, chosen: dict[str, Any], *, resume: bool, url: str | None, json: bool
+    model: str,
+    data: str,
+    output: str,
+    chosen: dict[str, Any],
+    *,
+    path: str,
+    resume: bool,
+    url: str | None,
+    json: bool,
 ) -> None:
     from trimtab.domains.deploy.batch.local import predict_here
     from trimtab.domains.deploy.batch.model import Options, Progress
@@ -182,6 +194,7 @@ def _predict_here(
                 output=output,
                 options=Options(**chosen),
                 resume=resume,
+                path=path,
                 connect=lambda: connect(url),
                 tell=tell,
             )

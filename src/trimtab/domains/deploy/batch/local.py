@@ -10,11 +10,12 @@ from pathlib import Path
 import msgspec
 
 from trimtab.domains.data.tables import format_of
+from trimtab.domains.deploy.batch.errors import BadTable
 from trimtab.domains.deploy.batch.model import Options, Summary, check_options
 from trimtab.domains.deploy.batch.parts import join
 from trimtab.domains.deploy.batch.run import Run, Tell
 from trimtab.domains.deploy.batch.sources import Table, digest_of_file, digest_of_folder
-from trimtab.kernel.errors import Invalid, NotFound
+from trimtab.kernel.errors import Invalid, NotFound, did_you_mean
 from trimtab.sdk import data as datasets
 from trimtab.sdk import models
 from trimtab.sdk.client import Client
@@ -42,13 +43,15 @@ def predict_here(
     output: str,
     options: Options,
     resume: bool,
+    path: str = "",
     connect: Callable[[], Client],
     tell: Tell,
 ) -> Written:
     """Predict a table in processes of this machine and write the predictions.
 
     ``model`` is a folder with an MLmodel file or a registered version, ``data`` a file, a folder of files with the
-    same columns, or a data version, ``output`` a Parquet file or the name of a dataset. What an earlier call was cut
+    same columns, or a data version, ``output`` a Parquet file or the name of a dataset. ``path`` chooses one file of a
+    folder or version that holds several tables. What an earlier call was cut
     off from is continued with ``resume`` and begun anew without.
     """
     check_options(options)
@@ -56,7 +59,7 @@ def predict_here(
     if _is_file(output) and not output.lower().endswith(_PARQUET):
         raise Invalid(f"{output} does not end with .parquet, which is what is written.", field="output")
     folder, model_digest, model_ref = _model(model, connect)
-    table, data_ref = _table(data, connect)
+    table, data_ref = _table(data, path, connect)
     target = Path(output)
     parts_folder = target.with_name(f"{target.name}.parts")
     if not resume:
@@ -120,7 +123,7 @@ def _model(model: str, connect: Callable[[], Client]) -> tuple[Path, str, str | 
     return folder, found.digest, f"model:{found.name}/{found.version}"
 
 
-def _table(data: str, connect: Callable[[], Client]) -> tuple[Table, str | None]:
+def _table(data: str, chosen: str, connect: Callable[[], Client]) -> tuple[Table, str | None]:
     if data.startswith("data:"):
         name, _, version = data.removeprefix("data:").partition("@")
         if version and version != "latest" and not version.isdigit():
@@ -128,10 +131,10 @@ def _table(data: str, connect: Callable[[], Client]) -> tuple[Table, str | None]
         client = connect()
         found = datasets.show(name, int(version) if version.isdigit() else None, client=client)
         folder = datasets.get(name, found.version, client=client)
-        return Table(_files(folder), digest=found.digest), found.ref
+        return Table(_files(folder, chosen), digest=f"{found.digest}/{chosen}"), found.ref
     path = Path(data)
     if path.is_dir():
-        return Table(_files(path), digest=digest_of_folder(path)), None
+        return Table(_files(path, chosen), digest=f"{digest_of_folder(path)}/{chosen}"), None
     if not path.is_file():
         raise NotFound(f"There is no file {data}.", field="data")
     if format_of(path.name) is None:
@@ -139,6 +142,11 @@ def _table(data: str, connect: Callable[[], Client]) -> tuple[Table, str | None]
     return Table([(path, path.name)], digest=digest_of_file(path)), None
 
 
-def _files(folder: Path) -> list[tuple[Path, str]]:
+def _files(folder: Path, chosen: str) -> list[tuple[Path, str]]:
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return [(folder / name, name) for name in names if format_of(name)]
+    tables = [name for name in names if format_of(name)]
+    if chosen and chosen not in tables:
+        raise BadTable(
+            f"There is no table file {chosen[:200]!r}.{did_you_mean(chosen, tables)}", field="path"
+        )
+    return [(folder / name, name) for name in tables if not chosen or name == chosen]

@@ -25,9 +25,13 @@ class Table:
         self.digest = digest
         self._files = files
         first, name = files[0]
-        self.schema: pa.Schema = _schema(first, name)
+        self._opened: Iterator[pa.RecordBatch] | None
+        self.schema: pa.Schema
+        self.schema, self._opened = _open(first, name)
+        if len(set(self.schema.names)) < len(self.schema.names):
+            raise BadTable(f"{name} has two columns of the same name.", field="data")
         for path, other in files[1:]:
-            if set(_schema(path, other).names) != set(self.schema.names):
+            if set(_open(path, other)[0].names) != set(self.schema.names):
                 raise BadTable(
                     f"The data holds several tables, such as {name!r} and {other!r}: choose one by its path.",
                     field="path",
@@ -42,7 +46,11 @@ class Table:
         wanted = pa.schema([self.schema.field(column) for column in columns])
         for path, name in self._files:
             try:
-                read, batches = _read(path, name, columns, skip)
+                opened, self._opened = (
+                    self._opened,
+                    None,
+                )  # a CSV is looked through before it is read: once is enough
+                read, batches = _read(path, name, columns, skip, opened)
                 skip -= read
                 for batch in batches:
                     if skip >= batch.num_rows:
@@ -66,9 +74,9 @@ def _as(wanted: "pa.Schema", batch: "pa.RecordBatch") -> "pa.RecordBatch":
         raise Unreadable(f"its columns are not of the same types as the first file's: {error}") from error
 
 
-def _schema(path: Path, name: str) -> "pa.Schema":
+def _open(path: Path, name: str) -> "tuple[pa.Schema, Iterator[pa.RecordBatch]]":
     try:
-        return open_table(path, name)[0]
+        return open_table(path, name)
     except Unreadable as error:
         raise BadTable(f"{name} cannot be read: {error}", field="data") from error
 
@@ -81,11 +89,13 @@ def _count(files: Sequence[tuple[Path, str]]) -> int | None:
     return sum(pq.read_metadata(path).num_rows for path, _ in files)
 
 
-def _read(path: Path, name: str, columns: Sequence[str], skip: int) -> "tuple[int, Iterator[pa.RecordBatch]]":
+def _read(
+    path: Path, name: str, columns: Sequence[str], skip: int, opened: "Iterator[pa.RecordBatch] | None"
+) -> "tuple[int, Iterator[pa.RecordBatch]]":
     """Return how many rows before ``skip`` were passed over without reading, and batches of those after them."""
     if format_of(name) == ("parquet", None):
         return _read_parquet(path, columns, skip)
-    _, batches = open_table(path, name)
+    batches = opened if opened is not None else open_table(path, name)[1]
     return 0, (batch.select([*columns]) for batch in batches)
 
 
