@@ -35,6 +35,10 @@ SPLIT = EndpointView(
     max_body_bytes=200_000,
 )
 OTHER = EndpointView("scans", "tumours", [VersionView("7", 100, "champion")])
+TENSORS = (
+    b'{"inputs": [{"name": "a", "shape": [1], "datatype": "FP64", "data": [1.0]},'
+    b' {"name": "b", "shape": [1], "datatype": "INT64", "data": [2]}]}'
+)
 INFER = "/v2/models/scans.v2/infer"
 
 
@@ -44,13 +48,23 @@ def start(proxy: Proxy, *upstreams: str, endpoints: tuple[EndpointView, ...] = (
     proxy.start(FORMATS[proxy.kind].render(endpoints, wish))
 
 
+def settle(proxy: Proxy, *versions: str, servers: int = 2) -> None:
+    """Wait until every server of the split's versions is known as healthy, which Envoy finds out one by one."""
+    deadline = time.monotonic() + 30
+    for version in versions:
+        path = f"/v2/models/scans.v2/versions/{version}/infer"
+        proxy.settle(path)
+        while len({proxy.post(path)[1].get("server") for _ in range(24)}) < servers:
+            assert time.monotonic() < deadline
+
+
 def test_requests_split_by_weight_and_carry_their_version(
     proxy: Proxy, upstreams: tuple[Upstream, Upstream]
 ) -> None:
     """Two gateways have every version: each request is pinned to one, whatever its client sent."""
     start(proxy, upstreams[0].address, upstreams[1].address)
-    for path in (INFER, "/v2/models/scans/infer", "/v2/models/scans.v2/versions/4/infer"):
-        proxy.settle(path)
+    settle(proxy, "1", "2", "3", "4")
+    proxy.settle("/v2/models/scans/infer")
     versions: Counter[str] = Counter()
     servers: Counter[str] = Counter()
     for at in range(600):
@@ -83,6 +97,9 @@ def test_requests_split_by_weight_and_carry_their_version(
 def test_gateways_may_choose_for_themselves(proxy: Proxy, upstreams: tuple[Upstream, Upstream]) -> None:
     start(proxy, upstreams[0].address, upstreams[1].address, endpoints=(SPLIT.unsplit(), OTHER.unsplit()))
     proxy.settle(INFER)
+    deadline = time.monotonic() + 15
+    while len({proxy.post(INFER)[1].get("server") for _ in range(24)}) < 2:
+        assert time.monotonic() < deadline
     said = [proxy.post(INFER, x_model_version="3")[1] for _ in range(40)]
     assert {str(one["server"]) for one in said} == {"a", "b"}
     assert said[0]["versions"] == ["3"]
@@ -95,7 +112,7 @@ def test_gateways_may_choose_for_themselves(proxy: Proxy, upstreams: tuple[Upstr
 
 def test_bodies_beyond_the_limit_are_refused(proxy: Proxy, upstreams: tuple[Upstream, Upstream]) -> None:
     start(proxy, upstreams[0].address)
-    proxy.settle(INFER)
+    settle(proxy, "1", "2", "3", servers=1)
     assert proxy.post(INFER, b"x" * 200_000)[1]["size"] == 200_000
     assert proxy.post(INFER, b"x" * 200_001)[0] == 413
     assert proxy.post("/v2/models/scans/infer", b"x" * 200_001)[0] in (200, 503)  # its own limit is larger
@@ -128,7 +145,7 @@ def test_a_server_that_breaks_is_not_the_callers_problem(
     proxy: Proxy, upstreams: tuple[Upstream, Upstream]
 ) -> None:
     start(proxy, upstreams[0].address, upstreams[1].address)
-    proxy.settle(INFER)
+    settle(proxy, "1", "2", "3")
     upstreams[0].broken = True
     assert Counter(proxy.post(INFER)[0] for _ in range(100)) == {200: 100}
 
@@ -147,7 +164,8 @@ def test_callers_with_a_key_meet_the_same_version(proxy: Proxy, upstreams: tuple
         ),
     )
     path = "/v2/models/m/infer"
-    proxy.settle(path)
+    for version in ("1", "2"):
+        proxy.settle(f"/v2/models/m/versions/{version}/infer")
     met: Counter[str] = Counter()
     for customer in range(200):
         seen = {tuple(proxy.post(path, x_customer=f"c{customer}")[1]["versions"]) for _ in range(2)}
@@ -217,7 +235,8 @@ def test_a_real_gateway_behind_a_proxy_answers_as_the_split_says(
     start(proxy, f"127.0.0.1:{plane.port}", endpoints=(view,))
     rows = b'{"dataframe_records": [{"a": 1.0, "b": 2}]}'
     path, answered = "/endpoints/m/invocations", Counter[str]()
-    proxy.settle(path, rows)
+    for version in ("1", "2"):
+        proxy.settle(f"/v2/models/m/versions/{version}/infer", TENSORS)
     for _ in range(300):
         status, headers = proxy.answer(path, rows)
         assert status == 200

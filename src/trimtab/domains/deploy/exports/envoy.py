@@ -146,7 +146,7 @@ def _action(endpoint: EndpointView) -> dict[str, Any]:
                     "typed_config": {"@type": f"{_TYPE}.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
                 }
             ],
-            "host_selection_retry_max_attempts": 3,
+            "host_selection_retry_max_attempts": 10,
         },
     }
 
