@@ -11,10 +11,13 @@ import pytest
 from tests.domains.deploy.conftest import PLANE, Models
 from trimtab.app import App
 from trimtab.domains.deploy import http
+from trimtab.domains.deploy.loading import Loading
 from trimtab.domains.deploy.model import Endpoint
 from trimtab.domains.deploy.plane import Plane
 from trimtab.domains.deploy.targets.port import ReplicaSpec, ReplicaStatus
+from trimtab.domains.registry.errors import ModelVersionNotFound
 from trimtab.kernel.who import Principal
+from trimtab.serving.processes import OWN, Interpreter
 from trimtab.serving.routes import RouteTable, Version
 
 
@@ -266,3 +269,34 @@ def _shown(app: App, who: Principal, data_plane: Callable[[], Plane | None]) -> 
     }
     request: Any = SimpleNamespace(who=who, path={"name": "churn"})
     return listed["GET", "/api/v1/endpoints/{name}"](request).versions[0].state
+
+
+def test_a_version_that_was_deleted_goes_on_in_its_python(
+    app: App, models: Models, owner: Principal, editor: Principal, tmp_path: Path
+) -> None:
+    python = tmp_path / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    known = Interpreter(str(python), "source")
+    gone = False
+
+    def ask(_: str, __: int) -> Interpreter | None:
+        if gone:
+            raise ModelVersionNotFound("It was deleted.")
+        return known
+
+    models.version()
+    endpoint = app.deploy.deploy(editor, "churn", "models:/churn/1")
+    (one,) = endpoint.served
+    before = Loading(app.registry, tmp_path / "models", ask).spec(endpoint, one)
+    gone = True
+    app.registry.delete_version(owner, "churn", 1)
+    after = Loading(app.registry, tmp_path / "models", ask)
+    spec = after.spec(endpoint, one)
+    assert spec == before
+    assert spec is not None
+    assert spec.interpreter == known
+    python.unlink()
+    spec = after.spec(endpoint, one)
+    assert spec is not None
+    assert spec.interpreter == OWN

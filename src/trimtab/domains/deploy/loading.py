@@ -7,12 +7,15 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from trimtab.domains.deploy.model import Endpoint, Served
 from trimtab.domains.deploy.targets.port import ReplicaSpec
 from trimtab.domains.registry import RegistryService
 from trimtab.kernel.errors import NotFound
 from trimtab.kernel.who import system
 from trimtab.serving import routes
+from trimtab.serving.files import write_atomically
 from trimtab.serving.processes import OWN, Interpreter
 
 log = logging.getLogger(__name__)
@@ -64,12 +67,15 @@ class Loading:
         known = self._interpreters.get((model, version))
         if known is not None and Path(known.python).exists():
             return known
+        note = self._folder / model / f"{version}.python"
         try:
             found = self._interpreter_of(model, int(version))
-        except NotFound:  # deleted from the registry while it serves
-            found = OWN
+        except NotFound:  # deleted from the registry while it serves: it goes on in the same Python
+            found = _noted(note)
         if found is not None:
             self._interpreters[model, version] = found
+            note.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(note, msgspec.json.encode(found))
         return found
 
     def _model_folder(self, model: str, version: str) -> Path:
@@ -86,3 +92,12 @@ class Loading:
                 log.warning("serving a deleted version", extra={"model": model, "version": version})
             self._folders[key] = folder
         return self._folders[key]
+
+
+def _noted(note: Path) -> Interpreter:
+    """Return the interpreter that a version had when it was last started, the server's own where that is gone."""
+    try:
+        found = msgspec.json.decode(note.read_bytes(), type=Interpreter)
+    except (OSError, msgspec.MsgspecError):
+        return OWN
+    return found if Path(found.python).exists() else OWN
