@@ -30,6 +30,8 @@ PAGES = [
     "/experiments/1",
     "/models",
     "/endpoints",
+    "/batch",
+    "/edge",
     "/monitors",
     "/alerts",
     "/alerts?tab=rules",
