@@ -14,6 +14,8 @@ from trimtab.domains.govern.errors import NotPermitted
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry.compilation import service as compilation
 from trimtab.domains.registry.errors import CompilationNotFound, ModelCorrupt, ModelVersionNotFound
+from trimtab.domains.registry.runtimes import store as runtimes
+from trimtab.domains.registry.runtimes.model import Runtime
 from trimtab.infra.jobs import Interrupted
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.who import Principal
@@ -190,6 +192,33 @@ def test_what_takes_too_long_is_ended_and_the_old_model_stays(
             registry.carry_out_compilation(editor, "m", 1, tick=leave)
 
 
+def test_a_model_with_packages_of_its_own_is_left_to_them(
+    app: App, registry: RegistryService, tracked: Tracked, editor: Principal, booster: dict[str, bytes]
+) -> None:
+    _version(registry, tracked, editor, booster)
+    assert registry.environment_settled(editor, "m", 1) is None  # it was never compiled
+    assert _compile(app).state == "compiled"
+    digest = registry.get_version(editor, "m", 1).digest
+    with app.db.write() as tx:
+        runtimes.put(tx, Runtime(digest, "ready", key="k"))
+    assert registry.environment_settled(editor, "m", 1) is not None
+    work_off(app, "heavy")
+    found = registry.compilation(editor, "m", 1)
+    assert (found.state, found.size_bytes) == ("unsupported", 0)
+    assert found.verdict is not None
+    assert "in its own environment" in found.verdict.message
+
+
+def test_a_fault_of_ours_ends_in_a_verdict_too(
+    app: App, registry: RegistryService, tracked: Tracked, editor: Principal, booster: dict[str, bytes]
+) -> None:
+    _version(registry, tracked, editor, booster)
+    for file in registry.files(editor, "m", 1):
+        app.blobs.delete(file.blob)
+    verdict = _compile(app)
+    assert (verdict.state, "are gone" in verdict.message) == ("failed", True)
+
+
 def test_what_its_process_wrote_is_looked_through(
     app: App,
     registry: RegistryService,
@@ -215,7 +244,10 @@ def test_only_who_may_change_models_has_them_compiled(
     registry: RegistryService, tracked: Tracked, editor: Principal, viewer: Principal
 ) -> None:
     _version(registry, tracked, editor, SAFE)
-    for act in (registry.recompile, registry.compile_new, registry.carry_out_compilation):
+    with pytest.raises(NotPermitted):
+        registry.give_up_compilation(viewer, "m", 1, why="because")
+    acts = (registry.recompile, registry.compile_new, registry.environment_settled)
+    for act in (*acts, registry.carry_out_compilation):
         with pytest.raises(NotPermitted):
             act(viewer, "m", 1)
     with pytest.raises(ModelVersionNotFound):

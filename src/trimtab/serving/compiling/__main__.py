@@ -17,8 +17,7 @@ import msgspec
 from trimtab.kernel.process import die_with_parent, no_new_privileges
 from trimtab.serving.compiling.verdict import VERDICT_FILE, Tolerance
 from trimtab.serving.files import write_atomically
-
-_MOST_FILE_BYTES = 2 << 30
+from trimtab.serving.isolation import isolate
 
 
 def main() -> int:
@@ -35,13 +34,12 @@ def main() -> int:
     parser.add_argument("--cpu-s", type=int, default=300, help="most processor time")
     parser.add_argument("--parent", type=int, help="process id of the starter: end when it ends")
     arguments = parser.parse_args()
-    if arguments.parent is not None:
-        die_with_parent(parent=arguments.parent)
     no_new_privileges()
+    isolate(allow_network=False)
+    if arguments.parent is not None:  # after leaving the network, which may forget it
+        die_with_parent(parent=arguments.parent)
     _limit(resource.RLIMIT_DATA, arguments.memory_mb << 20)
     _limit(resource.RLIMIT_CPU, arguments.cpu_s)
-    _limit(resource.RLIMIT_FSIZE, _MOST_FILE_BYTES)
-    _limit(resource.RLIMIT_CORE, 0)
     os.nice(10)  # whoever waits for an answer comes first
     warnings.simplefilter("ignore")
     arguments.out.mkdir(parents=True, exist_ok=True)

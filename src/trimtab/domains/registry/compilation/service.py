@@ -15,6 +15,8 @@ from trimtab.domains.registry.errors import CompilationNotFound, ModelCorrupt
 from trimtab.domains.registry.events import ModelCompiled
 from trimtab.domains.registry.files import Files
 from trimtab.domains.registry.model import ModelVersion
+from trimtab.domains.registry.runtimes import store as runtimes
+from trimtab.domains.registry.runtimes.model import Runtime
 from trimtab.infra.blobs.port import BlobNotFound
 from trimtab.infra.db import Tx
 from trimtab.kernel import refs
@@ -70,6 +72,16 @@ class Compilations(Files):
             self.govern.audit(tx, who, "registry.version.recompile", refs.model(name, version))
             return self._begin(tx, found)
 
+    def environment_settled(self, who: Principal, name: str, version: int) -> str | None:
+        """Have a version compiled again whose environment was settled after it was compiled; return the id of the job."""
+        self.govern.permit(who, "write", refs.model(name, version))
+        with self._db.write() as tx:
+            found = self._version(tx, name, version)
+            kept = store.get(tx, name=name, version=version)
+            if kept is None or kept.compilation.state == "pending":
+                return None
+            return self._begin(tx, found)
+
     def carry_out_compilation(
         self,
         who: Principal,
@@ -83,8 +95,9 @@ class Compilations(Files):
         self.govern.permit(who, "write", refs.model(name, version))
         with self._db.read() as tx:
             found = self._version(tx, name, version)
+            runtime = runtimes.get(tx, digest=found.digest)
         blob: str | None = None
-        refusal = _refusal(found)
+        refusal = _refusal(found, runtime)
         if refusal:
             verdict = Verdict("unsupported", refusal)
         else:
@@ -100,6 +113,13 @@ class Compilations(Files):
         with self._db.write() as tx:
             self._keep(tx, who, self._version(tx, name, version), verdict, blob)
         return verdict
+
+    def give_up_compilation(self, who: Principal, name: str, version: int, *, why: str) -> None:
+        """Say of a version that it could not be tried whether it can be compiled."""
+        self.govern.permit(who, "write", refs.model(name, version))
+        verdict = Verdict("failed", f"The native model serves: compiling failed, {why[:500]}.")
+        with self._db.write() as tx:
+            self._keep(tx, who, self._version(tx, name, version), verdict, None)
 
     def materialize_compiled(self, who: Principal, name: str, version: int, folder: Path) -> Path | None:
         """Write a version's compiled model and its verdict into a folder and return it, None where there is none.
@@ -155,7 +175,7 @@ class Compilations(Files):
         self._bus.emit(tx, event, subject=ref, actor=who.id)
 
 
-def _refusal(version: ModelVersion) -> str:
+def _refusal(version: ModelVersion, runtime: Runtime | None) -> str:
     """Return why no process is even started for a version, or nothing."""
     if "onnx" in version.flavors:
         return "It is a graph of ONNX already, which ONNX Runtime serves as it is."
@@ -167,6 +187,11 @@ def _refusal(version: ModelVersion) -> str:
         return (
             f"The native model serves: its files are {version.verdict}{named}, and what may run code of its own is"
             " not loaded to be compiled."
+        )
+    if runtime is not None and runtime.state != "own":
+        return (
+            "The native model serves: it asks for other packages than the server has, and what it answers with them"
+            " can only be known in its own environment."
         )
     if any(find_spec(name) is None for name in _NEEDED):
         return "The native model serves: compiling needs more libraries here, pip install 'trimtab[compile]'."
