@@ -7,7 +7,7 @@ from trimtab.version import __version__
 
 if TYPE_CHECKING:
     from trimtab import moving
-    from trimtab.sdk import data, endpoints, features, models, monitors, rollouts
+    from trimtab.sdk import batch, data, endpoints, features, models, monitors, rollouts
     from trimtab.sdk.client import Client, connect
     from trimtab.sdk.pipelines import pipeline, step
     from trimtab.sdk.reproduction import reproduce
@@ -20,6 +20,7 @@ _NAMES = {
     "reproduce": "trimtab.sdk.reproduction:reproduce",
     "step": "trimtab.sdk.pipelines:step",
     "pipeline": "trimtab.sdk.pipelines:pipeline",
+    "batch": "trimtab.sdk.batch",
     "data": "trimtab.sdk.data",
     "features": "trimtab.sdk.features",
     "models": "trimtab.sdk.models",
@@ -32,6 +33,7 @@ _NAMES = {
 __all__ = [
     "Client",
     "__version__",
+    "batch",
     "connect",
     "data",
     "endpoints",
