@@ -57,9 +57,9 @@ class CompiledModel:
         self._every = [answer.name for answer in contract.outputs]
         self._first = self._every[:1]
         self._alone: _OneRow | None = None
-        if self.packed and not self._checked:
+        if self.packed:
             with contextlib.suppress(AttributeError, TypeError):
-                self._alone = _OneRow(session, contract, self.dtype, self._options)
+                self._alone = _OneRow(session, contract, self.dtype, self._options, checked=self._checked)
 
     def predict(self, rows: Rows, want: int) -> list[Output]:
         """Return the outputs; raises ValueError for rows that the native model refuses too."""
@@ -147,11 +147,12 @@ class _OneRow:
     Whoever comes while another uses the arrays is sent the ordinary way.
     """
 
-    def __init__(self, session: Any, contract: Contract, dtype: Any, options: Any) -> None:
+    def __init__(self, session: Any, contract: Contract, dtype: Any, options: Any, *, checked: bool) -> None:
         """Raises AttributeError where this ONNX Runtime lacks what its own wrapper calls, and TypeError for text."""
         self._run: Any = session._sess.run_with_iobinding  # noqa: SLF001 - the wrapper takes ten times as long
         self._session = session
         self._options = options
+        self._checked = checked
         self._names = contract.names
         self._row = struct.Struct(f"={len(self._names)}{_FORMATS[np.dtype(dtype).name]}")
         self._matrix = np.zeros((1, len(self._names)), dtype)
@@ -185,17 +186,15 @@ class _OneRow:
                 columns = rows.columns
                 assert columns is not None
                 self._row.pack_into(self._buffer, 0, *[columns[name][0] for name in self._names])
+            if self._checked and math.isnan(self._matrix.sum(dtype=np.float64)):
+                return None
             if want & PROBABILITIES:
                 self._run(self._every, self._options)
                 return [array.ravel().tolist() for array in self._arrays]
             self._run(self._first, self._options)
             return [self._arrays[0].ravel().tolist()]
-        except (
-            struct.error,
-            KeyError,
-            TypeError,
-        ):  # something is missing or no number: said the ordinary way
-            return None
+        except (struct.error, KeyError, TypeError):
+            return None  # something is missing or no number, which the ordinary way puts into words
         except (OverflowError, RuntimeWarning):
             raise ValueError(_TOO_LARGE) from None
         finally:
@@ -214,7 +213,9 @@ def load_compiled(path: Path, signature: Signature | None = None) -> CompiledMod
     except ImportError:
         raise ModelNotLoaded("compiled models need ONNX Runtime: pip install 'trimtab[compile]'") from None
     # Of all ways to notice that a number does not fit, the only one that costs nothing where all do.
-    warnings.filterwarnings("error", "overflow encountered", RuntimeWarning, __name__.replace(".", r"\."))
+    warnings.filterwarnings(
+        "error", "overflow encountered in cast", RuntimeWarning, __name__.replace(".", r"\.")
+    )
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
