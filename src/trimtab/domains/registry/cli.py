@@ -183,6 +183,9 @@ def scan(
 @models.command("compile")
 def compile_version(
     target: Target,
+    number: Annotated[
+        str | None, typer.Argument(metavar="[VERSION]", help="The version, where NAME is given alone.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the verdict and show it.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Only show what is known by now.")] = False,
     url: Url = None,
@@ -190,7 +193,7 @@ def compile_version(
 ) -> None:
     """Have a version compiled, or show what came of it. With a verdict, the exit code is 1 unless it is compiled."""
     client = connect(url)
-    name, version = _split(target)
+    name, version = _split(target if number is None else f"{target}/{number}")
     path = f"{_path(name, version or '@latest', client=client)}/compilation"
     if not show:
         job = client.post(path, {})["job"]
@@ -383,7 +386,10 @@ def compilation_lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     if verdict["largest"]:
         lines.append(("difference", f"at most {verdict['largest']['share']:.3g} of what is tolerated"))
     lines += [
-        (f"{one['rows']:,} rows", f"{one['native_us']:,.0f} us native, {one['compiled_us']:,.0f} us compiled")
+        (
+            "one row" if one["rows"] == 1 else f"{one['rows']:,} rows",
+            f"{one['native_us']:,.0f} us native, {one['compiled_us']:,.0f} us compiled",
+        )
         for one in verdict["timings"]
     ]
     return lines
