@@ -63,16 +63,6 @@ def test_a_person_works_with_a_model(url: str, tmp_path: Path) -> None:
     assert [one["version"] for one in _json(url, "compare", "late flights", "2", "1")["versions"]] == [2, 1]
     assert _run(url, "scan", "late flights/2").stdout.startswith("safe")
     assert _run(url, "scan", "late flights", "--again").stdout.startswith("job ")
-
-
-def test_a_person_has_a_version_compiled(url: str) -> None:
-    assert _run(url, "compile", "late flights/1", "--show").returncode == 3
-    tried = _run(url, "compile", "late flights", "1", "--wait")  # it holds no model
-    assert (tried.returncode, "cannot be loaded here" in tried.stdout) == (1, True), tried
-    assert _run(url, "compile", "late flights/1", "--show").stdout == tried.stdout
-    assert "cannot be loaded here" in _run(url, "show", "late flights/1").stdout
-    assert "cannot be loaded" not in _run(url, "show", "late flights/2").stdout
-    assert _run(url, "compile", "late flights", "9").returncode == 3
     rules = tmp_path / "rules.json"
     rules.write_text(
         '[{"name": "staging", "verdicts": ["safe"]}, {"name": "production", "after": "staging"}]'
@@ -111,3 +101,13 @@ def test_mistakes_end_with_a_sentence_and_a_code(
     assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_person_has_a_version_compiled(url: str) -> None:
+    assert _run(url, "compile", "late flights/1", "--show").returncode == 3
+    tried = _run(url, "compile", "late flights", "1", "--wait")  # it holds no model
+    assert (tried.returncode, "cannot be loaded here" in tried.stdout) == (1, True), tried
+    assert _run(url, "compile", "late flights/1", "--show").stdout == tried.stdout
+    assert "cannot be loaded here" in _run(url, "show", "late flights/1").stdout
+    assert "cannot be loaded" not in _run(url, "show", "late flights/2").stdout
+    assert _run(url, "compile", "late flights", "9").returncode == 3
