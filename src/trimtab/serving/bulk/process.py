@@ -31,6 +31,7 @@ from trimtab.serving.frames import PREDICTIONS, PROBABILITIES
 from trimtab.serving.isolation import isolate
 from trimtab.serving.loaders import Model, Rows, load
 from trimtab.serving.loaders.compiled import load_compiled
+from trimtab.serving.loaders.lean import arrow_without_pandas
 from trimtab.serving.loaders.mlmodel import ModelFolder
 from trimtab.serving.replica import warm_up
 from trimtab.serving.routes import Signature
@@ -254,6 +255,7 @@ def main() -> int:
         sys.stderr.write(json.dumps(line) + "\n")
         return EXIT_NOT_LOADED
     pa.set_cpu_count(1)
+    arrow_without_pandas()
     bulk = Bulk(
         model,
         folder.signature,

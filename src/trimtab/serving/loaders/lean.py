@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
 from typing import Any
 
 
@@ -21,6 +22,32 @@ def without(*names: str) -> Generator[None]:
     finally:
         for name in hidden:
             del modules[name]
+
+
+def arrow_without_pandas() -> None:
+    """Have pyarrow in this process not look for pandas, which it else imports to make its first array from a list.
+
+    For processes that hand pyarrow no pandas objects; pandas itself can still be imported.
+    """
+    import pyarrow as pa
+
+    if "pandas" in sys.modules:
+        return
+    finder = _WithoutPandas()
+    sys.meta_path.insert(0, finder)
+    try:
+        pa.array([0])  # here it looks once, and remembers
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _WithoutPandas(MetaPathFinder):
+    """Says that there is no pandas. Compiled modules do not take None in `sys.modules` for that."""
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
+        del path, target
+        if fullname == "pandas":
+            raise ModuleNotFoundError("hidden for a moment", name=fullname)
 
 
 def import_skops() -> Any:
