@@ -23,7 +23,7 @@ BOTH = PREDICTIONS | PROBABILITIES
 
 def _fit(kind: str, table: Any, label: Any) -> tuple[Any, Any, str]:
     """Return a fitted model, the rows that it takes, and what it serves."""
-    from sklearn import ensemble, linear_model, tree
+    from sklearn import ensemble, linear_model, svm, tree
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
@@ -41,6 +41,7 @@ def _fit(kind: str, table: Any, label: Any) -> tuple[Any, Any, str]:
     models: dict[str, tuple[Any, Any, Any, str]] = {
         "logistic": (make_pipeline(StandardScaler(), linear_model.LogisticRegression()), table, label, "predict_proba_1"),
         "logistic, three classes": (linear_model.LogisticRegression(max_iter=2000), table, three, "predict"),
+        "support vectors": (svm.LinearSVC(), table, words, "predict"),
         "linear": (make_pipeline(StandardScaler(), linear_model.LinearRegression()), table, amount, "predict"),
         # Grown to the end by an even number of trees: halves of the votes are common, and the first class then wins.
         "forest of words": (ensemble.RandomForestClassifier(10, random_state=1), table, words, "predict"),
@@ -82,7 +83,7 @@ def _fit(kind: str, table: Any, label: Any) -> tuple[Any, Any, str]:
 
 
 KINDS = (
-    "logistic", "logistic, three classes", "linear", "forest of words", "forest", "forest of amounts", "extra trees, truths",
+    "logistic", "logistic, three classes", "support vectors", "linear", "forest of words", "forest", "forest of amounts", "extra trees, truths",
     "boosting", "boosting, exponential", "boosted amounts", "histogram", "histogram of categories", "histogram of counts", "filled, then histogram",
     "text", "text that must be known", "columns by name", "functions", "bagging",
 )  # fmt: skip
@@ -248,6 +249,7 @@ def test_what_is_not_compiled_is_told_in_words(
     table: Any, label: Any, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sklearn.linear_model import LogisticRegression
+    from sklearn.naive_bayes import CategoricalNB
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
@@ -264,6 +266,9 @@ def test_what_is_not_compiled_is_told_in_words(
     broken = write(LogisticRegression().fit(table, label), table, name="broken")
     next(broken.glob("model.*")).write_bytes(b"\x00" * 100)
     assert _compile(broken).state == "unsupported"
+
+    counted = CategoricalNB().fit(table[["n"]], label)
+    assert "refuses some" in _compile(write(counted, table[["n"]].astype(float), name="counted")).message
 
     # Neighbours are found in a loop, which the gateway does not run.
     nearest = KNeighborsClassifier().fit(table, label)

@@ -16,7 +16,7 @@ from trimtab.serving.compiling import inspection
 from trimtab.serving.compiling.compare import Comparison, answering, one_row, timings
 from trimtab.serving.compiling.convert import Source, convert
 from trimtab.serving.compiling.errors import Unsupported
-from trimtab.serving.compiling.rows import Hint, References, hints_of, packed
+from trimtab.serving.compiling.rows import RANDOM_ROWS, Hint, References, hints_of, packed
 from trimtab.serving.compiling.verdict import FLAVORS, Tolerance, Verdict
 from trimtab.serving.errors import ModelNotLoaded
 from trimtab.serving.frames import PREDICTIONS
@@ -182,6 +182,8 @@ class _Attempt:
         )
         if verdict.state == "differs":
             return msgspec.structs.replace(verdict, message=_difference(comparison))
+        if comparison.rows.get("random", 0) < RANDOM_ROWS:
+            raise Unsupported("it refuses some of the ordinary rows that were made to compare it")
         timed = timings(
             lambda rows: source.model.predict(rows, PREDICTIONS),
             lambda rows: compiled_model.predict(rows, PREDICTIONS),

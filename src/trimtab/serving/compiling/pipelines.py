@@ -72,15 +72,7 @@ def convert(
         if source.mode == "decision_function":
             options[id(estimator)]["raw_scores"] = True
     with _by_place(estimator) if source.numeric else _unchanged():
-        try:
-            model = skl2onnx.convert_sklearn(
-                estimator, initial_types=given, options=options, target_opset={"": OPSET, ML: ML_OPSET}
-            )
-        except Unsupported:
-            raise
-        except Exception as error:
-            # Its converters raise anything where they meet what they do not know.
-            raise Unsupported(f"skl2onnx does not convert it: {_first_line(error)}") from error
+        model = _convert(skl2onnx, estimator, given, options)
     graph = NewGraph.of(model, real)
     if source.numeric and not ordered:
         places = graph.constant(np.array(source.order, dtype=np.int64))
@@ -92,6 +84,24 @@ def convert(
         inputs,
         types,
     )
+
+
+def _convert(skl2onnx: Any, estimator: Any, given: Any, options: dict[Any, Any]) -> Any:
+    try:
+        return skl2onnx.convert_sklearn(
+            estimator, initial_types=given, options=options, target_opset={"": OPSET, ML: ML_OPSET}
+        )
+    except Unsupported:
+        raise
+    except Exception as error:
+        # Its converters raise anything where they meet what they do not know.
+        wanted = options.get(id(estimator), {})
+        if "zipmap" in wanted and "Option 'zipmap' not in" in str(
+            error
+        ):  # a classifier without probabilities
+            rest = {key: value for key, value in wanted.items() if key != "zipmap"}
+            return _convert(skl2onnx, estimator, given, {id(estimator): rest} if rest else {})
+        raise Unsupported(f"skl2onnx does not convert it: {_first_line(error).rstrip('.')}") from error
 
 
 def _parts(source: "Source", graph: NewGraph, outputs: list[str], *, classifies: bool) -> dict[str, str]:

@@ -243,4 +243,4 @@ def load_compiled(path: Path, signature: Signature | None = None) -> CompiledMod
     if file.stat().st_size > _LARGE_BYTES:
         with contextlib.suppress(AttributeError):  # not every C library has it
             ctypes.CDLL(None).malloc_trim(0)  # more than half of what loading took is free again by now
-    return CompiledModel(session, contract, (state.InvalidArgument, state.Fail))
+    return CompiledModel(session, contract, (state.InvalidArgument, state.Fail, RuntimeError))
