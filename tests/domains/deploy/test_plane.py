@@ -15,7 +15,8 @@ from trimtab.domains.deploy.loading import Loading
 from trimtab.domains.deploy.model import Endpoint
 from trimtab.domains.deploy.plane import Plane
 from trimtab.domains.deploy.targets.port import ReplicaSpec, ReplicaStatus
-from trimtab.domains.registry.errors import ModelVersionNotFound
+from trimtab.domains.registry.compilation.model import Compilation
+from trimtab.domains.registry.errors import ModelCorrupt, ModelVersionNotFound
 from trimtab.kernel.who import Principal
 from trimtab.serving.processes import OWN, Interpreter
 from trimtab.serving.routes import RouteTable, Version
@@ -156,10 +157,16 @@ def compiled(app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     """The folder of version 1's compiled form, once it is put in here."""
     found: list[Path] = []
 
-    def materialize(*_: object) -> Path | None:
-        return found[0] if found else None
+    def compilation(*_: object) -> Compilation:
+        # Each folder in the list is another compilation, the last one that of now.
+        return Compilation("compiled" if found else "unsupported", len(found), 1, None)
 
+    def materialize(*_: object) -> Path | None:
+        return found[-1] if found else None
+
+    monkeypatch.setattr(app.registry, "compilation", compilation)
     monkeypatch.setattr(app.registry, "materialize_compiled", materialize)
+    monkeypatch.setattr("trimtab.domains.deploy.compiled._LOOK_AGAIN_S", 0.0)
     monkeypatch.setattr("trimtab.domains.deploy.compiled._LOOK_S", 0.0)
     return found
 
@@ -215,6 +222,44 @@ def test_a_native_version_has_a_process_until_its_compiled_form_answers(
     app.deploy.settings.change(editor, "churn", {"explain": "off"})
     _reconcile(plane)
     assert (gateway.route().sockets, target.running()) == ([], set())
+
+
+def test_one_that_was_compiled_anew_is_loaded_anew(
+    app: App,
+    models: Models,
+    editor: Principal,
+    plane: Plane,
+    gateway: _Gateway,
+    compiled: list[Path],
+    tmp_path: Path,
+) -> None:
+    compiled.append(tmp_path / "1")
+    models.version()
+    app.deploy.deploy(editor, "churn", "models:/churn/1")
+    _reconcile(plane)
+    compiled.append(tmp_path / "2")
+    _reconcile(plane)
+    assert (gateway.route().compiled, plane.runtime("churn", "1")) == (str(tmp_path / "2"), "compiled")
+
+
+def test_one_whose_file_is_damaged_runs_natively_and_disturbs_no_other(
+    app: App,
+    models: Models,
+    editor: Principal,
+    plane: Plane,
+    compiled: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def damaged(*_: object) -> Path | None:
+        raise ModelCorrupt("the compiled model is gone")
+
+    compiled.append(tmp_path)
+    monkeypatch.setattr(app.registry, "materialize_compiled", damaged)
+    models.version()
+    app.deploy.deploy(editor, "churn", "models:/churn/1")
+    _reconcile(plane)
+    assert plane.runtime("churn", "1") == "process"
 
 
 def test_one_that_the_gateway_cannot_load_or_shall_not_runs_natively(

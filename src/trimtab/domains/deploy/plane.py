@@ -287,7 +287,7 @@ class Plane:
             if one.compiled is not None
         }
         self._loaded &= asked
-        if self._loaded == asked:
+        if not asked:
             return
         models = {endpoint.name: endpoint.model for endpoint in endpoints}
         states = self._gateway.control.state().endpoints
