@@ -1,8 +1,6 @@
 """The committed reference is the one that the code gives, and nothing of the public surface is missing from it."""
 
-import ast
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest

@@ -233,7 +233,9 @@ def test_an_endpoint_is_exported(page: Any, client: Client) -> None:
     playwright.expect(dialog.get_by_label("haproxy.cfg", exact=True)).to_contain_text("frontend inference")
     dialog.get_by_label("Upstreams").fill("10.0.0.7:5001")
     dialog.get_by_label("Upstreams").press("Enter")
-    playwright.expect(dialog.get_by_label("haproxy.cfg", exact=True)).to_contain_text("server s1 10.0.0.7:5001")
+    playwright.expect(dialog.get_by_label("haproxy.cfg", exact=True)).to_contain_text(
+        "server s1 10.0.0.7:5001"
+    )
     dialog.get_by_label("For").select_option("kserve")
     playwright.expect(dialog.get_by_label("kserve.yaml", exact=True)).to_contain_text("InferenceService")
     with page.expect_download() as saving:

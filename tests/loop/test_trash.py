@@ -136,6 +136,7 @@ def test_tables_that_refer_to_blobs_are_all_known() -> None:
         *("data_version.manifest", "data_version.profile", "data_version.sketches", "monitor_part.blob"),
         *("pipelines_pipeline.source_blob", "pipelines_run.source_blob", "pipelines_step.log_blob"),
         *("registry_version_file.blob", "tracking_artifact.blob", "tracking_trash_file.blob"),
+        *("registry_compilation.blob", "deploy_edge.blob"),
         "tracking_upload.blob",  # an artifact has the same
     }
     found: set[str] = set()

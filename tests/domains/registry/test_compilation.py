@@ -13,7 +13,7 @@ from trimtab.app import App, build
 from trimtab.domains.govern.errors import NotPermitted
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry.compilation import service as compilation
-from trimtab.domains.registry.errors import CompilationNotFound, ModelCorrupt, ModelVersionNotFound
+from trimtab.domains.registry.errors import ModelCorrupt, ModelVersionNotFound
 from trimtab.domains.registry.runtimes import store as runtimes
 from trimtab.domains.registry.runtimes.model import Runtime
 from trimtab.infra.jobs import Interrupted
@@ -73,8 +73,7 @@ def test_a_version_is_compiled_kept_and_laid_out(
     tmp_path: Path,
 ) -> None:
     _version(registry, tracked, editor, booster)
-    with pytest.raises(CompilationNotFound):
-        registry.compilation(viewer, "m", 1)
+    assert registry.compilation(viewer, "m", 1).state == "none"
     assert registry.materialize_compiled(viewer, "m", 1, tmp_path / "none") is None
     verdict = _compile(app)
     assert verdict.state == "compiled", verdict.message
@@ -257,7 +256,7 @@ def test_only_who_may_change_models_has_them_compiled(
 def test_over_http(http: TestClient, registry: RegistryService, tracked: Tracked, editor: Principal) -> None:
     _version(registry, tracked, editor, SAFE)
     path = "/api/v1/models/m/versions/1/compilation"
-    assert http.get(path).json()["code"] == "model-compilation-not-found"
+    assert http.get(path).json()["state"] == "none"
     started = http.post(path)
     assert (started.status_code, started.json()["job"][:4]) == (202, "job_")
     assert http.get(path).json() == {

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from trimtab.kernel.errors import Invalid
-from trimtab.wire.otel.export import from_json, from_protobuf
 from trimtab.kernel.protobuf import double, fields, signed
+from trimtab.wire.otel.export import from_json, from_protobuf
 
 service = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
 

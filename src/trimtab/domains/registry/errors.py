@@ -27,10 +27,6 @@ class ScanNotFound(NotFound):
     code = "model-scan-not-found"
 
 
-class CompilationNotFound(NotFound):
-    code = "model-compilation-not-found"
-
-
 class BadModelUri(Invalid):
     """A text that should name a model version and does not."""
 

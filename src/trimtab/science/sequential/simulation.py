@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import lognorm  # pyright: ignore[reportMissingTypeStubs]
+from scipy.special import ndtr  # pyright: ignore[reportMissingTypeStubs]
 
 from trimtab.science.allocation import share_of_best
 from trimtab.science.sequential import difference, quantile
@@ -271,7 +271,7 @@ def _losses(mean: float) -> Floats:
 
 
 def _latencies(median_us: float) -> Floats:
-    under = lognorm(_SPREAD, scale=median_us).cdf(np.asarray(quantile.LATENCY_EDGES_US))
+    under = ndtr(np.log(np.asarray(quantile.LATENCY_EDGES_US) / median_us) / _SPREAD)
     chances = np.diff(np.concatenate([[0.0], under, [1.0]]))
     return chances / chances.sum()
 

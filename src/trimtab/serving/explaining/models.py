@@ -71,4 +71,8 @@ def _lightgbm(booster: Any) -> Explainer:
 def _with_base_last(shares: Callable[[np.ndarray], np.ndarray], columns: int) -> Explainer:
     """Return the explainer in a library's answers of (rows, targets, columns + 1), the base behind the columns."""
     base = shares(np.zeros((1, columns)))[0, :, -1]
-    return Explainer(lambda rows: shares(rows)[:, :, :-1], base, "margin")
+
+    def contribute(rows: np.ndarray) -> np.ndarray:
+        return shares(rows)[:, :, :-1]
+
+    return Explainer(contribute, base, "margin")

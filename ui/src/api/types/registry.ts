@@ -52,7 +52,7 @@ export interface FileScan {
 
 /** Whether a version was compiled: the verdict with its evidence, that of before while another is under way. */
 export interface Compilation {
-  state: "pending" | "compiled" | "differs" | "unsupported" | "failed";
+  state: "none" | "pending" | "compiled" | "differs" | "unsupported" | "failed";
   at_us: number;
   size_bytes: number;
   verdict: {

@@ -1,6 +1,6 @@
 // Whether a version was compiled: the verdict in words, how close both models answer, and how much sooner.
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { post, Problem, seg } from "../../api/client.ts";
+import { post, seg } from "../../api/client.ts";
 import { q } from "../../api/queries.ts";
 import type { Compilation, ModelVersion } from "../../api/types.ts";
 import { bytes, number } from "../../format/number.ts";
@@ -21,6 +21,7 @@ const STATES: Record<Compilation["state"], { tone: Tone; icon?: IconName; text: 
   unsupported: { tone: "quiet", icon: "minus", text: "Not compiled" },
   failed: { tone: "failed", icon: "cross", text: "Failed" },
   pending: { tone: "active", text: "Compiling" },
+  none: { tone: "quiet", icon: "minus", text: "Not compiled" },
 };
 
 const times = (share: number): string => (share > 1 ? `${number(share)} times` : `${number(100 * share, 2)} % of`);
@@ -102,12 +103,12 @@ export function CompiledCard({ version }: { version: ModelVersion }) {
     },
     onError: (error) => toast(error.message, true),
   });
-  const untried = query.error instanceof Problem && query.error.status === 404;
+  const untried = query.data?.state === "none";
   const state = query.data && STATES[query.data.state];
   return (
     <Card
       title="Compiled form"
-      note={query.data && <Time us={query.data.at_us} />}
+      note={query.data && !untried && <Time us={query.data.at_us} />}
       actions={
         <>
           {state && (
@@ -116,7 +117,7 @@ export function CompiledCard({ version }: { version: ModelVersion }) {
             </Badge>
           )}
           <Button busy={again.isPending || query.data?.state === "pending"} onClick={() => again.mutate()}>
-            {query.data ? "Compile again" : "Compile"}
+            {untried ? "Compile" : "Compile again"}
           </Button>
         </>
       }

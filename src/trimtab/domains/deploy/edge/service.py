@@ -315,12 +315,10 @@ class EdgeService:
         found = self._registry.materialize_compiled(who, version.name, version.version, scratch / "compiled")
         if found is not None:
             return found
-        try:
-            compilation = self._registry.compilation(who, version.name, version.version)
-        except NotFound as error:
+        compilation = self._registry.compilation(who, version.name, version.version)
+        if compilation.state == "none":
             self._registry.recompile(who, version.name, version.version)
-            raise NotCompiledYet(error.message) from error
-        if compilation.state == "pending":
+        if compilation.state in {"none", "pending"}:
             raise NotCompiledYet(f"{version.name} version {version.version} is still being compiled.")
         verdict = compilation.verdict.message if compilation.verdict else compilation.state
         raise NotForTheEdge(f"Devices run ONNX graphs, and this model was not compiled to one: {verdict}")

@@ -10,12 +10,13 @@ COMPILE = "registry.compile"
 
 
 class Compilation(msgspec.Struct, frozen=True):
-    """Whether a version was compiled; ``pending`` while that is under way. The verdict then is the one before, if any.
+    """Whether a version was compiled; ``pending`` while that is under way, ``none`` where nobody tried.
 
+    While it is pending, the verdict is the one before, if any.
     ``at_us`` is when the state was reached. ``size_bytes`` is that of the compiled model, 0 where there is none.
     """
 
-    state: State | Literal["pending"]
+    state: State | Literal["none", "pending"]
     at_us: int
     size_bytes: int
     verdict: Verdict | None

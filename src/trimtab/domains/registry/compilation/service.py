@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from trimtab.domains.registry.compilation import store
 from trimtab.domains.registry.compilation.model import COMPILE, Compilation
-from trimtab.domains.registry.errors import CompilationNotFound, ModelCorrupt
+from trimtab.domains.registry.errors import ModelCorrupt
 from trimtab.domains.registry.events import ModelCompiled
 from trimtab.domains.registry.files import Files
 from trimtab.domains.registry.model import ModelVersion
@@ -34,14 +34,12 @@ class Compilations(Files):
     """Compiled forms by version."""
 
     def compilation(self, who: Principal, name: str, version: int) -> Compilation:
-        """Return whether a version was compiled, with the evidence; raises ModelVersionNotFound, CompilationNotFound."""
+        """Return whether a version was compiled, with the evidence; raises ModelVersionNotFound."""
         self.govern.permit(who, "read", refs.model(name, version))
         with self._db.read() as tx:
-            self._version(tx, name, version)
+            found = self._version(tx, name, version)
             kept = store.get(tx, name=name, version=version)
-        if kept is None:
-            raise CompilationNotFound(f"Nobody tried to compile {name} version {version} yet.")
-        return kept.compilation
+        return kept.compilation if kept is not None else Compilation("none", found.created_us, 0, None)
 
     def compile_new(self, who: Principal, name: str, version: int) -> str | None:
         """Have a version compiled that has just been registered; return the id of the job, None where none is needed.
