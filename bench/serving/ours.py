@@ -13,7 +13,7 @@ import numpy as np
 from serving import models
 from serving.load import DidNotStart, Server, Target, ask, free_ports, running
 from serving.peers import Body, Read, read_predictions, read_tensor, split_body, tensor_body
-from trimtab.kernel.errors import NotFound, TrimtabError
+from trimtab.kernel.errors import TrimtabError
 from trimtab.sdk.client import Client
 
 ENDPOINT = "flights"
@@ -257,19 +257,16 @@ def _deploy(client: Client, uri: str, *, allow_pickle: bool, native: bool) -> st
 
 
 def _compiled(client: Client, version: str) -> tuple[str, str]:
-    """Return (state, why) of a version's compilation once it is over; nobody tried where there is none."""
-    until = time.monotonic() + _PATIENCE_S
+    """Return (state, why) of a version's compilation once it is over; ``none`` where nobody tries."""
+    begun = time.monotonic()
     state, message = "none", ""
-    while time.monotonic() < until:
-        try:
-            found = client.get(f"{version}/compilation")
-        except NotFound:
-            # It begins after the registration, if at all.
-            if time.monotonic() > until - _PATIENCE_S + _BEGINS_WITHIN_S:
-                break
-        else:
-            state, message = found["state"], (found["verdict"] or {}).get("message", "")
-            if state != "pending":
-                break
+    while time.monotonic() < begun + _PATIENCE_S:
+        found = client.get(f"{version}/compilation")
+        state, message = found["state"], (found["verdict"] or {}).get("message", "")
+        # It begins after the registration, if at all.
+        if state not in {"none", "pending"} or (
+            state == "none" and time.monotonic() > begun + _BEGINS_WITHIN_S
+        ):
+            break
         time.sleep(0.1)
     return state, message

@@ -40,7 +40,7 @@ class CompiledVersions:
             try:
                 self._look(model, version)
             except NotFound:
-                pass  # nothing was compiled; or it was deleted while it serves, and the copy that was made goes on
+                pass  # it was deleted while it serves: the copy that was made goes on
             except (TrimtabError, OSError) as error:
                 self.refuse(model, version, str(error))
         return self.known(model, version)

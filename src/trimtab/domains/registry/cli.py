@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from trimtab.domains.registry.runtimes import cli as runtimes
-from trimtab.kernel.errors import Invalid, NotFound
+from trimtab.kernel.errors import Invalid
 from trimtab.sdk import models as sdk
 from trimtab.sdk.client import connect
 from trimtab.sdk.terminal import show_json, show_table, size, when
@@ -367,18 +367,15 @@ def _version_lines(version: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _compiled(client: Any, version: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what is known of a version's compiled form, nothing where nobody tried."""
-    try:
-        found = client.get(f"{_path(version['name'], str(version['version']))}/compilation")
-    except NotFound:
-        return []
-    return compilation_lines(found)[:1]
+    found = client.get(f"{_path(version['name'], str(version['version']))}/compilation")
+    return compilation_lines(found)[:1] if found["state"] != "none" else []
 
 
 def compilation_lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     """Return a compilation as labelled lines."""
     verdict = found["verdict"]
     if verdict is None:
-        return [("compiled", "under way")]
+        return [("compiled", "under way" if found["state"] == "pending" else "nobody tried")]
     lines = [("compiled", verdict["message"] if found["state"] != "pending" else "under way again")]
     if verdict["rows"]:
         counted = ", ".join(f"{count:,} {kind}" for kind, count in verdict["rows"].items())
