@@ -49,12 +49,12 @@ class Echo:
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter, HttpServer, Echo], Awaitable[Any]]
 
 
-def talk(say: Talk, **limits: float) -> Any:
+def talk(say: Talk, **limits: Any) -> Any:
     """Run a conversation with a server of its own."""
 
     async def run() -> Any:
         echo = Echo()
-        server = HttpServer(echo, **limits)  # pyright: ignore[reportArgumentType]
+        server = HttpServer(echo, **limits)
         listener = listening_socket("127.0.0.1", 0)
         await server.listen(listener)
         reader, writer = await asyncio.open_connection(*listener.getsockname()[:2])
@@ -203,3 +203,25 @@ def test_draining_answers_what_is_under_way_and_then_closes() -> None:
 
     status, headers, _ = talk(say)
     assert (status, headers["connection"]) == (200, "close")
+
+
+def test_what_is_to_be_written_is_written_before_any_answer_of_the_turn_leaves() -> None:
+    order: list[str] = []
+
+    async def say(reader: Any, writer: Any, server: HttpServer, _echo: Echo) -> Any:
+        class Told:
+            """Stands for a transport, and says when it was written to."""
+
+            def is_closing(self) -> bool:
+                return False
+
+            def write(self, _: bytes) -> None:
+                order.append("sent")
+
+        server.send(Told(), b"a", last=False)  # pyright: ignore[reportArgumentType]
+        server.send(Told(), b"b", last=False)  # pyright: ignore[reportArgumentType]
+        writer.write(b"GET /x HTTP/1.1\r\n\r\n")
+        return await answer(reader)
+
+    assert talk(say, before_sending=lambda: order.append("written"))[0] == 200
+    assert order[:3] == ["written", "sent", "sent"]

@@ -11,7 +11,7 @@ import ssl
 import sys
 import traceback
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, cast
@@ -39,6 +39,10 @@ _LINGER_S = 2.0
 
 _STATUS_LINES = {one.value: f"HTTP/1.1 {one.value} {one.phrase}\r\n".encode() for one in HTTPStatus}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def _nothing() -> None:
+    """Write nothing down."""
 
 
 class Connection(asyncio.Protocol):
@@ -314,6 +318,7 @@ class HttpServer:
 
     ``request_s`` is how long a request may take to arrive, ``keep_alive_s`` how long a connection may rest, and
     ``forgiven_bytes`` how much body is read of a request that is refused by its headers, so that the connection lives.
+    ``before_sending`` is called before answers leave: what it writes down is on its file when a client reads them.
     """
 
     def __init__(
@@ -323,8 +328,10 @@ class HttpServer:
         request_s: float = 60.0,
         keep_alive_s: float = 75.0,
         forgiven_bytes: int = 1 << 20,
+        before_sending: Callable[[], object] = _nothing,
     ) -> None:
         self.application = application
+        self._before_sending = before_sending
         self.request_s = request_s
         self.keep_alive_s = keep_alive_s
         self.forgiven_bytes = forgiven_bytes
@@ -370,7 +377,7 @@ class HttpServer:
         """Send at the end of this turn of the loop, and close the connection after its last answer.
 
         All answers of a turn leave together: a client that sleeps is woken once for them instead of once for each, which
-        costs more than most predictions, and whatever was written down before them in this turn is on its file by then.
+        costs more than most predictions.
         """
         if not self._outgoing:
             self._loop.call_soon(self._flush)
@@ -381,6 +388,7 @@ class HttpServer:
         self._loop.call_soon(_end, transport)
 
     def _flush(self) -> None:
+        self._before_sending()
         outgoing, self._outgoing = self._outgoing, []
         for transport, data, last in outgoing:
             if not transport.is_closing():

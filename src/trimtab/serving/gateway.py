@@ -95,7 +95,7 @@ async def _serve(
     front = Front(table, log)
     address: tuple[str, int] = listener.getsockname()[:2]
     admin = Admin(table, front, log, address=address, pid=os.getpid(), started_us=now_us())
-    public, control = HttpServer(front, request_s=request_s), HttpServer(admin)
+    public, control = HttpServer(front, request_s=request_s, before_sending=log.flush), HttpServer(admin)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)

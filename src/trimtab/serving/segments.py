@@ -89,7 +89,8 @@ class SegmentWriter:
     A folder has one writer at a time, which the gateway's lock on its state sees to; readers may come at any time.
 
     Records appended in one turn of the loop are written by one plain write() after it. From then on they survive
-    the death of the process, though not that of the machine; a kill within that turn costs its records.
+    the death of the process, though not that of the machine. The gateway has them written before the answers of that turn
+    leave, so that a kill costs only predictions that no HTTP client was told of.
     """
 
     def __init__(self, folder: Path) -> None:
