@@ -13,9 +13,10 @@ def environment(url: str, spool: Path) -> dict[str, str]:
 
 
 def start(code: str, *, url: str, spool: Path) -> "subprocess.Popen[str]":
-    """Start a training whose output can be read line by line."""
+    """Start a training whose output can be read line by line, and that waits where it reads a line."""
     return subprocess.Popen(
         [sys.executable, "-u", "-c", textwrap.dedent(code)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
