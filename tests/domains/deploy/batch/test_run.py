@@ -165,7 +165,7 @@ def test_a_model_in_an_environment_of_its_own(tmp_path: Path, model_folder: Path
             # Other tests of this process may have replicas of their own.
             before = {process.pid for process in others}
             for process in psutil.Process().children():
-                if process.pid not in before and "trimtab.serving.replica" in process.cmdline():
+                if process.pid not in before and "trimtab.serving.replica" in _command(process):
                     process.kill()
                     killed.append(process.pid)
 
@@ -178,7 +178,15 @@ def test_a_model_in_an_environment_of_its_own(tmp_path: Path, model_folder: Path
 
 def _model_processes(pid: int) -> list[psutil.Process]:
     children = psutil.Process(pid).children(recursive=True)
-    return [child for child in children if "trimtab.serving.bulk.process" in child.cmdline()]
+    return [child for child in children if "trimtab.serving.bulk.process" in _command(child)]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    """Return a process's command line, nothing of one that has ended."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 @pytest.fixture(scope="module")
