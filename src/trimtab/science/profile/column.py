@@ -289,7 +289,11 @@ def _histogram(state: ColumnState) -> Histogram:
     low, high = state.digest.low, state.digest.high
     if low == high:
         return Histogram((low, high), (state.finite,))
-    edges = np.linspace(low, high, BINS + 1)
+    if math.isinf(high - low):  # the width is more than the largest number
+        edges = np.linspace(low / 2, high / 2, BINS + 1) * 2
+    else:
+        edges = np.linspace(low, high, BINS + 1)
+    edges = np.maximum.accumulate(np.clip(edges, low, high))  # rounded steps may leave the range, or go back
     if state.frequent.exact:
         at = np.asarray([float(value) for value in state.frequent.counts])
         counts, _ = np.histogram(at, bins=edges, weights=np.asarray(list(state.frequent.counts.values())))
