@@ -9,7 +9,7 @@ from typing import Any
 
 from trimtab.kernel.errors import Invalid
 from trimtab.serving.batch import Batch, Output
-from trimtab.serving.errors import ModelFailed
+from trimtab.serving.errors import ModelFailed, first_line
 from trimtab.serving.loaders import Model, Rows
 from trimtab.serving.routes import Signature
 from trimtab.serving.schema import Schema
@@ -43,10 +43,10 @@ class Compiled:
         try:
             return model.predict(self._rows(schema, batch), want)
         except model.input_errors as error:
-            raise Invalid(_first_line(error)) from error
+            raise Invalid(first_line(error)) from error
         except Exception as error:
             # Whatever a foreign library raises must not end the gateway.
-            raise ModelFailed(_first_line(error)) from error
+            raise ModelFailed(first_line(error)) from error
         finally:
             row_ns = (perf_counter_ns() - started_ns) / batch.rows
             self._row_ns += _LEARN * (row_ns - self._row_ns)
@@ -74,7 +74,3 @@ def loader(threads: ThreadPoolExecutor) -> Callable[[Path, Signature | None], Co
         return Compiled(load_compiled(folder, signature), threads, matrix=unpacked)
 
     return load
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:500]

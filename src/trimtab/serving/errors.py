@@ -87,3 +87,8 @@ class GrpcPortTaken(Unavailable):
     """The address for gRPC belongs to another process."""
 
     code = "grpc-port-taken"
+
+
+def first_line(error: Exception) -> str:
+    """Return what a foreign library's error says in one line of 500 characters at most; its name where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:500]

@@ -29,7 +29,7 @@ import numpy as np
 
 from trimtab.kernel.process import die_with_parent, no_new_privileges
 from trimtab.serving.batch import Output
-from trimtab.serving.errors import ModelNotLoaded
+from trimtab.serving.errors import ModelNotLoaded, first_line
 from trimtab.serving.explaining.errors import Unexplained
 from trimtab.serving.explaining.models import Explain, explain_with
 from trimtab.serving.files import write_atomically
@@ -204,7 +204,7 @@ class Replica:
             return _split(calls, outputs)
         except (*self._model.input_errors, Unexplained) as error:
             if len(calls) == 1:
-                return [Answer(calls[0].call, fault="input", message=_first_line(error))]
+                return [Answer(calls[0].call, fault="input", message=first_line(error))]
         except Exception as error:  # noqa: BLE001 - a model may raise anything, and the next call must go on
             if len(calls) == 1:
                 self._tell(error)
@@ -279,10 +279,6 @@ def _wanted(call: Call, outputs: list[Output]) -> list[Output]:
     return [output for output in outputs if output.name != "probabilities"]
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[0][:500]
-
-
 def warm_up(model: Model, folder: ModelFolder) -> None:
     """Predict the input example, if there is one; raises ModelNotLoaded where the model does not take its own."""
     body = folder.example()
@@ -293,7 +289,7 @@ def warm_up(model: Model, folder: ModelFolder) -> None:
         model.predict(Rows(batch.rows, columns=batch.columns), PREDICTIONS | PROBABILITIES)
     except Exception as error:
         # Whatever it raises, a model that cannot predict its own example must not get traffic.
-        raise ModelNotLoaded(f"the model does not predict its input example: {_first_line(error)}") from error
+        raise ModelNotLoaded(f"the model does not predict its input example: {first_line(error)}") from error
 
 
 def listen(path: Path) -> socket.socket:
