@@ -244,9 +244,12 @@ class App:
             alerts=self.alerts,
             deploy=self.deploy,
             pipelines=self.pipelines,
+            monitors=self.monitors,
         )
         self.canary = Canary(
             database,
+            self.jobs,
+            govern=self.govern,
             loop=self.loop,
             alerts=self.alerts,
             deploy=self.deploy,
@@ -339,6 +342,7 @@ class App:
             runtimes=self.runtimes,
             data=self.data,
             canary=self.canary,
+            monitors=self.monitors,
         )
         gate.run(episode, job=job)
 
@@ -398,6 +402,7 @@ class Background:
             monitor_jobs.schedule(app.jobs, tx)
             alerts_jobs.schedule(app.jobs, tx)
             pipelines_jobs.schedule(app.jobs, tx)
+            loop_jobs.schedule(app.jobs, tx)
             gc.schedule(app.jobs, tx)
         self._app = app
         self._stopping = threading.Event()

@@ -1,16 +1,20 @@
 """From an alarm to a new champion, and every way in which that may end otherwise."""
 
+import msgspec
 import pytest
 
+from tests.background import work_off
 from tests.loop.conftest import DAY, Stage
 from trimtab.domains.data.model import DataFile
 from trimtab.domains.govern.errors import NotPermitted
+from trimtab.domains.monitor import store
 from trimtab.domains.monitor.events import TrialJudged
 from trimtab.domains.pipelines.events import PipelineRunFinished
+from trimtab.infra.db import Where
 from trimtab.kernel.errors import Conflict, Invalid, NotFound
-from trimtab.kernel.who import Principal
+from trimtab.kernel.who import Principal, system
 from trimtab.loop.errors import BadCandidate, EpisodeRunning
-from trimtab.loop.model import CanaryPolicy, LoopPolicy
+from trimtab.loop.model import GATE, CanaryPolicy, EpisodeState, LoopPolicy
 
 
 def gated(stage: Stage) -> None:
@@ -225,3 +229,93 @@ def test_a_pipeline_may_hand_on_what_its_last_step_returned(stage: Stage) -> Non
         )
     )
     assert (stage.episode().state, stage.episode().candidate) == ("gating", "models:/churn/2")
+
+
+def judge(stage: Stage) -> None:
+    """Have the gate's job done as a worker process would."""
+    with stage.app.db.write() as tx:
+        stage.app.jobs.enqueue(tx, GATE, {"episode": stage.episode().id}, queue="heavy")
+    work_off(stage.app, "heavy", "light")
+
+
+def ring(stage: Stage) -> None:
+    """Have a monitor that has sounded its alarm, and stays silent from then on."""
+    add_data(stage)
+    stage.app.monitors.create(stage.owner, name="churn", endpoint="churn", reference="data:e@1")
+    with stage.app.db.write() as tx:
+        (monitor,) = store.monitors(tx, where=Where())
+        store.update_monitor(tx, msgspec.structs.replace(monitor, state="alarm"))
+
+
+def test_a_candidate_that_cannot_be_found_ends_the_story_and_lets_the_next_begin(stage: Stage) -> None:
+    stage.alarm()
+    stage.finish_run(candidate="the new one", evaluation="data:e@1")
+    judge(stage)
+    assert (stage.episode().state, stage.lines()[-1]) == ("failed", "gate failed")
+    assert "the new one" in stage.app.loop.timeline(stage.owner).items[0].detail
+
+
+def test_a_gate_that_was_cut_off_after_its_verdict_goes_on_to_the_canary(stage: Stage) -> None:
+    stage.models.version()
+    stage.alarm()
+    stage.finish_run(candidate="models:/churn/2", evaluation="data:e@1")
+    with stage.app.db.write() as tx:
+        stage.app.loop.move(tx, stage.episode(), "warming", baseline={"brier": 0.1})
+    judge(stage)
+    (rollout,) = stage.app.deploy.rollouts.list(stage.owner, endpoint="churn")
+    assert (rollout.challenger, stage.episode().rollout) == ("2", rollout.id)
+
+
+@pytest.mark.parametrize("state", ["gating", "warming"])
+def test_an_episode_whose_gate_is_lost_ends(stage: Stage, state: EpisodeState) -> None:
+    stage.models.version()
+    stage.alarm()
+    with stage.app.db.write() as tx:
+        stage.app.loop.move(tx, stage.episode(), state, candidate="models:/churn/2", evaluation="data:e@1")
+    assert stage.app.canary.end_lost(system("loop")) == 1
+    assert (stage.episode().state, stage.lines()[-1]) == ("failed", "gate failed")
+
+
+def test_an_episode_whose_gate_waits_or_whose_version_is_being_loaded_is_not_lost(stage: Stage) -> None:
+    stage.alarm()
+    stage.finish_run(candidate="models:/churn/2", evaluation="data:e@1")
+    assert stage.app.canary.end_lost(system("loop")) == 0
+    assert stage.episode().state == "gating"
+
+
+def test_the_retraining_of_another_run_is_not_taken_for_an_episodes(stage: Stage) -> None:
+    stage.alarm()
+    outputs = {"candidate": "models:/churn/2", "evaluation": "data:e@1"}
+    trigger = {"kind": "manual", "episode": stage.episode().id}
+    stage.send(PipelineRunFinished("pr_other", "train", "succeeded", outputs, trigger))
+    assert stage.episode().state == "retraining"
+
+
+def test_a_reference_that_is_none_leaves_the_monitors_and_ends_the_story(stage: Stage) -> None:
+    ring(stage)
+    stage.models.version()
+    stage.alarm()
+    stage.finish_run(candidate="models:/churn/2", evaluation="data:e@1", reference="the training data")
+    with stage.app.db.write() as tx:
+        episode = stage.app.loop.move(tx, stage.episode(), "warming", baseline={"brier": 0.1})
+    stage.app.canary.prepare(episode.id)
+    stage.answer(2)
+    stage.send(judged(stage, "promote"))
+    assert stage.episode().state == "promoted"
+    assert "data version" in stage.app.loop.timeline(stage.owner).items[0].detail
+
+
+def test_a_monitor_can_sound_again_after_a_retraining_that_failed(stage: Stage) -> None:
+    ring(stage)
+    stage.alarm()
+    stage.finish_run(state="failed")
+    assert stage.app.monitors.monitor(stage.owner, "churn").state == "pending"
+
+
+def test_a_retraining_whose_policy_is_gone_ends_the_story(stage: Stage) -> None:
+    stage.alarm(at_us=100 * DAY)
+    stage.finish_run(state="failed")
+    stage.alarm(at_us=110 * DAY)
+    stage.app.loop.remove_policy(stage.owner, "churn")
+    stage.day_passes(130 * DAY)
+    assert (stage.episode().state, stage.lines()[-1]) == ("failed", "retraining failed")

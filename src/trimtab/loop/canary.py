@@ -1,4 +1,7 @@
-"""A gated candidate is rolled out; how any rollout went is told, and everything follows the champion that it leaves."""
+"""A gated candidate is rolled out; how any rollout went is told, and everything follows the champion that it leaves.
+
+The state of an episode moves last: what was cut off before is done again when its event is delivered again.
+"""
 
 from typing import Any
 
@@ -8,19 +11,20 @@ from trimtab.domains.alerts import AlertService
 from trimtab.domains.deploy import DeployService
 from trimtab.domains.deploy.events import EndpointDeployed, RolloutEnded, RolloutStarted, VersionFailed
 from trimtab.domains.deploy.model import Rollout
+from trimtab.domains.govern import GovernService
 from trimtab.domains.monitor import MonitorService
 from trimtab.domains.monitor.events import TrialJudged
-from trimtab.domains.monitor.model import Baseline
 from trimtab.domains.registry import RegistryService
 from trimtab.infra.db import Database
+from trimtab.infra.jobs import Jobs
 from trimtab.kernel import refs
-from trimtab.kernel.errors import Conflict, NotFound, TrimtabError
+from trimtab.kernel.errors import Conflict, Invalid, NotFound, TrimtabError
 from trimtab.kernel.events import EventRecord
-from trimtab.kernel.who import system
-from trimtab.loop.model import ACTIVE, CanaryPolicy, Episode
+from trimtab.kernel.who import Principal
+from trimtab.loop.model import ACTIVE, GATE, CanaryPolicy, Episode, StepKind
 from trimtab.loop.service import LoopService, version_of
+from trimtab.loop.watching import WHO, follow, watch_again
 
-WHO = system("loop")
 CHAMPION = "champion"
 
 
@@ -30,7 +34,9 @@ class Canary:
     def __init__(
         self,
         db: Database,
+        jobs: Jobs,
         *,
+        govern: GovernService,
         loop: LoopService,
         alerts: AlertService,
         deploy: DeployService,
@@ -38,6 +44,8 @@ class Canary:
         registry: RegistryService,
     ) -> None:
         self._db = db
+        self._jobs = jobs
+        self._govern = govern
         self._loop = loop
         self._alerts = alerts
         self._deploy = deploy
@@ -163,11 +171,35 @@ class Canary:
         else:
             self._went_back(record, ended, rollout, episode, by=by)
 
-    def watch_again(self, episode: Episode) -> None:
-        """Begin the monitor's alarms anew after an episode that changed nothing, so that it can sound again."""
-        for monitor in self._monitors.monitors(WHO, endpoint=episode.endpoint):
-            if monitor.state == "alarm":
-                self._monitors.set_reference(WHO, monitor.name)
+    def end_lost(self, who: Principal) -> int:
+        """End the episodes whose gate is carried out by nobody any more, so that others may begin; return how many."""
+        self._govern.permit(who, "write", "episodes")
+        with self._db.read() as tx:
+            lost = [
+                episode
+                for episode in self._loop.in_states(tx, "gating", "warming")
+                if not self._jobs.is_under_way(tx, GATE, dedupe_key=episode.id)
+                and (episode.state == "gating" or not self._is_out(episode))
+            ]
+        for episode in lost:
+            self.not_judged(episode, "The work was given up: see the dead letters of the queue.", cause=None)
+        return len(lost)
+
+    def _is_out(self, episode: Episode) -> bool:
+        """Whether a candidate that warms up is the affair of a rollout, or of the endpoint whose first version it is."""
+        if episode.champion is not None or episode.candidate is None:
+            return episode.rollout is not None
+        try:
+            self._deploy.endpoint(WHO, episode.endpoint).find(version_of(episode.candidate))
+        except (NotFound, Conflict):
+            return False
+        return True
+
+    def not_judged(self, episode: Episode, detail: str, *, cause: str | None) -> None:
+        """Stay with the champion where the gate could come to no verdict."""
+        self._not_begun(
+            episode, detail, kind="gate", title="The gate could not judge the candidate", cause=cause
+        )
 
     def _released_if_ready(self, episode: Episode, *, cause_event: str | None) -> None:
         assert episode.candidate is not None, "an episode that warms up has a candidate"
@@ -181,10 +213,14 @@ class Canary:
         episode: Episode,
         detail: str,
         *,
+        kind: StepKind = "canary",
         title: str = "The canary did not begin",
         cause: str | None = None,
     ) -> None:
         """Stay with the champion where the candidate saw no request."""
+        if self._loop.episode(WHO, episode.id).state not in ACTIVE:
+            return
+        watch_again(self._monitors, episode.endpoint)
         with self._db.write() as tx:
             current = self._loop.find(tx, episode.id)
             if current.state not in ACTIVE:
@@ -193,7 +229,7 @@ class Canary:
                 tx,
                 WHO,
                 cause_event=cause or episode.id,
-                kind="canary",
+                kind=kind,
                 state="failed",
                 title=title,
                 detail=detail,
@@ -201,7 +237,6 @@ class Canary:
                 episode=current,
             )
             self._loop.move(tx, current, "failed")
-        self.watch_again(episode)
 
     def _released(self, episode: Episode, version: str, *, cause_event: str | None) -> None:
         """Close the story of an endpoint's first version, which had nobody to be judged against."""
@@ -242,7 +277,19 @@ class Canary:
             )
         except (Conflict, NotFound) as error:
             kept = f" Its alias stays: {error.message}"
-        self._follow(episode, rollout)
+        try:
+            follow(
+                self._monitors,
+                rollout.endpoint,
+                champion=version,
+                reference=episode.reference if episode else None,
+                metrics=episode.baseline if episode else None,
+            )
+        except (Conflict, Invalid, NotFound) as error:
+            kept += f" The monitors still watch for version {rollout.champion}: {error.message}"
+        if episode is not None:
+            for alert in self._alerts.find(WHO, episode_id=episode.id).items:
+                self._alerts.resolve(WHO, alert.id, note=f"version {version} was promoted")
         with self._db.write() as tx:
             current = self._loop.find(tx, episode.id) if episode else None
             self._loop.step(
@@ -260,9 +307,6 @@ class Canary:
             )
             if current is not None:
                 self._loop.move(tx, current, "promoted")
-        if episode is not None:
-            for alert in self._alerts.find(WHO, episode_id=episode.id).items:
-                self._alerts.resolve(WHO, alert.id, note=f"version {version} was promoted")
 
     def _went_back(
         self, record: EventRecord, ended: RolloutEnded, rollout: Rollout, episode: Episode | None, *, by: str
@@ -272,6 +316,21 @@ class Canary:
             "passed": f"Version {rollout.challenger} passed as a shadow at {rollout.endpoint}",
             "aborted": f"Ended the rollout of version {rollout.challenger} at {rollout.endpoint}{by}",
         }.get(ended.state, f"Rolled back version {rollout.challenger} of {rollout.endpoint}{by}")
+        if ended.state == "rolled-back" and not by:
+            self._alerts.open(
+                WHO,
+                rule="rollout.rolled-back",
+                severity="critical",
+                title=title,
+                detail=ended.reason,
+                subject=ref,
+                dedupe_key=f"rollout:{rollout.id}",
+                data={"rollout": rollout.id},
+                episode_id=episode.id if episode else None,
+                cause=record.id,
+            )
+        if episode is not None:
+            watch_again(self._monitors, episode.endpoint)
         with self._db.write() as tx:
             current = self._loop.find(tx, episode.id) if episode else None
             self._loop.step(
@@ -289,48 +348,12 @@ class Canary:
             )
             if current is not None:
                 self._loop.move(tx, current, "rolled-back")
-        if ended.state == "rolled-back" and not by:
-            self._alerts.open(
-                WHO,
-                rule="rollout.rolled-back",
-                severity="critical",
-                title=title,
-                detail=ended.reason,
-                subject=ref,
-                dedupe_key=f"rollout:{rollout.id}",
-                data={"rollout": rollout.id},
-                episode_id=episode.id if episode else None,
-                cause=record.id,
-            )
-        if episode is not None:
-            self.watch_again(episode)
-
-    def _follow(self, episode: Episode | None, rollout: Rollout) -> None:
-        """Have the endpoint's monitors watch the new champion, against the data that it was trained on."""
-        metrics = (episode.baseline if episode else None) or {}
-        baseline = baseline_of(metrics)
-        for monitor in self._monitors.monitors(WHO, endpoint=rollout.endpoint):
-            self._monitors.set_reference(
-                WHO,
-                monitor.name,
-                reference=episode.reference if episode else None,
-                baseline=baseline,
-                champion=rollout.challenger,
-            )
 
     def _policy(self, endpoint: str) -> CanaryPolicy:
         try:
             return self._loop.policy(WHO, endpoint).canary
         except TrimtabError:
             return CanaryPolicy()
-
-
-def baseline_of(metrics: dict[str, float]) -> Baseline | None:
-    """Return what a monitor holds a champion to, from the metrics of its gate; None where it has no Brier score."""
-    if "brier" not in metrics:
-        return None
-    shown = {name: value for name, value in metrics.items() if name != "clustering"}
-    return Baseline(brier=metrics["brier"], metrics=shown, clustering=metrics.get("clustering", 0.0))
 
 
 def _facts(rollout: Rollout) -> dict[str, Any]:

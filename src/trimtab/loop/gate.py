@@ -8,6 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from trimtab.domains.data import DataService
+from trimtab.domains.monitor import MonitorService
 from trimtab.domains.monitor.reference import load_table
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry.evidence import estimates_of
@@ -15,18 +16,17 @@ from trimtab.domains.registry.model import GateCheck, ModelVersion
 from trimtab.domains.registry.runtimes.service import RuntimeService
 from trimtab.infra.db import Database
 from trimtab.kernel import refs
-from trimtab.kernel.errors import TrimtabError, did_you_mean
+from trimtab.kernel.errors import Invalid, NotFound, TrimtabError, did_you_mean
 from trimtab.kernel.time import DAY_US
-from trimtab.kernel.who import system
 from trimtab.loop.canary import Canary
 from trimtab.loop.errors import BadCandidate
 from trimtab.loop.model import Episode, GatePolicy
 from trimtab.loop.scoring import Scorer
 from trimtab.loop.service import LoopService
+from trimtab.loop.watching import WHO, watch_again
 from trimtab.science import clustering
 from trimtab.science.metrics import classification, compare
 
-WHO = system("loop")
 Floats = NDArray[np.float64]
 
 
@@ -42,6 +42,7 @@ class Gate:
         runtimes: RuntimeService,
         data: DataService,
         canary: Canary,
+        monitors: MonitorService,
         policy: GatePolicy | None = None,
     ) -> None:
         self._db = db
@@ -50,21 +51,28 @@ class Gate:
         self._runtimes = runtimes
         self._data = data
         self._canary = canary
+        self._monitors = monitors
         self._default = policy or GatePolicy()
 
     def run(self, episode_id: str, *, job: str) -> None:
         """Decide on an episode's candidate, record the verdict, and go on with the canary or stay with the champion."""
         episode = self._loop.episode(WHO, episode_id)
+        if episode.state == "warming":  # an earlier attempt at this job was cut off after its verdict
+            self._canary.prepare(episode_id)
         if episode.state != "gating" or episode.candidate is None:
             return
         policy = self._policy(episode)
-        candidate = self._registry.resolve(WHO, episode.candidate)
         champion = None
-        if episode.champion is not None:
-            champion = self._registry.get_version(WHO, episode.model, int(episode.champion))
+        try:
+            candidate = self._registry.resolve(WHO, episode.candidate)
+            if episode.champion is not None:
+                champion = self._registry.get_version(WHO, episode.model, int(episode.champion))
+        except (Invalid, NotFound) as error:
+            self._canary.not_judged(episode, error.message, cause=job)
+            return
         try:
             checks, metrics = self._checks(episode, policy, candidate, champion)
-        except (TrimtabError, pa.ArrowException, ValueError) as error:
+        except (TrimtabError, pa.ArrowException, TypeError, ValueError) as error:
             checks, metrics = [GateCheck(name="runs", passed=False, detail=str(error))], {}
         passed = all(check.passed for check in checks)
         self._registry.record_gate(
@@ -159,6 +167,8 @@ class Gate:
         job: str,
     ) -> None:
         failed = [check for check in checks if not check.passed]
+        if not passed:
+            watch_again(self._monitors, episode.endpoint)
         with self._db.write() as tx:
             episode = self._loop.find(tx, episode.id)
             if episode.state != "gating":
@@ -185,14 +195,13 @@ class Gate:
                 cause_event=job,
                 kind="decision",
                 state="done",
-                title=f"Kept version {episode.champion}",
+                title=f"Kept version {episode.champion}" if episode.champion else "No version answers yet",
                 detail="The candidate is not known to be as good.",
                 subject=refs.make("endpoint", episode.endpoint),
                 event_us=episode.event_us,
                 episode=episode,
             )
             self._loop.move(tx, episode, "kept")
-        self._canary.watch_again(episode)
 
 
 def _safe(candidate: ModelVersion) -> GateCheck:

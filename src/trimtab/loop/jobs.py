@@ -6,9 +6,16 @@ from trimtab.domains.deploy.events import EndpointDeployed, RolloutEnded, Rollou
 from trimtab.domains.monitor.events import MonitorAlarmed, TrialJudged, WindowsClosed
 from trimtab.domains.pipelines.events import PipelineRunFinished
 from trimtab.infra.bus import Bus
+from trimtab.infra.db import Tx
 from trimtab.infra.jobs import Job, JobContext, Jobs
+from trimtab.kernel.time import SECOND_US
 from trimtab.loop.canary import Canary
-from trimtab.loop.retrain import GATE, Retrain
+from trimtab.loop.model import GATE
+from trimtab.loop.retrain import Retrain
+from trimtab.loop.watching import WHO
+
+SWEEP = "loop.sweep"
+_EVERY_US = 60 * SECOND_US
 
 
 def register(
@@ -27,4 +34,13 @@ def register(
     def run_gate(job: Job, _: JobContext) -> None:
         gate(job.payload["episode"], job.id)
 
+    def sweep(_: Job, __: JobContext) -> None:
+        canary.end_lost(WHO)
+
     jobs.handler(GATE, run_gate)
+    jobs.handler(SWEEP, sweep)
+
+
+def schedule(jobs: Jobs, tx: Tx) -> None:
+    """Have lost gates noticed within a minute or two."""
+    jobs.schedule(tx, SWEEP, kind=SWEEP, every_us=_EVERY_US)

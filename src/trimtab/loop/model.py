@@ -20,6 +20,8 @@ EpisodeState = Literal[
     "rolled-back",
     "failed",
 ]
+GATE = "loop.gate"
+"""The kind of the job that judges a candidate; an episode's id is its key."""
 ACTIVE: tuple[EpisodeState, ...] = ("waiting", "suggested", "retraining", "gating", "warming", "canary")
 StepKind = Literal[
     "alarm", "retraining", "gate", "canary", "promotion", "rollback", "deploy", "data", "manual", "decision"

@@ -13,8 +13,7 @@ from trimtab.kernel.errors import Invalid
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 from trimtab.loop.errors import BadCandidate
-from trimtab.loop.model import Episode
-from trimtab.loop.retrain import GATE
+from trimtab.loop.model import GATE, Episode
 from trimtab.loop.service import LoopService, new_episode
 
 

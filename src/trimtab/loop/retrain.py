@@ -7,6 +7,7 @@ import msgspec
 from trimtab.domains.alerts import AlertService
 from trimtab.domains.deploy import DeployService
 from trimtab.domains.govern import GovernService
+from trimtab.domains.monitor import MonitorService
 from trimtab.domains.monitor.events import MonitorAlarmed, WindowsClosed
 from trimtab.domains.pipelines import PipelineService
 from trimtab.domains.pipelines.events import PipelineRunFinished
@@ -16,13 +17,11 @@ from trimtab.kernel import refs
 from trimtab.kernel.errors import Conflict, TrimtabError
 from trimtab.kernel.events import EventRecord
 from trimtab.kernel.time import iso
-from trimtab.kernel.who import Principal, system
+from trimtab.kernel.who import Principal
 from trimtab.loop import store
-from trimtab.loop.model import Episode, LoopPolicy
+from trimtab.loop.model import GATE, Episode
 from trimtab.loop.service import LoopService, new_episode
-
-WHO = system("loop")
-GATE = "loop.gate"
+from trimtab.loop.watching import WHO, watch_again
 
 
 class Retrain:
@@ -38,6 +37,7 @@ class Retrain:
         alerts: AlertService,
         deploy: DeployService,
         pipelines: PipelineService,
+        monitors: MonitorService,
     ) -> None:
         self._db = db
         self._jobs = jobs
@@ -46,6 +46,7 @@ class Retrain:
         self._alerts = alerts
         self._deploy = deploy
         self._pipelines = pipelines
+        self._monitors = monitors
 
     def on_alarm(self, record: EventRecord) -> None:
         """Open the alert, and begin an episode where a policy says so."""
@@ -99,11 +100,13 @@ class Retrain:
     def start_by_hand(self, who: Principal, episode_id: str) -> None:
         """Begin a retraining that was suggested, or do not wait for the cool-down any longer."""
         self._govern.permit(who, "write", refs.make("episode", episode_id))
-        episode = self._loop.episode(who, episode_id)
-        if episode.state not in ("waiting", "suggested"):
-            raise Conflict(f"Episode {episode_id} is {episode.state}; nothing waits for a start.")
+        endpoint = self._loop.episode(who, episode_id).endpoint
         with self._db.write() as tx:
-            episode = self._loop.move(tx, self._loop.find(tx, episode_id), "retraining")
+            tx.lock(f"loop.endpoint:{endpoint}")
+            episode = self._loop.find(tx, episode_id)
+            if episode.state not in ("waiting", "suggested"):
+                raise Conflict(f"Episode {episode_id} is {episode.state}; nothing waits for a start.")
+            episode = self._loop.move(tx, episode, "retraining")
             self._govern.audit(tx, who, "loop.retraining.start", refs.make("endpoint", episode.endpoint))
         self._submit(episode, cause_event=None)
 
@@ -113,30 +116,20 @@ class Retrain:
         episode_id = run.trigger.get("episode")
         if not episode_id:
             return
+        episode = self._loop.episode(WHO, str(episode_id))
+        if episode.state != "retraining" or episode.pipeline_run not in (None, run.run_id):
+            return
+        subject = refs.make("pipeline-run", run.run_id)
+        outputs = _returned(run.outputs)
+        problem = run.error or f"the run {run.state}" if run.state != "succeeded" else _missing(outputs)
+        if problem is not None:
+            self._fail(episode, "Retraining failed", problem, subject=subject, cause_event=record.id)
+            return
+        facts = {key: outputs[key] for key in ("candidate", "evaluation", "reference") if outputs.get(key)}
         with self._db.write() as tx:
-            episode = self._loop.find(tx, str(episode_id))
+            episode = self._loop.find(tx, episode.id)
             if episode.state != "retraining":
                 return
-            subject = refs.make("pipeline-run", run.run_id)
-            outputs = _returned(run.outputs)
-            problem = run.error if run.state != "succeeded" else _missing(outputs)
-            if problem is not None or run.state != "succeeded":
-                self._loop.step(
-                    tx,
-                    WHO,
-                    cause_event=record.id,
-                    kind="retraining",
-                    state="failed",
-                    title="Retraining failed",
-                    detail=problem or f"the run {run.state}",
-                    subject=subject,
-                    episode=episode,
-                )
-                self._loop.move(tx, episode, "failed")
-                return
-            facts = {
-                key: outputs[key] for key in ("candidate", "evaluation", "reference") if outputs.get(key)
-            }
             self._loop.step(
                 tx,
                 WHO,
@@ -180,9 +173,11 @@ class Retrain:
         return self._loop.begin(tx, episode)
 
     def _submit(self, episode: Episode, *, cause_event: str | None) -> None:
-        policy = self._loop.policy(WHO, episode.endpoint)
         trigger = {"kind": "alarm", "episode": episode.id, "event_us": episode.event_us}
+        subject = refs.make("endpoint", episode.endpoint)
         try:
+            policy = self._loop.policy(WHO, episode.endpoint)
+            subject = refs.make("pipeline", policy.pipeline)
             run = self._pipelines.submit(
                 WHO,
                 pipeline=policy.pipeline,
@@ -191,7 +186,9 @@ class Retrain:
                 idempotency_key=episode.id,
             )
         except TrimtabError as error:
-            self._fail(episode, policy, str(error), cause_event=cause_event)
+            self._fail(
+                episode, "Retraining could not start", str(error), subject=subject, cause_event=cause_event
+            )
             return
         with self._db.write() as tx:
             episode = self._loop.find(tx, episode.id)
@@ -210,20 +207,27 @@ class Retrain:
             if episode.state == "retraining":
                 self._loop.move(tx, episode, "retraining", pipeline_run=run.id)
 
-    def _fail(self, episode: Episode, policy: LoopPolicy, problem: str, *, cause_event: str | None) -> None:
+    def _fail(
+        self, episode: Episode, title: str, problem: str, *, subject: str, cause_event: str | None
+    ) -> None:
+        """End an episode that changed nothing; its state moves last, so that whatever is cut off is done again."""
+        watch_again(self._monitors, episode.endpoint)
         with self._db.write() as tx:
+            current = self._loop.find(tx, episode.id)
+            if current.state != "retraining":
+                return
             self._loop.step(
                 tx,
                 WHO,
                 cause_event=cause_event,
                 kind="retraining",
                 state="failed",
-                title="Retraining could not start",
+                title=title,
                 detail=problem,
-                subject=refs.make("pipeline", policy.pipeline),
-                episode=episode,
+                subject=subject,
+                episode=current,
             )
-            self._loop.move(tx, episode, "failed")
+            self._loop.move(tx, current, "failed")
 
 
 def _returned(outputs: dict[str, Any]) -> dict[str, Any]:

@@ -148,6 +148,12 @@ class LoopService:
         found = store.episodes(tx, where=where, limit=1)
         return found[0] if found else None
 
+    def in_states(self, tx: Tx, *states: EpisodeState) -> list[Episode]:
+        """Return the episodes that stand in one of some states."""
+        return store.episodes(
+            tx, where=Where().add("ended_us is null").any_of("state", [*states]), limit=1000
+        )
+
     def of_rollout(self, tx: Tx, rollout: str) -> Episode | None:
         """Return the episode that a rollout belongs to."""
         found = store.episodes(tx, where=Where().equals(rollout=rollout), limit=1)

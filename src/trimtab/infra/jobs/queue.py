@@ -107,6 +107,10 @@ class Jobs:
                 return known
             # The job in the way has just ended on another connection: ours must be added after all.
 
+    def is_under_way(self, tx: Tx, kind: str, *, dedupe_key: str) -> bool:
+        """Whether a job of that kind and key waits or runs."""
+        return store.active_by_key(tx, kind=kind, dedupe_key=dedupe_key) is not None
+
     def schedule(
         self,
         tx: Tx,
