@@ -10,7 +10,7 @@ def test_what_one_test_wrote_is_gone_for_the_next(cluster: Cluster) -> None:
         fresh = _content(url)
         with psycopg.connect(url) as connection:
             connection.execute("insert into tracking_key (name) values ('a')")
-            connection.execute("update deploy_plane set generation = 7")
+            connection.execute("update tracking_metric_fold set upto = 7")
     with cluster.lent() as again:
         assert again == url
         assert _content(again) == fresh

@@ -8,7 +8,7 @@ from trimtab.domains.deploy.model import (
     Change,
     Endpoint,
     EndpointState,
-    Runtime,
+    Place,
     Served,
     VersionState,
 )
@@ -51,7 +51,7 @@ class ServedView(msgspec.Struct):
     role: Role
     state: VersionState
     replicas: int
-    runtime: Runtime | None
+    runtime: Place | None
     pid: int | None
     error: str | None
     added_us: int
@@ -112,7 +112,7 @@ def routes(
         plane = data_plane()
         return plane.replicas(endpoint, version) if plane else 0
 
-    def runtime(endpoint: str, version: str) -> Runtime | None:
+    def runtime(endpoint: str, version: str) -> Place | None:
         plane = data_plane()
         return plane.runtime(endpoint, version) if plane else None
 

@@ -12,7 +12,7 @@ from trimtab.serving.routes import Role
 
 VersionState = Literal["starting", "ready", "failed"]
 EndpointState = Literal["ready", "starting", "degraded", "stopped"]
-Runtime = Literal["compiled", "process"]
+Place = Literal["compiled", "process"]
 """Where a version answers: in the gateway itself, or in a process of its own."""
 RolloutState = Literal["running", "promoted", "rolled-back", "aborted", "passed"]
 Phase = Literal["warming", "approval", "step"]

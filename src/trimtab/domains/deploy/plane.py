@@ -12,7 +12,7 @@ import msgspec
 from trimtab.domains.deploy.compiled import CompiledVersions
 from trimtab.domains.deploy.gateway import Gateway
 from trimtab.domains.deploy.loading import InterpreterOf, Loading, always_own
-from trimtab.domains.deploy.model import Endpoint, Runtime, Served
+from trimtab.domains.deploy.model import Endpoint, Place, Served
 from trimtab.domains.deploy.scaling import Reading, Scale, Scaler
 from trimtab.domains.deploy.service import DeployService
 from trimtab.domains.deploy.settings.model import DEFAULT, EndpointSettings
@@ -95,7 +95,7 @@ class Plane:
         """Say whether requests find a version that is ready: it is stored as ready a moment before they do."""
         return (endpoint, version) in self._routed
 
-    def runtime(self, endpoint: str, version: str) -> Runtime | None:
+    def runtime(self, endpoint: str, version: str) -> Place | None:
         """Return where a version answers, None while it does not."""
         if (endpoint, version) not in self._routed:
             return None

@@ -71,5 +71,3 @@ select id, endpoint, champion, challenger, state, policy, steps, judge, judged_u
        episode_id, plan, phase, verdict, approved_by, approved_us
 from deploy_rollout {where} order by id desc limit :limit;
 
--- name: next_generation
-update deploy_plane set generation = generation + 1 where id = 1 returning generation;

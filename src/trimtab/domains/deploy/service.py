@@ -383,7 +383,6 @@ class DeployService:
 
     def moved(self, tx: Tx) -> None:
         """Have the data plane follow what the caller's transaction changes."""
-        store.next_generation(tx)
         tx.after_commit(self._follow)
 
     def find(self, tx: Tx, name: str) -> Endpoint:

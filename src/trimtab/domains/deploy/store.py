@@ -44,7 +44,7 @@ def delete_endpoint(tx: Tx, *, name: str) -> bool:
 
 
 def put_served(tx: Tx, *, endpoint: str, served: list[Served], removed: list[str], now_us: int) -> None:
-    """Store the versions of an endpoint and move the generation on, so that the data plane follows."""
+    """Store the versions of an endpoint."""
     for one in served:
         columns = msgspec.structs.asdict(one)
         columns["allow_pickle"] = int(one.allow_pickle)
@@ -98,12 +98,6 @@ def rollouts(tx: Tx, *, where: Where, limit: int) -> list[Rollout]:
 def running_rollout(tx: Tx, *, endpoint: str) -> Rollout | None:
     found = rollouts(tx, where=Where().equals(endpoint=endpoint, state="running"), limit=1)
     return found[0] if found else None
-
-
-def next_generation(tx: Tx) -> int:
-    row = tx.one(Q.next_generation)
-    assert row is not None, "the migration made the row"
-    return row[0]
 
 
 def _served(row: Any) -> Served:
