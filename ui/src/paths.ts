@@ -16,6 +16,8 @@ export const paths = {
   modelVersion: (name: string, version: string | number) => `/models/${seg(name)}/${seg(version)}`,
   endpoint: (name: string) => `/endpoints/${seg(name)}`,
   batch: (id: string) => `/batch/${seg(id)}`,
+  /** The form of a batch prediction, filled in as far as is known: "churn/3", "customers@1". */
+  newBatch: (known: { model?: string; data?: string }) => v("/batch", { new: "1", ...known }),
   monitor: (name: string) => `/monitors/${seg(name)}`,
   prediction: (id: string) => `/predictions/${seg(id)}`,
   lineage: (ref: string) => v("/lineage", { ref }),

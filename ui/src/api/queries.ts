@@ -61,6 +61,8 @@ export const q = {
   trace: (id: string) => one<T.TraceDetail>("traces", `/traces/${seg(id)}`),
 
   models: () => pages<T.Model>("models", "/models"),
+  /** As many as a form can offer. */
+  modelChoice: () => read<T.Page<T.Model>>("models", "/models", { limit: 1000 }),
   model: (name: string) => one<T.Model>("models", `/models/${seg(name)}`),
   modelVersions: (name: string) => one<T.Page<T.ModelVersion>>("models", `/models/${seg(name)}/versions`, { limit: 200 }),
   modelVersion: (name: string, version: string) => one<T.ModelVersion>("models", `/models/${seg(name)}/versions/${seg(version)}`),
@@ -76,6 +78,7 @@ export const q = {
   gates: (name: string, version: string) => one<T.Page<T.Gate>>("models", `/models/${seg(name)}/versions/${seg(version)}/gates`),
 
   datasets: () => pages<T.Dataset>("data", "/data"),
+  datasetChoice: () => read<T.Page<T.Dataset>>("data", "/data", { limit: 1000 }),
   dataVersions: (name: string) => one<T.Page<T.DataVersion>>("data", `/data/${seg(name)}/versions`, { limit: 200 }),
   dataCompare: (name: string, from: string, to: string) => one<T.DataComparison>("data", `/data/${seg(name)}/compare`, { from, to }),
   dataVersion: (name: string, version: string) => one<T.DataVersionDetail>("data", `/data/${seg(name)}/versions/${seg(version)}`),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { duration, relative } from "./time.ts";
+import { duration, relative, timeText, timeUs } from "./time.ts";
 
 test("relative times are coarse and know the future", () => {
   const now = 1_700_000_000_000;
@@ -19,4 +19,12 @@ test("durations from microseconds to days", () => {
   assert.equal(duration(252e6), "4 min 12 s");
   assert.equal(duration(86_400e6), "1 d");
   assert.equal(duration(null), "–");
+});
+
+test("times are read as people type them, and written so", () => {
+  assert.equal(timeUs("10m"), 600e6);
+  assert.equal(timeUs("1h 30m"), 5400e6);
+  assert.equal(timeUs("0"), 0);
+  for (const wrong of ["", "10", "m", "10x", "1m!"]) assert.equal(timeUs(wrong), null);
+  for (const text of ["10m", "1h30m", "30d", "1d12h5m3s", "0"]) assert.equal(timeText(timeUs(text) ?? -1), text);
 });

@@ -65,3 +65,27 @@ function pair(seconds: number, big: number, bigName: string, small: number, smal
   const rest = Math.floor((seconds - whole * big) / small);
   return rest ? `${whole} ${bigName} ${rest} ${smallName}` : `${whole} ${bigName}`;
 }
+
+const UNIT_S: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** A time such as "10m" or "1h30m" in microseconds; null for other texts. */
+export function timeUs(text: string): number | null {
+  const clean = text.replace(/\s/g, "");
+  if (!/^(\d+(\.\d+)?[smhd])+$/.test(clean)) return clean === "0" ? 0 : null;
+  let seconds = 0;
+  for (const [, amount, unit] of clean.matchAll(/(\d+(?:\.\d+)?)([smhd])/g)) seconds += Number(amount) * (UNIT_S[unit ?? ""] ?? 0);
+  return Math.round(seconds * 1e6);
+}
+
+/** A length of time as a person types it, of whole units: "10m", "1h30m", "0". */
+export function timeText(us: number): string {
+  let rest = Math.round(us / 1e6);
+  let text = "";
+  for (const unit of ["d", "h", "m", "s"]) {
+    const size = UNIT_S[unit] ?? 1;
+    const whole = Math.floor(rest / size);
+    if (whole) text += `${whole}${unit}`;
+    rest -= whole * size;
+  }
+  return text || "0";
+}

@@ -2,11 +2,13 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { post, seg } from "../../api/client.ts";
 import { q } from "../../api/queries.ts";
+import { useMay } from "../../api/useMay.ts";
 import type { BatchPrediction } from "../../api/types.ts";
 import { count } from "../../format/number.ts";
 import { duration } from "../../format/time.ts";
 import { actorName } from "../../format/who.ts";
-import { labelOf } from "../../paths.ts";
+import { labelOf, paths } from "../../paths.ts";
+import { A } from "../../ui/A.tsx";
 import { State } from "../../ui/Badge.tsx";
 import { Button } from "../../ui/Button.tsx";
 import { Card } from "../../ui/Card.tsx";
@@ -130,6 +132,7 @@ export function BatchPage() {
     refetchInterval: ({ state }) => (state.data && goesOn(state.data) ? 1000 : false),
   });
   const batch = query.data;
+  const mayWrite = useMay("write");
   const name = labelOf(`batch-prediction:${id}`);
   return (
     <Page
@@ -150,7 +153,17 @@ export function BatchPage() {
           </>
         )
       }
-      actions={batch && goesOn(batch) && <Cancel batch={batch} />}
+      actions={
+        batch &&
+        mayWrite &&
+        (goesOn(batch) ? (
+          <Cancel batch={batch} />
+        ) : (
+          <A className="btn btn-plain" href={paths.newBatch({ model: `${batch.model}/${batch.model_version}`, data: batch.data })}>
+            Predict again
+          </A>
+        ))
+      }
     >
       <QueryView query={query} skeleton={<Skeleton height={260} />}>
         {(data) => <Body batch={data} />}

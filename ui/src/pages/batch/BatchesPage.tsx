@@ -1,9 +1,11 @@
 // Batch predictions, the newest first, with how far each is.
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { flat, q } from "../../api/queries.ts";
+import { useMay } from "../../api/useMay.ts";
 import type { BatchPrediction } from "../../api/types.ts";
 import { labelOf, paths } from "../../paths.ts";
 import { State } from "../../ui/Badge.tsx";
+import { Button } from "../../ui/Button.tsx";
 import { Card } from "../../ui/Card.tsx";
 import { More } from "../../ui/More.tsx";
 import { Page } from "../../ui/Page.tsx";
@@ -11,6 +13,8 @@ import { QueryView } from "../../ui/QueryView.tsx";
 import { Empty } from "../../ui/States.tsx";
 import { Table, type Column } from "../../ui/Table.tsx";
 import { Elapsed, Time } from "../../ui/Time.tsx";
+import { useUrl } from "../../ui/useUrl.ts";
+import { BatchDialog } from "./BatchDialog.tsx";
 import { RowsBar } from "./RowsBar.tsx";
 
 const outputOf = (row: BatchPrediction): string => (row.output_version === null ? row.output : `${row.output}@${row.output_version}`);
@@ -32,8 +36,19 @@ trimtab predict --model models:/churn@champion --data customers.parquet   # on y
 export function BatchesPage() {
   const query = useInfiniteQuery(q.batches());
   const rows = flat(query.data);
+  const mayWrite = useMay("write");
+  const [search, setSearch] = useUrl();
+  const start = mayWrite && (
+    <Button kind="primary" icon="play" onClick={() => setSearch({ new: "1" }, { push: true })}>
+      Predict a data version
+    </Button>
+  );
   return (
-    <Page title="Batch predictions" meta="A model over a whole data version. The predictions are the next version of another dataset.">
+    <Page
+      title="Batch predictions"
+      meta="A model over a whole data version. The predictions are the next version of another dataset."
+      actions={start}
+    >
       <Card flush>
         <QueryView
           query={query}
@@ -58,6 +73,13 @@ export function BatchesPage() {
         </QueryView>
         <More has={query.hasNextPage} busy={query.isFetchingNextPage} load={() => void query.fetchNextPage()} />
       </Card>
+      {mayWrite && search["new"] && (
+        <BatchDialog
+          model={search["model"]}
+          data={search["data"]}
+          onClose={() => setSearch({ new: undefined, model: undefined, data: undefined })}
+        />
+      )}
     </Page>
   );
 }

@@ -2,10 +2,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { q } from "../../api/queries.ts";
+import { useMay } from "../../api/useMay.ts";
 import type { Endpoint } from "../../api/types.ts";
 import { number, percent } from "../../format/number.ts";
 import { Button } from "../../ui/Button.tsx";
 import { Copy } from "../../ui/Copy.tsx";
+import { MenuButton } from "../../ui/MenuButton.tsx";
 import { Num } from "../../ui/Num.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { QueryView } from "../../ui/QueryView.tsx";
@@ -17,6 +19,7 @@ import { Tabs } from "../../ui/Tabs.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { usePart } from "../../ui/useUrl.ts";
 import "./endpoints.css";
+import { DeployDialog } from "./DeployDialog.tsx";
 import { errorShare } from "./EndpointsPage.tsx";
 import { ExportDialog } from "./ExportDialog.tsx";
 import { Predictions } from "./Predictions.tsx";
@@ -25,6 +28,7 @@ import { RolloutDialog } from "./RolloutDialog.tsx";
 import { Rollouts, RunningRollout } from "./Rollouts.tsx";
 import { ServiceCharts } from "./ServiceCharts.tsx";
 import { Settings } from "./Settings.tsx";
+import { StopDialog } from "./StopDialog.tsx";
 import { TrafficCard } from "./TrafficCard.tsx";
 import { TrafficDialog } from "./TrafficDialog.tsx";
 import { TrafficHistory } from "./TrafficHistory.tsx";
@@ -50,7 +54,8 @@ export function EndpointPage() {
   const query = useQuery(q.endpoint(name));
   const rollouts = useQuery(q.rollouts(name));
   const monitors = useQuery(q.monitors(name));
-  const [dialog, setDialog] = useState<"traffic" | "rollback" | "rollout" | "export" | null>(null);
+  const [dialog, setDialog] = useState<"traffic" | "rollback" | "rollout" | "export" | "deploy" | "stop" | null>(null);
+  const mayWrite = useMay("write");
   const endpoint = query.data;
   const chain = endpoint
     ? [
@@ -81,18 +86,33 @@ export function EndpointPage() {
       actions={
         endpoint && (
           <>
-            <Button kind="primary" icon="promote" onClick={() => setDialog("rollout")}>
-              Start a rollout
-            </Button>
-            <Button icon="split" onClick={() => setDialog("traffic")}>
-              Change traffic
-            </Button>
+            {mayWrite && (
+              <>
+                <Button kind="primary" icon="promote" onClick={() => setDialog("rollout")}>
+                  Start a rollout
+                </Button>
+                <Button icon="split" onClick={() => setDialog("traffic")}>
+                  Change traffic
+                </Button>
+              </>
+            )}
             <Button icon="download" onClick={() => setDialog("export")}>
               Export
             </Button>
-            <Button kind="danger" icon="back" onClick={() => setDialog("rollback")}>
-              Roll back
-            </Button>
+            {mayWrite && (
+              <>
+                <Button kind="danger" icon="back" onClick={() => setDialog("rollback")}>
+                  Roll back
+                </Button>
+                <MenuButton
+                  label="More"
+                  items={[
+                    { label: "Deploy a version", icon: "endpoints", act: () => setDialog("deploy") },
+                    { label: "Stop", icon: "trash", act: () => setDialog("stop") },
+                  ]}
+                />
+              </>
+            )}
           </>
         )
       }
@@ -127,6 +147,8 @@ export function EndpointPage() {
               ]}
             />
             {dialog === "rollout" && <RolloutDialog endpoint={data} onClose={() => setDialog(null)} />}
+            {dialog === "deploy" && <DeployDialog endpoint={data} onClose={() => setDialog(null)} />}
+            {dialog === "stop" && <StopDialog endpoint={data} onClose={() => setDialog(null)} />}
             {dialog === "export" && <ExportDialog endpoint={data} onClose={() => setDialog(null)} />}
             {dialog === "traffic" && <TrafficDialog endpoint={data} onClose={() => setDialog(null)} />}
             {dialog === "rollback" && <RollbackDialog endpoint={data} onClose={() => setDialog(null)} />}

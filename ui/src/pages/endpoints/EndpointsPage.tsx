@@ -1,11 +1,14 @@
 // Every endpoint with its traffic split and how it does right now.
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { q } from "../../api/queries.ts";
+import { useMay } from "../../api/useMay.ts";
 import type { Endpoint } from "../../api/types.ts";
 import { SplitBar } from "../../charts/SplitBar.tsx";
 import { percent } from "../../format/number.ts";
 import { paths } from "../../paths.ts";
 import { State } from "../../ui/Badge.tsx";
+import { Button } from "../../ui/Button.tsx";
 import { Card } from "../../ui/Card.tsx";
 import { Num } from "../../ui/Num.tsx";
 import { Page } from "../../ui/Page.tsx";
@@ -13,6 +16,7 @@ import { QueryView } from "../../ui/QueryView.tsx";
 import { Empty } from "../../ui/States.tsx";
 import { Table, type Column } from "../../ui/Table.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { DeployDialog } from "./DeployDialog.tsx";
 
 export const errorShare = (endpoint: Endpoint): number | null =>
   endpoint.requests_1m > 0 ? endpoint.errors_1m / endpoint.requests_1m : null;
@@ -49,8 +53,20 @@ curl -s http://127.0.0.1:5001/v2/models/flights/ready`;
 export function EndpointsPage() {
   const query = useQuery(q.endpoints());
   const rows = query.data?.items ?? [];
+  const mayWrite = useMay("write");
+  const [deploying, setDeploying] = useState(false);
   return (
-    <Page title="Endpoints" meta="What answers requests, with which versions, and how fast.">
+    <Page
+      title="Endpoints"
+      meta="What answers requests, with which versions, and how fast."
+      actions={
+        mayWrite && (
+          <Button kind="primary" icon="plus" onClick={() => setDeploying(true)}>
+            Deploy a model
+          </Button>
+        )
+      }
+    >
       <Card flush>
         <QueryView
           query={query}
@@ -75,6 +91,7 @@ export function EndpointsPage() {
           )}
         </QueryView>
       </Card>
+      {deploying && <DeployDialog onClose={() => setDeploying(false)} />}
     </Page>
   );
 }

@@ -11,11 +11,19 @@ import { QueryView } from "../../ui/QueryView.tsx";
 import { Empty } from "../../ui/States.tsx";
 import { Table, type Column } from "../../ui/Table.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { routeMeaning, routeName } from "./route.ts";
 
 const COLUMNS: Column<RecentPrediction>[] = [
   { key: "id", head: "Prediction", cell: (row) => <code>{row.id}</code>, grow: true },
   { key: "version", head: "Version", cell: (row) => `v${row.version}` },
   { key: "role", head: "Role", cell: (row) => <State of={row.role} /> },
+  {
+    key: "route",
+    head: "Route",
+    cell: (row) => <span title={routeMeaning(row)}>{routeName(row)}</span>,
+    sort: routeName,
+    title: "How the request came to this version. Only what was split is evidence in a rollout.",
+  },
   { key: "score", head: "Score", num: true, cell: (row) => number(row.score), sort: (row) => row.score },
   { key: "took", head: "Took", num: true, cell: (row) => duration(row.latency_us), sort: (row) => row.latency_us },
   { key: "event", head: "Event time", num: true, cell: (row) => <Time us={row.event_us} /> },

@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { q } from "../../api/queries.ts";
+import { useMay } from "../../api/useMay.ts";
 import type { JudgeResult, Rollout } from "../../api/types.ts";
 import { IntervalRows, type Evidence, type Limit } from "../../charts/IntervalRows.tsx";
 import { count, number, weight } from "../../format/number.ts";
@@ -136,8 +137,8 @@ function Waiting({ rollout }: { rollout: Rollout }) {
   if (rollout.phase === "approval")
     return (
       <>
-        Somebody other than {actorName(rollout.actor)} has to approve before the first request: the rules of “{rollout.plan.environment}” or
-        the plan ask for it.
+        An approver other than {actorName(rollout.actor)} has to agree before the first request: the rules of “{rollout.plan.environment}”
+        or the plan ask for it.
       </>
     );
   const left = rollout.next_us === null ? 0 : rollout.next_us - now * 1000;
@@ -147,6 +148,42 @@ function Waiting({ rollout }: { rollout: Rollout }) {
     ? ` A difference of the margin takes at most about ${count(rollout.requests_needed)} labelled requests.`
     : "";
   return <>{`${rollout.strategy === "ab" ? "" : `${time} `}${word}${size}`}</>;
+}
+
+/** What the one who is here may do with a rollout that goes on. */
+function Acts({ rollout, onAct }: { rollout: Rollout; onAct: (act: Act) => void }) {
+  const mayWrite = useMay("write");
+  const mayApprove = useMay("approve");
+  const me = useQuery(q.me()).data;
+  if (!mayWrite || !me) return null;
+  if (rollout.phase === "step")
+    return (
+      <>
+        <Button icon="promote" onClick={() => onAct("promote")}>
+          Promote
+        </Button>
+        <Button onClick={() => onAct("abort")}>Abort</Button>
+        <Button kind="danger" icon="back" onClick={() => onAct("rollback")}>
+          Roll back
+        </Button>
+      </>
+    );
+  if (rollout.phase === "approval" && mayApprove && me.id !== rollout.actor)
+    return (
+      <>
+        <Button kind="primary" icon="check" onClick={() => onAct("approve")}>
+          Approve
+        </Button>
+        <Button kind="danger" icon="cross" onClick={() => onAct("deny")}>
+          Deny
+        </Button>
+      </>
+    );
+  return (
+    <Button kind="danger" icon="back" onClick={() => onAct("cancel")}>
+      Cancel
+    </Button>
+  );
 }
 
 function RolloutCard({ rollout }: { rollout: Rollout }) {
@@ -170,23 +207,7 @@ function RolloutCard({ rollout }: { rollout: Rollout }) {
       actions={
         <>
           <State of={running && rollout.phase !== "step" ? (rollout.phase === "approval" ? "waiting" : "starting") : rollout.state} />
-          {running && (
-            <>
-              {rollout.phase === "approval" && (
-                <Button kind="primary" icon="check" onClick={() => setAct("approve")}>
-                  Approve
-                </Button>
-              )}
-              {rollout.phase === "step" && (
-                <Button icon="promote" onClick={() => setAct("promote")}>
-                  Promote
-                </Button>
-              )}
-              <Button kind="danger" icon="back" onClick={() => setAct(rollout.phase === "step" ? "rollback" : "abort")}>
-                {rollout.phase === "step" ? "Roll back" : "Cancel"}
-              </Button>
-            </>
-          )}
+          {running && <Acts rollout={rollout} onAct={setAct} />}
         </>
       }
       flush
@@ -214,6 +235,7 @@ function RolloutCard({ rollout }: { rollout: Rollout }) {
 
 export function Rollouts({ endpoint, onStart }: { endpoint: string; onStart: () => void }) {
   const query = useQuery(q.rollouts(endpoint));
+  const mayWrite = useMay("write");
   return (
     <QueryView
       query={query}
@@ -222,11 +244,13 @@ export function Rollouts({ endpoint, onStart }: { endpoint: string; onStart: () 
           <Card>
             <Empty title="No rollout yet" code={`trimtab rollouts start ${endpoint} 2 --steps 5,25,50 --bake 10m`}>
               A rollout sends a growing part of the requests to a challenger and judges it against the champion at each step.
-              <p>
-                <Button kind="primary" icon="promote" onClick={onStart}>
-                  Start a rollout
-                </Button>
-              </p>
+              {mayWrite && (
+                <p>
+                  <Button kind="primary" icon="promote" onClick={onStart}>
+                    Start a rollout
+                  </Button>
+                </p>
+              )}
             </Empty>
           </Card>
         )

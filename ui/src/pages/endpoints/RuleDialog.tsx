@@ -1,24 +1,30 @@
 // Says what is done to one column before it is written down.
-import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useId, useState } from "react";
 import { patch, seg } from "../../api/client.ts";
-import { Button } from "../../ui/Button.tsx";
-import { Dialog } from "../../ui/Dialog.tsx";
-import { Field } from "../../ui/Field.tsx";
+import { q } from "../../api/queries.ts";
+import { useMay } from "../../api/useMay.ts";
+import { ReasonField, SelectField, TextField } from "../../ui/Fields.tsx";
+import { FormDialog } from "../../ui/FormDialog.tsx";
 import { toast } from "../../ui/Toasts.tsx";
+import { columnsOf } from "./calls.ts";
 
-const KINDS: [kind: string, does: string][] = [
+const KINDS = [
   ["drop", "drop: leave the column out"],
   ["mask", "mask: keep only that there was a value"],
   ["hash", "hash: equal values stay equal"],
   ["generalise", "generalise: bins, dates, first characters"],
-  ["", "keep: write the real value (an approver may)"],
-];
+  ["", "keep: write the real value"],
+] as const;
+type Kind = (typeof KINDS)[number][0];
 
 export function RuleDialog({ endpoint, rule, onClose }: { endpoint: string; rule: [string, string] | null; onClose: () => void }) {
   const client = useQueryClient();
+  const mayApprove = useMay("approve");
+  const known = columnsOf(useQuery({ ...q.endpointOpenapi(endpoint), retry: false }).data);
+  const list = useId();
   const [column, setColumn] = useState(rule?.[0] ?? "");
-  const [kind, setKind] = useState(rule?.[1].split(":")[0] ?? "drop");
+  const [kind, setKind] = useState<Kind>((rule?.[1].split(":")[0] ?? "drop") as Kind);
   const [by, setBy] = useState(rule?.[1].split(":").slice(1).join(":") ?? "");
   const [reason, setReason] = useState("");
   const text = kind === "generalise" ? `generalise:${by.trim()}` : kind || null;
@@ -32,43 +38,56 @@ export function RuleDialog({ endpoint, rule, onClose }: { endpoint: string; rule
   });
   const incomplete = !column.trim() || (kind === "generalise" && !by.trim());
   return (
-    <Dialog
+    <FormDialog
       title={rule ? `What is written down of ${rule[0]}` : "Add a rule"}
+      verb={rule ? "Change the rule" : "Add the rule"}
+      act={save}
+      ready={!incomplete && text !== rule?.[1]}
       onClose={onClose}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button kind="primary" busy={save.isPending} disabled={incomplete || text === rule?.[1]} onClick={() => save.mutate()}>
-            {rule ? "Change the rule" : "Add the rule"}
-          </Button>
-        </>
+      note={
+        rule && !mayApprove
+          ? "It holds for predictions from now on. You may make it stricter by dropping the column; anything else needs an approver."
+          : "It holds for predictions from now on; what is written down already stays as it is."
       }
     >
-      {!rule && (
-        <Field label="Column" hint="An input of the model, by its name">
-          <input className="input" autoFocus value={column} onChange={(event) => setColumn(event.target.value)} />
-        </Field>
+      {(wrong) => (
+        <>
+          {!rule && (
+            <>
+              <TextField
+                label="Column"
+                hint="An input or output of the model, by its name"
+                error={kind === "generalise" ? null : wrong("fields")}
+                list={list}
+                value={column}
+                onChange={setColumn}
+              />
+              <datalist id={list}>
+                {known.map((each) => (
+                  <option key={each.name} value={each.name} />
+                ))}
+              </datalist>
+            </>
+          )}
+          <SelectField
+            label="What is done"
+            error={rule && kind !== "generalise" ? wrong("fields") : null}
+            value={kind}
+            onChange={setKind}
+            options={KINDS.filter(([each]) => (rule && mayApprove) || each)}
+          />
+          {kind === "generalise" && (
+            <TextField
+              label="By"
+              hint="10 for bins of that width; day, month or year of a date; prefix:3 for first characters"
+              error={wrong("fields")}
+              value={by}
+              onChange={setBy}
+            />
+          )}
+          <ReasonField hint="Stands in the audit trail" error={wrong("reason")} value={reason} onChange={setReason} />
+        </>
       )}
-      <Field label="What is done">
-        <select className="select" value={kind} onChange={(event) => setKind(event.target.value)}>
-          {KINDS.filter(([each]) => rule || each).map(([each, does]) => (
-            <option key={each} value={each}>
-              {does}
-            </option>
-          ))}
-        </select>
-      </Field>
-      {kind === "generalise" && (
-        <Field label="By" hint="10 for bins of that width; day, month or year of a date; prefix:3 for first characters">
-          <input className="input" value={by} onChange={(event) => setBy(event.target.value)} />
-        </Field>
-      )}
-      <Field label="Reason" hint="Stands in the audit trail">
-        <input className="input" value={reason} onChange={(event) => setReason(event.target.value)} />
-      </Field>
-      <div className={`callout ${save.error ? "callout-alarm" : ""}`} role="status">
-        <span>{save.error?.message ?? "It holds for predictions from now on; what is written down already stays as it is."}</span>
-      </div>
-    </Dialog>
+    </FormDialog>
   );
 }

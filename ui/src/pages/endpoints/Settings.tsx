@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { q } from "../../api/queries.ts";
+import { useMay } from "../../api/useMay.ts";
 import type { EndpointSettings, Setting } from "../../api/types.ts";
 import { bytes, count, percent } from "../../format/number.ts";
 import { actorName } from "../../format/who.ts";
@@ -14,7 +15,7 @@ import { Table, type Column } from "../../ui/Table.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { RuleDialog } from "./RuleDialog.tsx";
 import { SettingsDialog } from "./SettingsDialog.tsx";
-import { ruleText, settingLabel } from "./settings.ts";
+import { grouped, ruleText, settingLabel } from "./settings.ts";
 
 const COLUMNS: Column<Setting>[] = [
   { key: "name", head: "Setting", cell: (row) => <b>{settingLabel(row.name)}</b> },
@@ -50,20 +51,25 @@ function Did({ did }: { did: EndpointSettings["did"] }) {
 
 export function Settings({ endpoint }: { endpoint: string }) {
   const query = useQuery(q.endpointSettings(endpoint));
+  const mayWrite = useMay("write");
   const [changing, setChanging] = useState(false);
   const [rule, setRule] = useState<Rule | "new" | null>(null);
   const rules: Column<Rule>[] = [
     { key: "column", head: "Column", cell: ([column]) => <b className="break">{column}</b> },
     { key: "rule", head: "Is written down as", cell: ([, text]) => ruleText(text), grow: true },
-    {
-      key: "acts",
-      head: <span className="sr-only">Acts</span>,
-      cell: (row) => (
-        <Button kind="quiet" onClick={() => setRule(row)}>
-          Change
-        </Button>
-      ),
-    },
+    ...(mayWrite
+      ? [
+          {
+            key: "acts",
+            head: <span className="sr-only">Acts</span>,
+            cell: (row: Rule) => (
+              <Button kind="quiet" onClick={() => setRule(row)}>
+                Change
+              </Button>
+            ),
+          },
+        ]
+      : []),
   ];
   return (
     <QueryView query={query} skeleton={<Skeleton rows={12} />}>
@@ -71,24 +77,31 @@ export function Settings({ endpoint }: { endpoint: string }) {
         <div className="stack">
           <Did did={data.did} />
           <Card
-            title="Limits and time-outs"
+            title="Limits, time-outs, cache and scaling"
             note={
               <>
                 changed <Time us={data.updated_us} /> by {actorName(data.updated_by)}
               </>
             }
-            actions={<Button onClick={() => setChanging(true)}>Change settings</Button>}
+            actions={mayWrite && <Button onClick={() => setChanging(true)}>Change settings</Button>}
             flush
           >
-            <Table label="Settings" rows={data.settings} columns={COLUMNS} rowKey={(row) => row.name} />
+            <Table
+              label="Settings"
+              rows={grouped(data.settings).flatMap(([, settings]) => settings)}
+              columns={COLUMNS}
+              rowKey={(row) => row.name}
+            />
           </Card>
           <Card
             title="What is written down"
             note="of the inputs of predictions, before they reach a disk"
             actions={
-              <Button icon="plus" onClick={() => setRule("new")}>
-                Add a rule
-              </Button>
+              mayWrite && (
+                <Button icon="plus" onClick={() => setRule("new")}>
+                  Add a rule
+                </Button>
+              )
             }
             flush
           >

@@ -1,14 +1,13 @@
 // Changes settings as texts; the server reads them, and says which one it cannot.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { patch, Problem, seg } from "../../api/client.ts";
+import { patch, seg } from "../../api/client.ts";
 import type { EndpointSettings } from "../../api/types.ts";
 import { plural } from "../../format/number.ts";
-import { Button } from "../../ui/Button.tsx";
-import { Dialog } from "../../ui/Dialog.tsx";
-import { Field } from "../../ui/Field.tsx";
+import { Group, ReasonField, TextField } from "../../ui/Fields.tsx";
+import { FormDialog } from "../../ui/FormDialog.tsx";
 import { toast } from "../../ui/Toasts.tsx";
-import { changes, settingLabel } from "./settings.ts";
+import { changes, grouped, settingLabel } from "./settings.ts";
 
 export function SettingsDialog({ data, onClose }: { data: EndpointSettings; onClose: () => void }) {
   const client = useQueryClient();
@@ -24,48 +23,37 @@ export function SettingsDialog({ data, onClose }: { data: EndpointSettings; onCl
       onClose();
     },
   });
-  const wrong = save.error instanceof Problem ? save.error.field : null;
   return (
-    <Dialog
+    <FormDialog
       title="Change settings"
-      onClose={onClose}
+      verb={number ? `Change ${plural(number, "setting")}` : "Change settings"}
+      act={save}
+      ready={number > 0}
       wide
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button kind="primary" busy={save.isPending} disabled={!number} onClick={() => save.mutate()}>
-            {number ? `Change ${plural(number, "setting")}` : "Change settings"}
-          </Button>
-        </>
-      }
+      onClose={onClose}
     >
-      <div className="settings-form">
-        {data.settings.map((one) => (
-          <Field
-            key={one.name}
-            label={settingLabel(one.name)}
-            hint={`${one.about}, such as ${one.example}`}
-            error={wrong === one.name ? (save.error?.message ?? null) : null}
-          >
-            <input
-              className="input"
-              value={typed[one.name] ?? one.value}
-              placeholder={`default: ${one.default}`}
-              autoComplete="off"
-              spellCheck={false}
-              onChange={(event) => setTyped({ ...typed, [one.name]: event.target.value })}
-            />
-          </Field>
-        ))}
-      </div>
-      <Field label="Reason" hint="Stands in the audit trail">
-        <input className="input" value={reason} onChange={(event) => setReason(event.target.value)} />
-      </Field>
-      {save.error && !data.settings.some((one) => one.name === wrong) && (
-        <div className="callout callout-alarm" role="alert">
-          {save.error.message}
-        </div>
+      {(wrong) => (
+        <>
+          {grouped(data.settings).map(([label, settings]) => (
+            <Group key={label} label={label}>
+              <div className="settings-form">
+                {settings.map((one) => (
+                  <TextField
+                    key={one.name}
+                    label={settingLabel(one.name)}
+                    hint={`${one.about}, such as ${one.example}`}
+                    error={wrong(one.name)}
+                    placeholder={`default: ${one.default}`}
+                    value={typed[one.name] ?? one.value}
+                    onChange={(value) => setTyped({ ...typed, [one.name]: value })}
+                  />
+                ))}
+              </div>
+            </Group>
+          ))}
+          <ReasonField hint="Stands in the audit trail" error={wrong("reason")} value={reason} onChange={setReason} />
+        </>
       )}
-    </Dialog>
+    </FormDialog>
   );
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { changes, ruleText, settingLabel } from "./settings.ts";
+import { changes, grouped, ruleText, settingLabel } from "./settings.ts";
 
 test("only what was typed differently is sent", () => {
   const before = [
@@ -18,4 +18,13 @@ test("rules and settings read as sentences", () => {
   assert.equal(ruleText("generalise:prefix:3"), "its first 3 characters");
   assert.equal(ruleText("generalise:month"), "a date's month");
   assert.equal(ruleText("hash"), "a keyed hash: equal values stay equal");
+});
+
+test("settings stand by what they are about, unknown ones last", () => {
+  const names = (found: [string, { name: string }[]][]) => found.map(([label, of]) => [label, of.map((one) => one.name)]);
+  assert.deepEqual(names(grouped([{ name: "new" }, { name: "cache" }, { name: "timeout" }, { name: "sticky_by" }])), [
+    ["Time-outs and retries", ["timeout"]],
+    ["Routing and cache", ["sticky_by", "cache"]],
+    ["Others", ["new"]],
+  ]);
 });

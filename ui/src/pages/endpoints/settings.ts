@@ -30,3 +30,18 @@ export function changes(before: { name: string; value: string }[], typed: Record
   }
   return found;
 }
+
+const GROUPS: [label: string, names: string[]][] = [
+  ["Limits and quotas", ["rate_limit", "key_rate_limit", "quota", "key_quota", "max_in_flight", "max_body"]],
+  ["Time-outs and retries", ["timeout", "retries", "circuit", "circuit_open"]],
+  ["Routing and cache", ["sticky_by", "remote_replicas", "cache", "cache_size"]],
+  ["Scaling", ["min_replicas", "max_replicas", "target_delay", "idle", "explain"]],
+];
+
+/** Settings by what they are about, in the order above; what this page does not know yet comes last. */
+export function grouped<S extends { name: string }>(settings: readonly S[]): [label: string, settings: S[]][] {
+  const known = new Set(GROUPS.flatMap(([, names]) => names));
+  const of = (names: string[]): S[] => names.flatMap((name) => settings.find((one) => one.name === name) ?? []);
+  const groups: [string, S[]][] = GROUPS.map(([label, names]) => [label, of(names)]);
+  return [...groups, ["Others", settings.filter((one) => !known.has(one.name))] as [string, S[]]].filter(([, found]) => found.length > 0);
+}

@@ -1,13 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { outline, shares, timeUs } from "./strategies.ts";
-
-test("times are read", () => {
-  assert.equal(timeUs("10m"), 600e6);
-  assert.equal(timeUs("1h 30m"), 5400e6);
-  assert.equal(timeUs("0"), 0);
-  for (const wrong of ["", "10", "m", "10x", "1m!"]) assert.equal(timeUs(wrong), null);
-});
+import { outline, shares } from "./strategies.ts";
 
 test("shares are read", () => {
   assert.deepEqual(shares("5, 25,50"), [5, 25, 50]);

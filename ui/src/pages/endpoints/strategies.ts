@@ -55,17 +55,6 @@ export const STRATEGIES: Record<Strategy, Words> = {
   },
 };
 
-const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
-
-/** A time such as "10m" or "1h30m" in microseconds; null for other texts. */
-export function timeUs(text: string): number | null {
-  const clean = text.replace(/\s/g, "");
-  if (!/^(\d+(\.\d+)?[smhd])+$/.test(clean)) return clean === "0" ? 0 : null;
-  let seconds = 0;
-  for (const [, amount, unit] of clean.matchAll(/(\d+(?:\.\d+)?)([smhd])/g)) seconds += Number(amount) * (UNITS[unit ?? ""] ?? 0);
-  return Math.round(seconds * 1e6);
-}
-
 /** Shares such as "5, 25, 50"; null for other texts. */
 export function shares(text: string): number[] | null {
   const parts = text.split(",").map((part) => part.trim());

@@ -1,6 +1,7 @@
 // One version: the gates it went through with their evidence, its metrics, signature, files and where it came from.
 import { useQuery } from "@tanstack/react-query";
 import { q } from "../../api/queries.ts";
+import { useMay } from "../../api/useMay.ts";
 import type { ModelVersion } from "../../api/types.ts";
 import { bytes } from "../../format/number.ts";
 import { paths } from "../../paths.ts";
@@ -102,6 +103,7 @@ export function ModelVersionPage() {
   const version = usePart("version");
   const query = useQuery(q.modelVersion(name, version));
   const data = query.data;
+  const mayWrite = useMay("write");
   return (
     <Page
       title={`${name} v${version}`}
@@ -126,6 +128,13 @@ export function ModelVersionPage() {
         )
       }
       chips={<LineageChips of={`model:${name}/${version}`} />}
+      actions={
+        mayWrite && (
+          <A className="btn btn-plain" href={paths.newBatch({ model: `${name}/${version}` })}>
+            Predict data with it
+          </A>
+        )
+      }
     >
       <QueryView query={query}>{(loaded) => <Body data={loaded} />}</QueryView>
     </Page>

@@ -1,0 +1,66 @@
+// A form in a dialog: Enter sends it, and what the server refuses stands at the field that it names, which gets the focus.
+import { useEffect, useRef, type ReactNode } from "react";
+import { Problem } from "../api/client.ts";
+import { Button } from "./Button.tsx";
+import { Dialog } from "./Dialog.tsx";
+import type { IconName } from "./Icon.tsx";
+import { refusals, type Wrong } from "./refusals.ts";
+
+interface Props {
+  title: string;
+  /** What is sent: a mutation. */
+  act: { mutate: () => void; isPending: boolean; error: Error | null };
+  verb: string;
+  onClose: () => void;
+  children: (wrong: Wrong) => ReactNode;
+  ready?: boolean;
+  /** What will happen, in a sentence. */
+  note?: ReactNode;
+  /** Something that the note says is wrong. */
+  bad?: boolean;
+  cancel?: string;
+  icon?: IconName;
+  danger?: boolean;
+  wide?: boolean;
+}
+
+export function FormDialog(props: Props) {
+  const { title, act, verb, onClose, children, ready = true, note, bad = false, cancel = "Cancel", icon, danger = false, wide } = props;
+  const form = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const field = act.error && form.current?.querySelector<HTMLElement>('[aria-invalid="true"]');
+    if (!field) return;
+    for (let fold = field.closest("details"); fold; fold = fold.parentElement?.closest("details") ?? null) fold.open = true;
+    field.focus();
+  }, [act.error]);
+  const { wrong, elsewhere } = refusals(act.error instanceof Problem ? act.error : null);
+  const fields = children(wrong);
+  const refused = act.error && elsewhere() ? act.error.message : null;
+  return (
+    <Dialog
+      title={title}
+      onClose={onClose}
+      {...(wide ? { wide } : {})}
+      onSubmit={() => {
+        if (ready && !act.isPending) act.mutate();
+      }}
+      footer={
+        <>
+          <Button onClick={onClose}>{cancel}</Button>
+          <Button type="submit" kind={danger ? "danger" : "primary"} {...(icon ? { icon } : {})} busy={act.isPending} disabled={!ready}>
+            {verb}
+          </Button>
+        </>
+      }
+    >
+      <div ref={form} className="form">
+        {fields}
+        {(refused ?? note) && (
+          <div className={`callout ${refused || bad ? "callout-alarm" : ""}`} role={refused ? "alert" : "status"}>
+            <span className="break">{refused ?? note}</span>
+          </div>
+        )}
+      </div>
+    </Dialog>
+  );
+}
