@@ -88,6 +88,11 @@ KINDS = (
     "text", "text that must be known", "columns by name", "functions", "bagging",
 )  # fmt: skip
 
+IN_BLOCKS = (
+    "forest of words", "extra trees, truths", "boosting", "boosting, exponential", "boosted amounts", "text that must be known",
+)  # fmt: skip
+"""Kinds whose trees compare in single precision and add to one number each."""
+
 
 def _compile(folder: Path, **more: Any) -> Verdict:
     out = folder.with_name("out")
@@ -97,12 +102,20 @@ def _compile(folder: Path, **more: Any) -> Verdict:
     return verdict
 
 
-def _agree(folder: Path, rows: Any) -> CompiledModel:
-    """Compare both models on all rows that it was fitted on, and on single ones; return the compiled one."""
+def _agree(folder: Path, rows: Any, *, in_blocks: bool | None = None) -> CompiledModel:
+    """Compare both models on all rows that it was fitted on, and on single ones; return the compiled one.
+
+    ``in_blocks`` is whether its trees can be asked in blocks of rows, which are compared too.
+    """
     native = load(ModelFolder(folder), allow_pickle=True)
     compiled = load_compiled(folder.with_name("out"), ModelFolder(folder).signature)
     columns = {name: [None if value != value else value for value in rows[name].tolist()] for name in rows}
-    for batch in (Rows(len(rows), columns=columns), *(_one(columns, at) for at in range(5))):
+    many = Rows(len(rows), columns=columns)
+    batches = [many, *(_one(columns, at) for at in range(5))]
+    if in_blocks is not None:
+        assert compiled.prepare_batches(many) == in_blocks
+        batches.append(Rows(2 * len(rows), columns={name: values * 2 for name, values in columns.items()}))
+    for batch in batches:
         for wanted, given in zip(native.predict(batch, BOTH), compiled.predict(batch, BOTH), strict=True):
             assert (given.name, given.datatype, given.shape) == (wanted.name, wanted.datatype, wanted.shape)
             assert [type(value) for value in given.data] == [type(value) for value in wanted.data]
@@ -125,7 +138,7 @@ def test_scikit_learn(kind: str, table: Any, label: Any, write: Write) -> None:
     assert verdict.state == "compiled", verdict.message
     assert verdict.largest is not None
     assert verdict.largest.share <= 1
-    compiled = _agree(folder, rows)
+    compiled = _agree(folder, rows, in_blocks=kind in IN_BLOCKS)
     assert compiled.packed == ("text" not in kind)
     if kind == "text that must be known":
         assert verdict.refused > 0
@@ -167,7 +180,7 @@ def test_xgboost(settings: dict[str, Any], predict: str, table: Any, write: Writ
     verdict = _compile(folder)
     assert verdict.state == "compiled", verdict.message
     assert {"thresholds"} <= set(verdict.rows)
-    _agree(folder, rows)
+    _agree(folder, rows, in_blocks=True)
 
 
 @pytest.mark.parametrize(

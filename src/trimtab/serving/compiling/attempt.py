@@ -166,7 +166,12 @@ class _Attempt:
         comparison = Comparison(
             native, compiled, tolerance=self._tolerance, refusals=source.model.input_errors
         )
+        compiled_model.in_blocks = False
         self._compare(comparison, references, examples, gaps, complete)
+        compiled_model.in_blocks = True
+        many = references.random()
+        if compiled_model.prepare_batches(compiled_packing(many) if compiled_packing else many):
+            comparison.take("random, in blocks", many)
         verdict = Verdict(
             state="differs" if comparison.differs else "compiled",
             message="",

@@ -10,7 +10,7 @@ import math
 import struct
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from trimtab.kernel.protobuf import BadProtobuf
 from trimtab.serving.batch import Output
 from trimtab.serving.errors import ModelNotLoaded
 from trimtab.serving.frames import PROBABILITIES
@@ -25,9 +26,14 @@ from trimtab.serving.loaders import Rows
 from trimtab.serving.loaders.contract import CONTRACT_VERSION, METADATA_KEY, MODEL_FILE, Contract
 from trimtab.serving.loaders.tables import column, missing
 from trimtab.serving.routes import Signature
+from trimtab.serving.trees.batches import Batches, taken_out
+from trimtab.serving.trees.predictor import PredictorFailed
 
 _TOO_LARGE = "a value is too large for this model, which counts in single precision"
 _LARGE_BYTES = 1 << 20
+_MANY_ROWS = 100
+"""From here on trees are asked in blocks of rows, where XGBoost's predictor is there."""
+Feed = dict[str, np.ndarray]
 _FORMATS = {"float32": "f", "float64": "d"}
 
 
@@ -37,7 +43,15 @@ class CompiledModel:
     flavor = "compiled"
     row_wise = True
 
-    def __init__(self, session: Any, contract: Contract, graph_errors: tuple[type[Exception], ...]) -> None:
+    def __init__(
+        self,
+        session: Any,
+        contract: Contract,
+        graph_errors: tuple[type[Exception], ...],
+        *,
+        batches: Callable[[Sequence[str], Feed], Batches | None],
+    ) -> None:
+        """``batches`` makes of the model one for many rows, for the outputs and with the rows that it is given."""
         runtime: Any = import_module("onnxruntime")
         # Its Python wrapper only looks at the names once more, for as long as a small model takes.
         inner = getattr(session, "_sess", None)
@@ -56,6 +70,11 @@ class CompiledModel:
         self._input: str = session.get_inputs()[0].name
         self._every = [answer.name for answer in contract.outputs]
         self._first = self._every[:1]
+        self.in_blocks = True
+        """Whether trees may be asked in blocks of rows where there are many."""
+        self._make_batches = batches
+        self._batches: Batches | None = None
+        self._batches_tried = threading.Lock()
         self._alone: _OneRow | None = None
         if self.packed:
             with contextlib.suppress(AttributeError, TypeError):
@@ -67,9 +86,7 @@ class CompiledModel:
         try:
             arrays = self._alone.predict(rows, want) if count == 1 and self._alone is not None else None
             if arrays is None:
-                feed = {self._input: self._matrix(rows)} if self.packed else self._columns(rows)
-                names = self._every if want & PROBABILITIES else self._first
-                arrays = [array.ravel().tolist() for array in self._run(names, feed, self._options)]
+                arrays = [array.ravel().tolist() for array in self._outputs(self._feed(rows), count, want)]
         except self._graph_errors as error:
             raise ValueError("a value is none of those that the model knows") from error
         return [
@@ -82,8 +99,30 @@ class CompiledModel:
 
         Only for a packed model, and for rows without missing values in columns that must be complete.
         """
+        return self._outputs({self._input: matrix}, len(matrix), want)
+
+    def prepare_batches(self, rows: Rows) -> bool:
+        """Get ready to answer many rows like these in blocks, and say whether that can be."""
+        if self._batches is None and self._batches_tried.acquire(blocking=False):
+            self._try_batches(self._feed(rows))
+        return self._batches is not None
+
+    def _outputs(self, feed: Feed, count: int, want: int) -> list[np.ndarray]:
         names = self._every if want & PROBABILITIES else self._first
-        return self._run(names, {self._input: matrix}, self._options)
+        if count >= _MANY_ROWS and self.in_blocks:
+            if self._batches is not None:
+                return self._batches.run(names, feed)
+            if self._batches_tried.acquire(blocking=False):
+                # Nobody waits for it: until it is there, and where it never is, the graph answers.
+                threading.Thread(target=self._try_batches, args=(feed,), daemon=True).start()
+        return self._run(names, feed, self._options)
+
+    def _try_batches(self, feed: Feed) -> None:
+        with contextlib.suppress(PredictorFailed, BadProtobuf, *self._graph_errors):
+            self._batches = self._make_batches(self._every, feed)
+
+    def _feed(self, rows: Rows) -> Feed:
+        return {self._input: self._matrix(rows)} if self.packed else self._columns(rows)
 
     def _matrix(self, rows: Rows) -> np.ndarray:
         given = rows.matrix
@@ -223,8 +262,15 @@ def load_compiled(path: Path, signature: Signature | None = None) -> CompiledMod
     options.enable_cpu_mem_arena = False  # one row needs next to nothing, and is answered sooner without
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+
+    def opened(model: str | bytes) -> Any:
+        return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    def batches(names: Sequence[str], feed: Feed) -> Batches | None:
+        return taken_out(file.read_bytes(), opened, whole=session, names=names, feed=feed)
+
     try:
-        session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        session = opened(str(file))
         text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY, "")
         contract = msgspec.json.decode(text, type=Contract)
     except (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.NoSuchFile, state.InvalidArgument,
@@ -243,4 +289,5 @@ def load_compiled(path: Path, signature: Signature | None = None) -> CompiledMod
     if file.stat().st_size > _LARGE_BYTES:
         with contextlib.suppress(AttributeError):  # not every C library has it
             ctypes.CDLL(None).malloc_trim(0)  # more than half of what loading took is free again by now
-    return CompiledModel(session, contract, (state.InvalidArgument, state.Fail, RuntimeError))
+    errors = (state.InvalidArgument, state.Fail, RuntimeError)
+    return CompiledModel(session, contract, errors, batches=batches)
