@@ -4,9 +4,13 @@ import asyncio
 import os
 import resource
 import shutil
+import struct
 import threading
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+
+import msgspec
 
 from trimtab.serving import segments
 from trimtab.serving.segments import Feedback, Prediction, SegmentWriter
@@ -65,6 +69,24 @@ def test_records_come_back_as_they_were(tmp_path: Path) -> None:
     writer = write(tmp_path, act)
     assert everything(tmp_path) == [prediction(0, 3), failed, LABEL]
     assert (writer.written, writer.lost, writer.sealed) == (3, 0, 1)
+
+
+def test_files_of_the_release_before_are_read(tmp_path: Path) -> None:
+    record = ["p", "id", "m", "1", "champion", 1, 2, 3, 2, {"s": ["x", "y"]}, [0, 1], 200, None, None]
+    packed = struct.pack("<2d", 1.5, 2.5)
+    bodies = [
+        ["l", 1, [{"name": "a", "type": "double"}]],
+        [*record, packed, 1, True],
+        [*record, None, 0, False],
+    ]
+    encoded = [msgspec.msgpack.encode(body) for body in bodies]
+    frames = [struct.pack("<II", len(body), zlib.crc32(body)) + body for body in encoded]
+    (tmp_path / "1.seg").write_bytes(b"".join(frames))
+    first, second = everything(tmp_path)
+    assert isinstance(first, Prediction)
+    assert isinstance(second, Prediction)
+    assert (first.id, first.route, first.columns) == ("id", "cached", {"a": [1.5, 2.5], "s": ["x", "y"]})
+    assert (second.route, second.outputs) == ("", [0, 1])
 
 
 def test_records_are_in_the_file_at_the_end_of_the_turn(tmp_path: Path) -> None:

@@ -50,12 +50,12 @@ class _Asked:
         "at_us",
         "batch",
         "cache_key",
-        "cached",
         "endpoint",
         "event_us",
         "id",
         "name",
         "request",
+        "route",
         "started_ns",
         "target",
         "version",
@@ -70,7 +70,7 @@ class _Asked:
         self.name = name
         self.endpoint = endpoint
         self.cache_key: bytes | None = None
-        self.cached = False
+        self.route: segments.Route = "split"
         self.batch: Batch | None = None
         self.version: LiveVersion | None = None
 
@@ -210,7 +210,9 @@ class Front:
                     f"{asked.endpoint.max_in_flight} requests wait for endpoint {asked.name!r} already"
                 )
             for attempt in range(_MAX_REROUTES):
-                version = asked.version = asked.version if attempt == 0 else self._version(asked)
+                if attempt:
+                    self._reroute(asked)
+                version = asked.version
                 assert version is not None
                 try:
                     outputs = await version.infer(
@@ -231,11 +233,26 @@ class Front:
     def _version(self, asked: _Asked) -> LiveVersion:
         endpoint = asked.endpoint
         if asked.target.version:
+            asked.route = "pinned"
             return endpoint.version(asked.target.version)
         chosen = asked.request.headers.get(b"x-model-version")
         if chosen:  # a proxy before this gateway splits the requests, in every protocol
+            asked.route = "pinned"
             return endpoint.version(chosen.decode("latin-1"))
-        return endpoint.choose(asked.id, _routing_key(asked) if endpoint.is_split else None)
+        key = _routing_key(asked) if endpoint.is_split else None
+        if key is None:
+            return endpoint.choose(asked.id)
+        version, first = endpoint.choose_for(key)
+        if not first:
+            asked.route = "key"
+        return version
+
+    def _reroute(self, asked: _Asked) -> None:
+        """Choose anew after the table changed; whoever stands in for another version was not chosen for the request."""
+        before, route = asked.version, asked.route
+        asked.version = self._version(asked)
+        if route != "pinned":
+            asked.route = route if asked.version is before else "rerouted"
 
     def _answer(self, asked: _Asked, outputs: list[Output], error: TrimtabError | None) -> Answer:
         """Return the answer to a prediction; count it, write it down, and have shadows copy it."""
@@ -278,9 +295,8 @@ class Front:
         *,
         status: int,
         problem: str | None,
-        copied: bool = False,
     ) -> None:
-        batch, route = asked.batch, version.route if version is not None else None
+        batch, served = asked.batch, version.route if version is not None else None
         packed, layout = None, 0
         columns: dict[str, list[Any]] = {}
         if batch is not None:
@@ -303,8 +319,8 @@ class Front:
             segments.Prediction(
                 asked.id,
                 asked.name,
-                route.version if route is not None else "",
-                route.role if route is not None else "",
+                served.version if served is not None else "",
+                served.role if served is not None else "",
                 asked.at_us,
                 asked.event_us,
                 latency_us,
@@ -316,7 +332,7 @@ class Front:
                 probabilities,
                 packed,
                 layout,
-                asked.cached and not copied,
+                asked.route,
             )
         )
 
@@ -349,7 +365,7 @@ class Front:
             version.shadows_waiting -= 1
         latency_us = (perf_counter_ns() - started_ns) // 1000
         _count(version, status, latency_us, batch.rows, asked.at_us)
-        self._write(asked, version, latency_us, outputs, status=status, problem=problem, copied=True)
+        self._write(asked, version, latency_us, outputs, status=status, problem=problem)
 
     def _feedback(self, request: Request, target: Target) -> Answer:
         plain_body(request.headers)
@@ -395,12 +411,20 @@ def _remembered(asked: _Asked) -> list[Output] | None:
     guard, batch, version = asked.endpoint.guard, asked.batch, asked.version
     if guard is None or guard.cache is None or batch is None or version is None:
         return None
-    route, schema = version.route, asked.endpoint.schema
-    asked.cache_key = feature_key(route.model, route.version, asked.want(), schema, batch)
+    route, schema, now = version.route, asked.endpoint.schema, monotonic()
+    want = asked.want()
+    asked.cache_key = feature_key(route.model, route.version, want, schema, batch)
     if asked.cache_key is None:
         return None
-    outputs = guard.cache.get(asked.cache_key, monotonic())
-    asked.cached = outputs is not None
+    outputs = guard.cache.get(asked.cache_key, now)
+    if outputs is not None:
+        asked.route = "cached"
+    elif asked.route == "split" and asked.endpoint.is_split:
+        # A version with a small share has fewer answers kept: what it alone has to work on must not be compared.
+        for other in asked.endpoint.split:
+            key = feature_key(other.route.model, other.route.version, want, schema, batch)
+            if key is not None and guard.cache.holds(key, now):
+                asked.route = "repeat"
     return outputs
 
 
@@ -411,9 +435,10 @@ def _guarded(asked: _Asked, guard: Guard, outputs: list[Output] | None) -> tuple
     if guard.counts and who is not None:
         headers = guard.headers(who.id or who.principal, monotonic(), now_us())
     if guard.cache is not None and asked.cache_key is not None:
-        if outputs is not None and not asked.cached:
+        cached = asked.route == "cached"
+        if outputs is not None and not cached:
             guard.cache.put(asked.cache_key, outputs, monotonic())
-        headers = (*headers, (b"x-cache", b"hit" if asked.cached else b"miss"))
+        headers = (*headers, (b"x-cache", b"hit" if cached else b"miss"))
     return headers
 
 

@@ -21,6 +21,17 @@ from trimtab.kernel.time import now_us
 from trimtab.serving.batch import unpack
 from trimtab.serving.routes import Field
 
+Route = Literal["split", "key", "pinned", "cached", "repeat", "rerouted", "device", ""]
+"""How a request came to the version that answered it.
+
+``split``: the weights chose, by the prediction's id or as the first request of a routing key. Only these were randomised,
+each by itself, and are evidence on their version. ``key``: a further request of a routing key, which goes where the first
+one went. ``pinned``: the caller, or a proxy, named the version. ``cached``: the answer was kept from an earlier request
+with the same features. ``repeat``: the model answered, but another version's answer to these features was kept: requests
+that only one of two versions has to work on are not alike. ``rerouted``: another version stood in for the one that had
+been chosen, which left meanwhile. ``device``: a bundle on a device answered. Empty: written before routes were.
+"""
+
 MAX_SEGMENT_BYTES = 4 * 1024 * 1024
 MAX_SEGMENT_AGE_S = 0.5
 
@@ -35,15 +46,8 @@ class Layout(msgspec.Struct, tag="l", array_like=True, frozen=True, gc=False):
     fields: list[Field]
 
 
-class Prediction(msgspec.Struct, tag="p", array_like=True, frozen=True, gc=False):
-    """One request as one version answered it; row ``i`` of it is addressed as ``<id>/<i>``.
-
-    ``outputs`` has one item per row and is empty where ``status`` is not 200; ``error`` then says why. A shadow's
-    record has the id of the request that it copied. A request refused before any version was asked has neither
-    version nor role nor rows. Columns of numbers are written ``packed``, as float64, column after column,
-    after the record of their ``layout``, beside those that are not; whoever reads a file gets lists. ``cached`` says that the answer was kept from
-    an earlier request with the same features.
-    """
+class _Answered(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What records of predictions have had from the beginning."""
 
     id: str
     endpoint: str
@@ -60,6 +64,23 @@ class Prediction(msgspec.Struct, tag="p", array_like=True, frozen=True, gc=False
     probabilities: list[list[float]] | None = None
     packed: bytes | None = None
     layout: int = 0
+
+
+class Prediction(_Answered, tag="r", array_like=True, frozen=True, gc=False):
+    """One request as one version answered it; row ``i`` of it is addressed as ``<id>/<i>``.
+
+    ``outputs`` has one item per row and is empty where ``status`` is not 200; ``error`` then says why. A shadow's
+    record has the id and the ``route`` of the request that it copied. A request refused before any version was asked has neither
+    version nor role nor rows. Columns of numbers are written ``packed``, as float64, column after column,
+    after the record of their ``layout``, beside those that are not; whoever reads a file gets lists.
+    """
+
+    route: Route = ""
+
+
+class _BeforeRoutes(_Answered, tag="p", array_like=True, frozen=True, gc=False):
+    """A record of an earlier release."""
+
     cached: bool = False
 
 
@@ -80,7 +101,7 @@ class Feedback(msgspec.Struct, tag="f", array_like=True, frozen=True, gc=False):
 Record = Prediction | Feedback
 
 _encoder = msgspec.msgpack.Encoder()
-_decode = msgspec.msgpack.Decoder(Record | Layout).decode
+_decode = msgspec.msgpack.Decoder(Record | Layout | _BeforeRoutes).decode
 
 
 class SegmentWriter:
@@ -303,6 +324,11 @@ def torn_bytes(path: Path) -> int:
     return 0
 
 
+def _with_route(record: _BeforeRoutes) -> Prediction:
+    known = {name: getattr(record, name) for name in _Answered.__struct_fields__}
+    return Prediction(**known, route="cached" if record.cached else "")
+
+
 def _next(data: bytes, at: int) -> tuple[Record | Layout | None, int]:
     """Return the record at a place and the place after it, or None where it is torn."""
     start = at + _FRAME.size
@@ -313,6 +339,7 @@ def _next(data: bytes, at: int) -> tuple[Record | Layout | None, int]:
     if len(body) < size or zlib.crc32(body) != checksum:
         return None, at
     try:
-        return _decode(body), start + size
+        record = _decode(body)
+        return _with_route(record) if isinstance(record, _BeforeRoutes) else record, start + size
     except msgspec.DecodeError:
         return None, at

@@ -31,6 +31,9 @@ from trimtab.serving.stats import Counters, EndpointState, VersionState
 _KEPT_US = 600 * SECOND_US
 """How long the counters of a version that left the table are still told."""
 
+_KEY_BITS = 20
+"""As many bits are kept of each version's routing keys: of a million keys, and of fewer the more there are."""
+
 
 class LiveVersion:
     """One version as it is served: it lives on while the table is replaced around it."""
@@ -39,6 +42,7 @@ class LiveVersion:
         "compiled",
         "counters",
         "endpoint",
+        "keys",
         "left_us",
         "pool",
         "problem",
@@ -56,6 +60,7 @@ class LiveVersion:
         self.signature: routes.Signature | None = None
         self.counters = Counters()
         self.shadows_waiting = 0
+        self.keys: bytearray | None = None
         self.left_us: int | None = None
 
     @property
@@ -134,29 +139,40 @@ class LiveEndpoint:
         live = list(versions.values())
         self._answering = [version for version in live if version.route.role != "shadow"]
         self.shadows = [v for v in live if v.route.role == "shadow" and v.route.weight > 0]
-        self._split = [v for v in live if v.route.role in ("champion", "challenger") and v.route.weight > 0]
-        total = sum(version.route.weight for version in self._split)
+        self.split = [v for v in live if v.route.role in ("champion", "challenger") and v.route.weight > 0]
+        total = sum(version.route.weight for version in self.split)
         reached = 0.0
         self._cuts: list[float] = []
         self._salt = blake2b(name.encode(), digest_size=16).digest()
-        for version in self._split[:-1]:
+        for version in self.split[:-1]:
             reached += version.route.weight
             self._cuts.append(reached / total * 2**32)
         self.is_split = bool(self._cuts)
         """Whether it matters by what a version is chosen."""
 
-    def choose(self, prediction_id: str, key: bytes | None = None) -> LiveVersion:
-        """Return the version for a prediction: the same one for the same key, or else id, and weights."""
+    def choose(self, prediction_id: str) -> LiveVersion:
+        """Return the version for a prediction: by its id and the weights."""
         if not self._cuts:
-            if not self._split:
+            if not self.split:
                 raise NoReplica(f"endpoint {self.name!r} has no version that takes traffic")
-            return self._split[0]
-        if key is None:
-            point = zlib.crc32(prediction_id.encode())
-        else:
-            # Callers' keys resemble each other, as ids do not, and nobody is to be on trial at all endpoints at once.
-            point = int.from_bytes(blake2b(key, digest_size=4, salt=self._salt).digest())
-        return self._split[bisect_right(self._cuts, point)]
+            return self.split[0]
+        return self.split[bisect_right(self._cuts, zlib.crc32(prediction_id.encode()))]
+
+    def choose_for(self, key: bytes) -> tuple[LiveVersion, bool]:
+        """Return the version for a routing key, always the same one for the same weights, and whether it is new to it.
+
+        Of keys only a bit each is kept, in memory, for as long as the same versions share the requests. A key whose bit
+        another one has set already passes for known: that depends on nothing that its requests do.
+        """
+        # Callers' keys resemble each other, as ids do not, and nobody is to be on trial at all endpoints at once.
+        point = int.from_bytes(blake2b(key, digest_size=4, salt=self._salt).digest())
+        version = self.split[bisect_right(self._cuts, point)]
+        if version.keys is None:
+            version.keys = bytearray(1 << _KEY_BITS >> 3)
+        place, bit = divmod(point & ((1 << _KEY_BITS) - 1), 8)
+        first = not version.keys[place] >> bit & 1
+        version.keys[place] |= 1 << bit
+        return version, first
 
     @property
     def in_flight(self) -> int:
@@ -188,7 +204,7 @@ class LiveEndpoint:
 
     @property
     def ready(self) -> bool:
-        return any(version.ready for version in self._split)
+        return any(version.ready for version in self.split)
 
 
 class LiveTable:
@@ -294,7 +310,13 @@ class LiveTable:
                 versions[version.version] = live
                 live.pool.protect(route.policies)
             guard = self._guard(name, route)
-            endpoints[name] = LiveEndpoint(name, route, versions, self._schema(name, route), guard=guard)
+            served = endpoints[name] = LiveEndpoint(
+                name, route, versions, self._schema(name, route), guard=guard
+            )
+            before = self.endpoints.get(name)
+            if before is None or before.split != served.split:
+                for live in served.split:  # another comparison begins, in which every key counts again
+                    live.keys = None
         for (name, version), live in list(self._versions.items()):
             if name in endpoints and version in endpoints[name].versions:
                 continue

@@ -61,6 +61,7 @@ class Watched:
                     columns={"a": a, "b": [0.0] * rows},
                     outputs=[float(1 / (1 + np.exp(-value))) for value in a],
                     status=200,
+                    route="split",
                 )
             )
         self.made += made

@@ -1,6 +1,7 @@
 """From the gateway's log to windows, alarms and the judge."""
 
 import shutil
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from trimtab.domains.monitor.errors import FeatureNotFound, MonitorExists, Monit
 from trimtab.domains.monitor.model import Baseline, Policy
 from trimtab.kernel.errors import Invalid, NotFound
 from trimtab.kernel.who import Principal
+from trimtab.serving.segments import Prediction
 
 
 def windows(watched: Watched) -> list[tuple[int, int, int, bool]]:
@@ -132,6 +134,42 @@ def test_the_judge_of_a_rollout_sees_what_both_versions_do(
     for kind in ("errors", "latency", "predictions", "quality"):
         counted = found[kind]["n_champion"], found[kind]["n_challenger"]
         assert counted == (60 * len(judged), 60 * len(judged)), kind
+
+
+def test_only_what_the_split_chose_is_evidence(watched: Watched, models: Models, owner: Principal) -> None:
+    deploy = watched.app.deploy
+    models.version()
+    deploy.deploy(owner, "churn", "models:/churn/2", weight=None)
+    deploy.replica_ready(PLANE, "churn", "2", pid=2)
+    rollout = deploy.rollouts.start(owner, "churn", "2", plan=Plan(steps=(50,)))
+    began = rollout.steps[0].at_us + 1
+
+    def live(made: list[Prediction], **more: Any) -> list[Prediction]:
+        return [msgspec.structs.replace(one, at_us=began, **more) for one in made]
+
+    for _ in range(2):
+        challenger = watched.predictions(10, 40, version="2", role="challenger")
+        split = [*live(watched.predictions(10, 40)), *live(challenger)]
+        # Whoever names the version, and all else that no split chose: much worse, and of no consequence.
+        odd: list[Prediction] = []
+        for route in ("key", "pinned", "cached", "repeat", "rerouted", "device", ""):
+            made = watched.predictions(10, 60, shift=4.0, version="2", role="challenger")
+            odd += live(made[:30], route=route, latency_us=10**6)
+            odd += live(made[30:], route=route, status=500, error="it failed", outputs=[])
+        answered = [one for one in odd if one.status == 200]
+        watched.take_in(
+            split, odd, watched.labels(split, day=12), watched.labels(answered, day=12, wrong=True)
+        )
+    judged = watched.events("monitor.trial_judged")
+    assert {event["action"] for event in judged} == {"continue"}
+    for one in judged[-1]["evidence"]:  # type: ignore[attr-defined]
+        assert (one["n_champion"], one["n_challenger"]) == (80, 80), one["name"]
+    (window,) = watched.app.monitors.windows(owner, "churn")
+    assert (window.routes["split"], window.routes["pinned"], window.errors) == (160, 60, 420)
+    pinned = watched.app.monitors.recent_predictions(owner, "churn", route="pinned", limit=200)
+    assert {one["route"] for one in pinned} == {"pinned"}
+    assert len(pinned) == 60
+    assert watched.app.monitors.prediction(owner, odd[0].id)["route"] == "key"
 
 
 def test_a_shadow_is_judged_by_its_copies_and_their_labels(

@@ -166,6 +166,44 @@ def test_the_same_key_is_answered_by_the_same_version(plane: Plane, booster_sock
     assert {version_of(value) for value in range(20)} == {"1", "2"}
 
 
+def test_the_log_tells_how_each_request_came_to_its_version(
+    plane: Plane, booster_socket: str, ask: Ask
+) -> None:
+    def serve(**policies: Any) -> None:
+        plane.route(
+            Version("1", "m/1", 50, "champion", [booster_socket]),
+            Version("2", "m/2", 50, "challenger", [booster_socket]),
+            Version("3", "m/3", 100, "shadow", [booster_socket]),
+            policies=Policies(**policies),
+        )
+
+    serve()
+    plane.wait_up()
+    said = [ask(1.0, headers=headers)[2]["x-prediction-id"] for headers in (
+        {}, {"x-routing-key": "anna"}, {"x-routing-key": "anna"}, {"x-model-version": "2"}
+    )]  # fmt: skip
+    path = "/v2/models/m/versions/1/infer"
+    body = {"inputs": [{"name": "a", "shape": [1], "datatype": "FP64", "data": [1.0]},
+                       {"name": "b", "shape": [1], "datatype": "INT64", "data": [2]}]}  # fmt: skip
+    said.append(plane.request("POST", path, body)[2]["x-prediction-id"])
+    records = [one for one in plane.records(9) if isinstance(one, segments.Prediction)]
+    answered = {one.id: one.route for one in records if one.role != "shadow"}
+    assert [answered[one] for one in said] == ["split", "split", "key", "pinned", "pinned"]
+    copied = {one.id: one.route for one in records if one.role == "shadow"}
+    assert copied == {one: answered[one] for one in said[:4]}
+    serve(cache_ttl_ms=600_000)
+    same = [ask(2.0)[2] for _ in range(20)]
+    both = {one["x-model-version"] for one in same}
+    assert both == {"1", "2"}
+    assert plane.records(9 + 40)
+    records = [one for one in plane.records(9 + 40) if isinstance(one, segments.Prediction)]
+    answered = {one.id: one.route for one in records if one.role != "shadow"}
+    found = [answered[one["x-prediction-id"]] for one in same]
+    # The first answer of either version alone is the model's own, and only the one that nobody knew yet is evidence.
+    assert (found[0], Counter(found)) == ("split", Counter(split=1, repeat=1, cached=18))
+    assert [one["x-cache"] for one in same] == [{"cached": "hit"}.get(one, "miss") for one in found]
+
+
 def test_answers_are_kept_for_the_same_features(plane: Plane, ask: Ask) -> None:
     path, _ = sleeper(plane)
     policies = Policies(cache_ttl_ms=600)
@@ -180,7 +218,7 @@ def test_answers_are_kept_for_the_same_features(plane: Plane, ask: Ask) -> None:
     time.sleep(0.65)
     assert ask(1.0)[2]["x-cache"] == "miss"
     records = [record for record in plane.records(4) if isinstance(record, segments.Prediction)]
-    assert [record.cached for record in records] == [False, True, False, False]
+    assert [record.route for record in records] == ["split", "cached", "split", "split"]
     assert records[0].outputs == records[1].outputs
     assert records[1].columns["a"] == [1.0]
     plane.route(Version("2", "m/2", 100, "champion", [path]), signature=PERSON, policies=policies)

@@ -17,7 +17,7 @@ from trimtab.kernel.time import now_us
 from trimtab.serving.segments import Prediction
 
 FEATURE_PREFIX = "input."
-_KEPT = ("prediction_id", "row", "version", "role", "at_us", "event_us", "score")
+_KEPT = ("prediction_id", "row", "version", "role", "route", "at_us", "event_us", "score")
 _CACHED_PARTS = 64
 _CACHED_ROWS = 1_000_000
 
@@ -31,6 +31,7 @@ class Rows:
         rows: NDArray[np.int64],
         versions: Sequence[str],
         roles: Sequence[str],
+        routes: Sequence[str],
         at_us: NDArray[np.int64],
         event_us: NDArray[np.int64],
         scores: NDArray[np.float64],
@@ -39,6 +40,7 @@ class Rows:
         self.rows = rows
         self.versions = versions
         self.roles = roles
+        self.routes = routes
         self.at_us = at_us
         self.event_us = event_us
         self.scores = scores
@@ -73,6 +75,7 @@ def flatten(predictions: Iterable[Prediction]) -> tuple[Rows, pa.Table]:
     rows = np.concatenate([np.arange(count) for count in counts]) if counts else np.empty(0, np.int64)
     versions = [one.version for one in answered for _ in range(one.rows)]
     roles = [one.role for one in answered for _ in range(one.rows)]
+    routes = [one.route for one in answered for _ in range(one.rows)]
     at_us = np.repeat(np.asarray([one.at_us for one in answered], np.int64), counts)
     event_us = np.repeat(np.asarray([one.event_us for one in answered], np.int64), counts)
     scores = np.asarray([score for one in answered for score in scores_of(one)], np.float64)
@@ -81,6 +84,7 @@ def flatten(predictions: Iterable[Prediction]) -> tuple[Rows, pa.Table]:
         "row": rows.astype(np.int64),
         "version": versions,
         "role": roles,
+        "route": routes,
         "event_us": event_us,
         "at_us": at_us,
         "latency_us": np.repeat(np.asarray([one.latency_us for one in answered], np.int64), counts),
@@ -90,7 +94,9 @@ def flatten(predictions: Iterable[Prediction]) -> tuple[Rows, pa.Table]:
     for name in sorted({name for one in answered for name in one.columns}):
         values = [value for one in answered for value in one.columns.get(name, [None] * one.rows)]
         columns[FEATURE_PREFIX + name] = _array(values)
-    return Rows(ids, rows.astype(np.int64), versions, roles, at_us, event_us, scores), pa.table(columns)
+    return Rows(ids, rows.astype(np.int64), versions, roles, routes, at_us, event_us, scores), pa.table(
+        columns
+    )
 
 
 def inputs(table: pa.Table, keep: NDArray[np.bool_]) -> dict[str, Any]:
@@ -131,9 +137,14 @@ def write_part(blobs: Blobs, endpoint: str, kind: Any, table: pa.Table) -> Part:
 
 
 def read_part(blobs: Blobs, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
-    """Return a part's table, or some columns of it."""
+    """Return a part's table, or some columns of it; predictions from before there were routes have empty ones."""
     with blobs.open(part.blob) as file:
-        return pq.read_table(file, columns=list(columns) if columns else None)
+        source = pq.ParquetFile(file)
+        known = source.schema_arrow.names
+        table = source.read([name for name in columns if name in known] if columns else None)
+    if part.kind == "predictions" and "route" not in known:
+        table = table.append_column("route", pa.repeat("", table.num_rows))
+    return table
 
 
 class PartCache:
@@ -160,6 +171,7 @@ class PartCache:
                 table.column("row").to_numpy(),
                 table.column("version").to_pylist(),
                 table.column("role").to_pylist(),
+                table.column("route").to_pylist(),
                 table.column("at_us").to_numpy(),
                 table.column("event_us").to_numpy(),
                 table.column("score").to_numpy(),

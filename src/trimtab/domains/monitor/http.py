@@ -8,6 +8,7 @@ from trimtab.domains.monitor.model import Baseline, Monitor, MonitorState, Polic
 from trimtab.domains.monitor.service import MonitorService
 from trimtab.infra.http import Request, Route, route
 from trimtab.kernel.pages import Page
+from trimtab.serving import segments
 
 
 class CreateMonitor(msgspec.Struct, forbid_unknown_fields=True):
@@ -59,6 +60,8 @@ class WindowView(msgspec.Struct):
     provisional: bool
     closed: bool
     version_counts: dict[str, int]
+    route_counts: dict[str, int]
+    """Rows by how their requests came to the version that answered."""
     drift: dict[str, Any] | None
     performance: dict[str, Any] | None
 
@@ -79,12 +82,17 @@ class FeatureView(msgspec.Struct):
 
 
 class PredictionView(msgspec.Struct):
-    """A prediction with its rows; each row has ``inputs``, ``output``, ``score`` and ``label``."""
+    """A prediction with its rows; each row has ``inputs``, ``output``, ``score`` and ``label``.
+
+    ``route`` is how the request came to its version: "split" by the weights, which makes it evidence in a rollout, else
+    "key", "pinned", "cached", "repeat", "rerouted" or "device"; empty where that was not recorded.
+    """
 
     id: str
     endpoint: str
     version: str
     role: str
+    route: str
     at_us: int
     event_us: int
     latency_us: int
@@ -102,6 +110,7 @@ class SpanQuery(msgspec.Struct):
 
 class RecentQuery(msgspec.Struct):
     endpoint: str
+    route: segments.Route | None = None
     limit: int = 50
 
 
@@ -182,7 +191,9 @@ def routes(service: MonitorService) -> list[Route]:
     )
     def recent(request: Request, query: RecentQuery) -> Page[dict[str, Any]]:
         """List the newest predictions of an endpoint."""
-        return Page(service.recent_predictions(request.who, query.endpoint, limit=query.limit))
+        return Page(
+            service.recent_predictions(request.who, query.endpoint, route=query.route, limit=query.limit)
+        )
 
     @route("GET", "/api/v1/predictions/{prediction_id:path}", returns=PredictionView, tags=["predictions"])
     def prediction(request: Request) -> PredictionView:
@@ -216,6 +227,7 @@ def _window(window: Window) -> WindowView:
         provisional=window.labelled < window.rows,
         closed=window.closed,
         version_counts=window.versions,
+        route_counts=window.routes,
         drift=window.drift,
         performance=window.performance,
     )

@@ -151,6 +151,7 @@ class Ingest:
             if one.status == 200:
                 window.rows += one.rows
                 window.versions[one.version] = window.versions.get(one.version, 0) + one.rows
+                window.routes[one.route] = window.routes.get(one.route, 0) + one.rows
             elif one.status >= 500:
                 window.errors += 1
         if not rows.ids:
@@ -205,7 +206,7 @@ class Ingest:
                     break
         tables = {endpoint: _label_table(values) for endpoint, values in found.items()}
         for endpoint, table in tables.items():
-            batch.parts.append(write_part(self._blobs, endpoint, "labels", table))
+            batch.parts.append(write_part(self._blobs, endpoint, "labels", table.drop_columns("route")))
         judged = dict(tables)
         for endpoint, values in shadowed.items():
             if values:
@@ -339,6 +340,7 @@ _LABEL_COLUMNS = (
     "row",
     "version",
     "role",
+    "route",
     "at_us",
     "event_us",
     "score",
@@ -353,6 +355,7 @@ def _labelled(rows: Rows, at: int, label: Feedback) -> tuple[Any, ...]:
         label.row or 0,
         rows.versions[at],
         rows.roles[at],
+        rows.routes[at],
         int(rows.at_us[at]),
         int(rows.event_us[at]),
         float(rows.scores[at]),

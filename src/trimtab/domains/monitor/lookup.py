@@ -37,6 +37,7 @@ def find_prediction(
         "endpoint": endpoint,
         "version": first["version"],
         "role": first["role"],
+        "route": first["route"],
         "at_us": first["at_us"],
         "event_us": first["event_us"],
         "latency_us": first["latency_us"],
@@ -44,15 +45,19 @@ def find_prediction(
     }
 
 
-def newest_predictions(blobs: Blobs, parts: Sequence[Part], *, limit: int) -> list[dict[str, Any]]:
-    """Return the newest rows of some parts, newest first."""
+def newest_predictions(
+    blobs: Blobs, parts: Sequence[Part], *, route: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """Return the newest rows of some parts, newest first, of one route only where one is given."""
     found: list[dict[str, Any]] = []
     for part in reversed(parts):
         table = read_part(
             blobs,
             part,
-            ["prediction_id", "row", "version", "role", "event_us", "at_us", "latency_us", "score"],
+            ["prediction_id", "row", "version", "role", "route", "event_us", "at_us", "latency_us", "score"],
         )
+        if route is not None:
+            table = table.filter(ds.field("route") == route)
         tail = table.slice(max(0, table.num_rows - limit)).to_pylist()
         found += [
             {

@@ -88,7 +88,7 @@ class Monitor(msgspec.Struct, frozen=True):
 
 
 class Window(msgspec.Struct):
-    """One window of event time, as counts that add up: rows by version, cells of the reference's bins, and reports."""
+    """One window of event time, as counts that add up: rows by version and by route, cells of the reference's bins, and reports."""
 
     monitor: str
     start_us: int
@@ -98,6 +98,7 @@ class Window(msgspec.Struct):
     errors: int = 0
     labelled: int = 0
     versions: dict[str, int] = {}
+    routes: dict[str, int] = {}
     counts: dict[str, list[int]] = {}
     counted: int = 0
     drift: dict[str, Any] | None = None

@@ -30,17 +30,18 @@ delete from monitor_losses where monitor = :name;
 
 -- name: put_window
 insert into monitor_window
-  (monitor, start_us, end_us, reference, rows, errors, labelled, versions, counts, counted, drift, performance, closed)
+  (monitor, start_us, end_us, reference, rows, errors, labelled, versions, routes, counts, counted, drift, performance,
+   closed)
 values
-  (:monitor, :start_us, :end_us, :reference, :rows, :errors, :labelled, :versions, :counts, :counted, :drift, :performance,
+  (:monitor, :start_us, :end_us, :reference, :rows, :errors, :labelled, :versions, :routes, :counts, :counted, :drift, :performance,
    :closed)
 on conflict (monitor, start_us) do update
 set rows = excluded.rows, errors = excluded.errors, labelled = excluded.labelled, versions = excluded.versions,
-    counts = excluded.counts, counted = excluded.counted, drift = excluded.drift,
+    routes = excluded.routes, counts = excluded.counts, counted = excluded.counted, drift = excluded.drift,
     performance = excluded.performance, closed = excluded.closed;
 
 -- name: windows
-select monitor, start_us, end_us, reference, rows, errors, labelled, versions, counts, counted, drift,
+select monitor, start_us, end_us, reference, rows, errors, labelled, versions, routes, counts, counted, drift,
        performance, closed
 from monitor_window {where} order by start_us limit :limit;
 

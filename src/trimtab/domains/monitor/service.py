@@ -24,6 +24,7 @@ from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal, system
+from trimtab.serving.segments import Route
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MOST_WINDOWS = 2000
@@ -234,14 +235,16 @@ class MonitorService:
             )
         return found
 
-    def recent_predictions(self, who: Principal, endpoint: str, *, limit: int = 50) -> list[dict[str, Any]]:
-        """Return the newest predictions of an endpoint, one row each."""
+    def recent_predictions(
+        self, who: Principal, endpoint: str, *, route: Route | None = None, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """Return the newest predictions of an endpoint, one row each, of one route where it is given."""
         self._govern.permit(who, "read", refs.make("endpoint", endpoint))
         from trimtab.domains.monitor.lookup import newest_predictions
 
         with self._db.read() as tx:
             parts = store.parts(tx, where=Where().equals(endpoint=endpoint, kind="predictions"))
-        return newest_predictions(self._blobs, parts[-5:], limit=min(limit, 200))
+        return newest_predictions(self._blobs, parts[-5:], route=route, limit=min(limit, 200))
 
     def labels_between(self, who: Principal, endpoint: str, from_us: int, to_us: int) -> Any:
         """Return every joined label of predictions in a span of event time as an Arrow table, for worker processes."""

@@ -44,7 +44,7 @@ def delete_monitor(tx: Tx, *, name: str) -> None:
 
 def put_window(tx: Tx, window: Window) -> None:
     columns = msgspec.structs.asdict(window)
-    for key in ("versions", "counts", "drift", "performance"):
+    for key in ("versions", "routes", "counts", "drift", "performance"):
         columns[key] = _json(columns[key])
     columns["closed"] = int(window.closed)
     tx.run(Q.put_window, **columns)
@@ -54,7 +54,7 @@ def windows(tx: Tx, *, where: Where, limit: int) -> list[Window]:
     found: list[Window] = []
     for row in tx.all(Q.windows.with_(where=where.sql), limit=limit, **where.params):
         columns = dict(zip(Window.__struct_fields__, row, strict=True))
-        for key in ("versions", "counts", "drift", "performance"):
+        for key in ("versions", "routes", "counts", "drift", "performance"):
             columns[key] = msgspec.json.decode(columns[key])
         columns["closed"] = bool(columns["closed"])
         found.append(Window(**columns))

@@ -126,7 +126,9 @@ def _tally(
     edges: tuple[float, ...],
 ) -> science.Tally:
     """Return what a version did. Requests, not rows, were split at random, so that one row of each is taken."""
-    mine = [one for one in predictions if one.version == version and _counts(rollout, one.role, one.id)]
+    mine = [
+        one for one in predictions if one.version == version and _counts(rollout, one.role, one.route, one.id)
+    ]
     answered = [one for one in mine if one.status == 200 and one.rows]
     scores = np.asarray([scores_of(one)[_chosen(one.id, one.rows)] for one in answered], np.float64)
     return science.tally(
@@ -139,12 +141,14 @@ def _tally(
     )
 
 
-def _counts(rollout: Running, role: str, prediction_id: str) -> bool:
-    """Whether an answer is evidence on its version.
+def _counts(rollout: Running, role: str, route: str, prediction_id: str) -> bool:
+    """Whether an answer is evidence on its version: only what the split chose by itself was randomised.
 
     Where both versions answered a request, a coin says for which of them it counts: the tests take the rows of the two
     for independent, and two answers to one question are not.
     """
+    if route != "split":
+        return False
     if not rollout.copies:
         return role in ("champion", "challenger")
     heads = blake2b(prediction_id.encode(), digest_size=8).digest()[0] & 1
@@ -157,9 +161,9 @@ def _losses(rollout: Running, version: str, labels: pa.Table | None) -> Any:
     scores, truth = labels.column("score").to_numpy(), labels.column("label").to_numpy()
     keep = np.zeros(labels.num_rows, bool)
     seen: set[str] = set()
-    columns = [labels.column(name).to_pylist() for name in ("prediction_id", "version", "role")]
-    for position, (prediction_id, by, role) in enumerate(zip(*columns, strict=True)):
-        if by == version and prediction_id not in seen and _counts(rollout, role, prediction_id):
+    columns = [labels.column(name).to_pylist() for name in ("prediction_id", "version", "role", "route")]
+    for position, (prediction_id, by, role, route) in enumerate(zip(*columns, strict=True)):
+        if by == version and prediction_id not in seen and _counts(rollout, role, route, prediction_id):
             seen.add(prediction_id)
             keep[position] = True
     keep &= np.isfinite(truth)

@@ -52,6 +52,11 @@ class AnswerCache:
         self._entries.move_to_end(key)
         return _decode(entry[1])
 
+    def holds(self, key: bytes, now: float) -> bool:
+        """Whether an answer is kept, without taking it."""
+        entry = self._entries.get(key)
+        return entry is not None and entry[0] > now
+
     def put(self, key: bytes, outputs: list[Output], now: float) -> None:
         """Keep an answer, if it has a form in which it can be kept and is not most of the room by itself."""
         try:

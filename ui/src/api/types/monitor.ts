@@ -50,6 +50,7 @@ export interface MonitorWindow {
   } | null;
   performance: { metrics: Record<string, MetricBand> } | null;
   version_counts: Record<string, number>;
+  route_counts?: Record<string, number>;
 }
 
 /** Cells between `edges` (one more than edges) or of `values` (then the others); the last cell counts missing values. */
@@ -64,11 +65,15 @@ export interface FeatureDetail {
   reference_rows: number;
 }
 
+/** How a request came to the version that answered it; empty where that was not recorded. */
+export type Route = "split" | "key" | "pinned" | "cached" | "repeat" | "rerouted" | "device" | "";
+
 export interface Prediction {
   id: string;
   endpoint: string;
   version: string;
   role: Role;
+  route: Route;
   at_us: number;
   event_us: number;
   latency_us: number;
@@ -80,6 +85,7 @@ export interface RecentPrediction {
   row: number;
   version: string;
   role: Role;
+  route: Route;
   event_us: number;
   at_us: number;
   latency_us: number;

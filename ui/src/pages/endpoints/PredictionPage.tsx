@@ -18,6 +18,7 @@ import { Failed, Skeleton } from "../../ui/States.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { usePart } from "../../ui/useUrl.ts";
 import { LineageGraph } from "../lineage/LineageGraph.tsx";
+import { routeMeaning, routeName } from "./route.ts";
 import "./endpoints.css";
 
 const text = (value: unknown): string =>
@@ -109,6 +110,7 @@ export function PredictionPage() {
                   ["Version", `v${prediction.version}`],
                   ["Event time", <Time key="t" us={prediction.event_us} />],
                   ["Took", duration(prediction.latency_us)],
+                  ["Route", `${routeName(prediction)}: ${routeMeaning(prediction)}`],
                 ]}
               />
             </Card>

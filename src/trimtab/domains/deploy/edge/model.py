@@ -136,6 +136,7 @@ def check_delivery(
                 columns=one.columns,
                 outputs=one.outputs,
                 status=200,
+                route="device",
             )
         )
     return records

@@ -1,0 +1,1 @@
+alter table monitor_window add column routes text not null default '{}';
