@@ -22,6 +22,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const listId = useId();
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
+  const [entered, setEntered] = useState(false);
   const asked = useDeferredValue(text.trim());
   const hits = useQuery({ ...q.search(asked), enabled: asked.length > 0 });
   useLayoutEffect(() => {
@@ -29,7 +30,12 @@ export function Palette({ onClose }: { onClose: () => void }) {
     dialog?.showModal();
     return () => dialog?.close();
   }, []);
-  useEffect(() => setAt(0), [text]);
+  useEffect(() => {
+    setAt(0);
+    setEntered(false);
+  }, [text]);
+  /** What is listed was found for an earlier text. */
+  const behind = text.trim() !== "" && (asked !== text.trim() || hits.isPending || hits.isPlaceholderData);
 
   const pagesShown: Choice[] = [...ENTRIES, ...ABOUT]
     .filter((entry) => entry.label.toLowerCase().includes(text.trim().toLowerCase()))
@@ -51,10 +57,15 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const onKey = (event: KeyboardEvent): void => {
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
     if (step) setAt((before) => (before + step + choices.length) % Math.max(1, choices.length));
+    else if (event.key === "Enter" && behind && at === 0) setEntered(true);
     else if (event.key === "Enter") go(choices[at]);
     else return;
     event.preventDefault();
   };
+  // Who typed a name and pressed Enter means the first that is found for that name.
+  useEffect(() => {
+    if (entered && !behind) go(choices[0]);
+  });
   useEffect(() => {
     document.getElementById(`${listId}-${at}`)?.scrollIntoView({ block: "nearest" });
   }, [at, listId]);
