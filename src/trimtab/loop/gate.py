@@ -11,7 +11,7 @@ from trimtab.domains.data import DataService
 from trimtab.domains.monitor import MonitorService
 from trimtab.domains.monitor.reference import load_table
 from trimtab.domains.registry import RegistryService
-from trimtab.domains.registry.evidence import estimates_of
+from trimtab.domains.registry.evidence.service import estimates_of
 from trimtab.domains.registry.model import GateCheck, ModelVersion
 from trimtab.domains.registry.runtimes.service import RuntimeService
 from trimtab.infra.db import Database

@@ -11,7 +11,7 @@ from trimtab.app import App
 from trimtab.domains.govern.errors import NotPermitted
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry.errors import EnvironmentRule, ModelVersionNotFound
-from trimtab.domains.registry.evidence import EvaluationRows
+from trimtab.domains.registry.evidence.service import EvaluationRows
 from trimtab.domains.registry.model import GateCheck, MetricEstimate, ModelEnvironment
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.who import Principal

@@ -6,6 +6,7 @@ from typing import NoReturn
 from trimtab.domains.govern import GovernService
 from trimtab.domains.lineage import LineageService
 from trimtab.domains.registry import store
+from trimtab.domains.registry.aliases import store as aliases
 from trimtab.domains.registry.errors import ModelExists, ModelNotFound
 from trimtab.domains.registry.events import ModelCreated, ModelDeleted, ModelRenamed
 from trimtab.domains.registry.model import (
@@ -191,21 +192,18 @@ class Catalog:
             model = self._model(tx, name)
             keep(tx, who, name, version=None, now_us=now)
             for alias, version in model.aliases.items():
-                store.delete_alias(tx, name=name, alias=alias)
-                store.insert_alias_move(
+                aliases.end_alias(
                     tx,
                     name=name,
                     alias=alias,
-                    version=None,
-                    previous=version,
-                    at_us=now,
+                    version=version,
+                    now_us=now,
                     actor=who.id,
                     reason="the model was deleted",
-                    evidence=None,
                 )
             versions = store.delete_versions(tx, name=name)
             store.delete_model_tags(tx, name=name)
-            store.put_environments(tx, [], name=name)
+            aliases.put_environments(tx, [], name=name)
             store.bury_model(tx, name=name, now_us=now)
             self.govern.audit(
                 tx,

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from trimtab.domains.registry import evidence_http
 from trimtab.domains.registry.compilation import http as compilation_http
+from trimtab.domains.registry.evidence import http as evidence
 from trimtab.domains.registry.model import (
     AliasMove,
     File,
@@ -346,7 +346,7 @@ def routes(service: RegistryService) -> list[Route]:
         list_files,
         download_file,
         search_versions,
-        *evidence_http.routes(service),
+        *evidence.routes(service),
         *compilation_http.routes(service),
         *webhooks_http.routes(service.webhooks),
     ]

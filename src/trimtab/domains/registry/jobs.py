@@ -5,7 +5,7 @@ from contextlib import suppress
 import msgspec
 
 from trimtab.domains.registry.compilation import jobs as compilation_jobs
-from trimtab.domains.registry.evidence import EVALUATE
+from trimtab.domains.registry.evidence.service import EVALUATE
 from trimtab.domains.registry.service import RegistryService
 from trimtab.domains.registry.versions import SCAN
 from trimtab.domains.registry.webhooks.service import DELIVER

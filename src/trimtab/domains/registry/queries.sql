@@ -154,32 +154,6 @@ delete from registry_version_file {where};
 -- name: every_blob
 select distinct blob from registry_version_file;
 
--- name: aliases
-select model, alias, version from registry_alias {where} order by model, alias;
-
--- name: set_alias
-insert into registry_alias (model, alias, version) values (:model, :alias, :version)
-on conflict (model, alias) do update set version = excluded.version;
-
--- name: delete_alias
-delete from registry_alias where model = :model and alias = :alias;
-
--- name: insert_alias_move
-insert into registry_alias_move (model, alias, version, previous, at_us, actor, reason, evidence)
-values (:model, :alias, :version, :previous, :at_us, :actor, :reason, :evidence);
-
--- name: alias_moves
-select seq, at_us, alias, version, previous, actor, reason, evidence
-from registry_alias_move {where} order by seq desc limit :limit;
-
--- name: insert_gate
-insert into registry_gate (id, model, version, at_us, actor, verdict, champion, checks, evidence)
-values (:id, :model, :version, :at_us, :actor, :verdict, :champion, :checks, :evidence);
-
--- name: gates
-select id, at_us, actor, verdict, champion, checks, evidence
-from registry_gate {where} order by id desc limit :limit;
-
 -- name: delete_gates
 delete from registry_gate {where};
 
@@ -192,50 +166,5 @@ delete from registry_compilation {where};
 -- name: delete_estimates
 delete from registry_estimate {where};
 
--- name: put_scan
-insert into registry_scan (model, version, at_us, verdict, findings)
-values (:model, :version, :at_us, :verdict, :findings)
-on conflict (model, version) do update
-set at_us = excluded.at_us, verdict = excluded.verdict, findings = excluded.findings;
-
--- name: scan
-select findings from registry_scan where model = :model and version = :version;
-
--- name: facts
-select facts from registry_version where model = :model and version = :version;
-
--- name: set_facts
-update registry_version set facts = :facts where model = :model and version = :version;
-
--- name: put_estimate
-insert into registry_estimate (model, version, key, data, estimate, low, high, level, method, row_count, at_us, actor)
-values (:model, :version, :key, :data, :estimate, :low, :high, :level, :method, :row_count, :at_us, :actor)
-on conflict (model, version, key, data) do update
-set estimate = excluded.estimate, low = excluded.low, high = excluded.high, level = excluded.level,
-  method = excluded.method, row_count = excluded.row_count, at_us = excluded.at_us, actor = excluded.actor;
-
--- name: estimates
-select version, key, data, estimate, low, high, level, method, row_count, at_us, actor
-from registry_estimate {where} order by version, key, data;
-
--- name: environments
-select name, move, after, needs_gate, verdicts from registry_environment where model = :model order by place;
-
--- name: environment
-select name, move, after, needs_gate, verdicts from registry_environment where model = :model and name = :name;
-
--- name: clear_environments
-delete from registry_environment where model = :model;
-
--- name: insert_environment
-insert into registry_environment (model, name, place, move, after, needs_gate, verdicts)
-values (:model, :name, :place, :move, :after, :needs_gate, :verdicts);
-
--- name: last_moves
-select alias, at_us, actor, reason, version from registry_alias_move m
-where m.model = :model and m.seq = (
-  select max(n.seq) from registry_alias_move n where n.model = m.model and n.alias = m.alias
-);
-
--- name: newest_verdict
-select verdict from registry_gate where model = :model and version = :version order by id desc limit 1;
+-- name: aliases
+select model, alias, version from registry_alias {where} order by model, alias;

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from trimtab.domains.registry import store
-from trimtab.domains.registry.aliases import Aliases
-from trimtab.domains.registry.comparison import Comparisons
+from trimtab.domains.registry.aliases.service import Aliases
 from trimtab.domains.registry.compilation import store as compilations
 from trimtab.domains.registry.compilation.service import Compilations
-from trimtab.domains.registry.evidence import Evidence
-from trimtab.domains.registry.gates import Gates
+from trimtab.domains.registry.evidence.comparison import Comparisons
+from trimtab.domains.registry.evidence.gates import Gates
+from trimtab.domains.registry.evidence.service import Evidence
 from trimtab.domains.registry.trash.service import RegistryTrash
 from trimtab.kernel import refs
 from trimtab.kernel.who import Principal

@@ -1,4 +1,4 @@
-"""The tables of models, versions, their files and tags, aliases with their history, and gates."""
+"""The tables of models and versions with their files and tags."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,16 +7,10 @@ from typing import Any
 import msgspec
 
 from trimtab.domains.registry.model import (
-    AliasMove,
     File,
-    Gate,
-    GateCheck,
-    MetricEstimate,
-    ModelEnvironment,
     ModelVersion,
     RegisteredModel,
 )
-from trimtab.domains.registry.scan import FileScan
 from trimtab.infra.db import Tx, Where, load
 
 Q = load(__package__ or "")
@@ -288,159 +282,6 @@ def every_blob(tx: Tx) -> Iterator[str]:
     """Go through the blobs of all versions, each once."""
     for (blob,) in tx.all(Q.every_blob):
         yield blob
-
-
-# Aliases
-
-
-def alias(tx: Tx, *, name: str, alias: str) -> int | None:
-    where = Where().equals(model=name, alias=alias)
-    row = tx.one(Q.aliases.with_(where=where.sql), **where.params)
-    return row[2] if row else None
-
-
-def aliases(tx: Tx, *, name: str, version: int | None = None) -> dict[str, int]:
-    where = Where().equals(model=name, version=version)
-    rows = tx.all(Q.aliases.with_(where=where.sql), **where.params)
-    return {alias: number for _, alias, number in rows}
-
-
-def set_alias(tx: Tx, *, name: str, alias: str, version: int) -> None:
-    tx.run(Q.set_alias, model=name, alias=alias, version=version)
-
-
-def delete_alias(tx: Tx, *, name: str, alias: str) -> bool:
-    return tx.run(Q.delete_alias, model=name, alias=alias) == 1
-
-
-def insert_alias_move(
-    tx: Tx, *, name: str, alias: str, version: int | None, previous: int | None, at_us: int, actor: str, reason: str,
-    evidence: Any,
-) -> None:  # fmt: skip
-    tx.run(
-        Q.insert_alias_move,
-        model=name,
-        alias=alias,
-        version=version,
-        previous=previous,
-        at_us=at_us,
-        actor=actor,
-        reason=reason,
-        evidence=_json(evidence),
-    )
-
-
-def alias_moves(tx: Tx, where: Where, *, limit: int) -> list[AliasMove]:
-    rows = tx.all(Q.alias_moves.with_(where=where.sql), limit=limit, **where.params)
-    return [AliasMove(*row[:7], evidence=msgspec.json.decode(row[7])) for row in rows]
-
-
-# Gates
-
-
-def insert_gate(tx: Tx, gate: Gate, *, name: str, version: int) -> None:
-    columns = msgspec.structs.asdict(gate)
-    checks, evidence = columns.pop("checks"), columns.pop("evidence")
-    tx.run(
-        Q.insert_gate, model=name, version=version, checks=_json(checks), evidence=_json(evidence), **columns
-    )
-
-
-def gates(tx: Tx, where: Where, *, limit: int) -> list[Gate]:
-    rows = tx.all(Q.gates.with_(where=where.sql), limit=limit, **where.params)
-    return [
-        Gate(
-            *row[:5],
-            checks=msgspec.json.decode(row[5], type=list[GateCheck]),
-            evidence=msgspec.json.decode(row[6]),
-        )
-        for row in rows
-    ]
-
-
-def has_passed_gate(tx: Tx, *, name: str, version: int) -> bool:
-    """Whether the newest verdict on a version is that it passed."""
-    row = tx.one(Q.newest_verdict, model=name, version=version)
-    return row is not None and row[0] == "passed"
-
-
-# Scans, estimates, environments
-
-
-def put_scan(tx: Tx, *, name: str, version: int, scan: FileScan) -> None:
-    tx.run(
-        Q.put_scan, model=name, version=version, at_us=scan.at_us, verdict=scan.verdict, findings=_json(scan)
-    )
-
-
-def set_verdict(tx: Tx, *, name: str, version: int, scan: FileScan) -> None:
-    """Bring the verdict that a version shows up to date."""
-    row = tx.one(Q.facts, model=name, version=version)
-    if row is not None:
-        facts = {**msgspec.json.decode(row[0]), "verdict": scan.verdict, "strangers": scan.strangers}
-        tx.run(Q.set_facts, model=name, version=version, facts=_json(facts))
-
-
-def scan(tx: Tx, *, name: str, version: int) -> FileScan | None:
-    row = tx.one(Q.scan, model=name, version=version)
-    return msgspec.json.decode(row[0], type=FileScan) if row else None
-
-
-def put_estimates(tx: Tx, estimates: Iterable[MetricEstimate], *, name: str, version: int) -> None:
-    for one in estimates:
-        columns = msgspec.structs.asdict(one)
-        tx.run(Q.put_estimate, model=name, version=version, row_count=columns.pop("rows"), **columns)
-
-
-def estimates(tx: Tx, where: Where) -> dict[int, list[MetricEstimate]]:
-    """Return estimates by version."""
-    found: dict[int, list[MetricEstimate]] = defaultdict(list)
-    for row in tx.all(Q.estimates.with_(where=where.sql), **where.params):
-        version, key, data, estimate, low, high, level, method, rows, at_us, actor = row
-        found[version].append(
-            MetricEstimate(key, estimate, low, high, level, method, rows, data, at_us, actor)
-        )
-    return found
-
-
-def environments(tx: Tx, *, name: str) -> list[ModelEnvironment]:
-    return [_environment(row) for row in tx.all(Q.environments, model=name)]
-
-
-def environment(tx: Tx, *, name: str, environment: str) -> ModelEnvironment | None:
-    row = tx.one(Q.environment, model=name, name=environment)
-    return _environment(row) if row else None
-
-
-def _environment(row: tuple[Any, ...]) -> ModelEnvironment:
-    name, role, after, needs_gate, verdicts = row
-    return ModelEnvironment(name, role, after, bool(needs_gate), msgspec.json.decode(verdicts))
-
-
-def put_environments(tx: Tx, environments: Iterable[ModelEnvironment], *, name: str) -> None:
-    tx.run(Q.clear_environments, model=name)
-    for place, one in enumerate(environments):
-        tx.run(
-            Q.insert_environment,
-            model=name,
-            name=one.name,
-            place=place,
-            move=one.role,
-            after=one.after,
-            needs_gate=int(one.needs_gate),
-            verdicts=_json(one.verdicts),
-        )
-
-
-def last_moves(tx: Tx, *, name: str) -> dict[str, tuple[int, str, str, int | None]]:
-    """Return (when, who, why, to which version) of the newest move of each alias."""
-    return {row[0]: row[1:] for row in tx.all(Q.last_moves, model=name)}
-
-
-def was_aliased(tx: Tx, *, name: str, alias: str, version: int) -> bool:
-    """Whether an alias ever pointed to a version."""
-    where = Where().equals(model=name, alias=alias, version=version)
-    return bool(tx.all(Q.alias_moves.with_(where=where.sql), limit=1, **where.params))
 
 
 def _in_parts(column: str, values: list[str]) -> list[Where]:

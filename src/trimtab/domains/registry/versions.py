@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NoReturn
 
 from trimtab.domains.registry import store
+from trimtab.domains.registry.aliases import store as aliases
 from trimtab.domains.registry.catalog import Catalog
 from trimtab.domains.registry.errors import AliasNotFound, BadSource, ModelVersionNotFound
 from trimtab.domains.registry.events import ModelVersionCreated, ModelVersionDeleted, StageChanged
+from trimtab.domains.registry.evidence import store as evidence
 from trimtab.domains.registry.model import (
     ACTIVE_STAGES,
     LATEST,
@@ -116,7 +118,7 @@ class Versions(Catalog):
                 tags=kept,
             )
             store.insert_version(tx, version, origin.files)
-            store.put_scan(tx, name=name, version=number, scan=found)
+            evidence.put_scan(tx, name=name, version=number, scan=found)
             if found.unfinished:
                 payload = {"name": name, "version": number}
                 self._jobs.enqueue(tx, SCAN, payload, queue="heavy", dedupe_key=f"{name}/{number}")
@@ -354,17 +356,14 @@ class Versions(Catalog):
             gone = self._version(tx, name, version)
             keep(tx, who, name, version=version, now_us=now)
             for alias in gone.aliases:
-                store.delete_alias(tx, name=name, alias=alias)
-                store.insert_alias_move(
+                aliases.end_alias(
                     tx,
                     name=name,
                     alias=alias,
-                    version=None,
-                    previous=version,
-                    at_us=now,
+                    version=version,
+                    now_us=now,
                     actor=who.id,
                     reason="the version was deleted",
-                    evidence=None,
                 )
             store.delete_versions(tx, name=name, version=version)
             store.touch_model(tx, name=name, now_us=now)

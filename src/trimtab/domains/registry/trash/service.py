@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from trimtab.domains.govern import GovernService
 from trimtab.domains.govern.errors import Held
 from trimtab.domains.registry import store as registry_store
+from trimtab.domains.registry.aliases import store as aliases
 from trimtab.domains.registry.errors import ModelExists, ModelNotFound, NotInTrash
 from trimtab.domains.registry.events import ModelRestored
 from trimtab.domains.registry.trash import store
@@ -173,9 +174,9 @@ class RegistryTrash:
     def _restore_aliases(self, tx: Tx, who: Principal, row: Row, snapshot: Snapshot, *, now: int) -> None:
         kept: list[list[object]] = []
         for _, alias, version in snapshot.get("registry_alias", []):
-            if registry_store.alias(tx, name=row.model, alias=alias) is None:
+            if aliases.alias(tx, name=row.model, alias=alias) is None:
                 kept.append([row.model, alias, version])
-                registry_store.insert_alias_move(
+                aliases.insert_alias_move(
                     tx,
                     name=row.model,
                     alias=alias,

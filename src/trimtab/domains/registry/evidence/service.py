@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from trimtab.domains.registry import store
+from trimtab.domains.registry import store as versions
 from trimtab.domains.registry.errors import ScanNotFound
+from trimtab.domains.registry.evidence import store
 from trimtab.domains.registry.model import MetricEstimate
 from trimtab.domains.registry.scan import AT_LEISURE, FileScan
 from trimtab.domains.registry.versions import SCAN, Versions
@@ -137,7 +138,7 @@ class Evidence(Versions):
         self.govern.permit(who, "write", refs.model(name, version))
         with self._db.read() as tx:
             found = self._version(tx, name, version)
-            files = store.files(tx, name=name, version=version)
+            files = versions.files(tx, name=name, version=version)
         scan = self._sources.rescan(found, files, trust=self._trust, now_us=now_us(), limits=AT_LEISURE)
         with self._db.write() as tx:
             before = self._version(tx, name, version)

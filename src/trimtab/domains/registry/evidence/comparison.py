@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from trimtab.domains.registry import store
+from trimtab.domains.registry.evidence import store as evidence
 from trimtab.domains.registry.model import File, Gate, MetricEstimate, ModelVersion
 from trimtab.domains.registry.versions import Versions
 from trimtab.infra.db import Where
@@ -58,9 +59,9 @@ class Comparisons(Versions):
         with self._db.read() as tx:
             found = [self._version(tx, name, number) for number in numbers]
             files = [store.files(tx, name=name, version=number) for number in numbers]
-            estimates = store.estimates(tx, Where().equals(model=name).any_of("version", [*numbers]))
+            estimates = evidence.estimates(tx, Where().equals(model=name).any_of("version", [*numbers]))
             gates = [
-                next(iter(store.gates(tx, Where().equals(model=name, version=number), limit=1)), None)
+                next(iter(evidence.gates(tx, Where().equals(model=name, version=number), limit=1)), None)
                 for number in numbers
             ]
         packages = [self._packages(one) for one in files]

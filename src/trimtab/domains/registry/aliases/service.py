@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from trimtab.domains.registry import store
-from trimtab.domains.registry.environments import Environments
+from trimtab.domains.registry.aliases import store
+from trimtab.domains.registry.aliases.environments import Environments
 from trimtab.domains.registry.events import AliasMoved
 from trimtab.domains.registry.model import AliasMove, ModelVersion, check_alias
 from trimtab.domains.registry.webhooks.model import WebhookEvent

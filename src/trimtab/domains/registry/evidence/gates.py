@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from trimtab.domains.registry import store
 from trimtab.domains.registry.events import GateDecided
+from trimtab.domains.registry.evidence import store
 from trimtab.domains.registry.model import MOST_VERSION, Gate, GateCheck, Verdict
 from trimtab.domains.registry.versions import Versions
 from trimtab.infra.db import Where

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import get_args
 
-from trimtab.domains.registry import store
+from trimtab.domains.registry.aliases import store
 from trimtab.domains.registry.errors import EnvironmentRule
+from trimtab.domains.registry.evidence import store as evidence
 from trimtab.domains.registry.model import (
     EnvironmentState,
     ModelEnvironment,
@@ -103,7 +104,7 @@ def _check_rules(tx: Tx, rule: ModelEnvironment, name: str, alias: str, version:
         raise EnvironmentRule(
             f"{label} was never in {rule.after}, which comes before {alias}.", field="version"
         )
-    if rule.needs_gate and not store.has_passed_gate(tx, name=name, version=version.version):
+    if rule.needs_gate and not evidence.has_passed_gate(tx, name=name, version=version.version):
         raise EnvironmentRule(f"{label} has not passed a gate, which {alias} asks for.", field="version")
     if rule.verdicts and version.verdict not in rule.verdicts:
         raise EnvironmentRule(

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from trimtab.domains.registry.comparison import VersionComparison
-from trimtab.domains.registry.evidence import EvaluationRows
+from trimtab.domains.registry.evidence.comparison import VersionComparison
+from trimtab.domains.registry.evidence.service import EvaluationRows
 from trimtab.domains.registry.model import EnvironmentState, MetricEstimate, ModelEnvironment
 from trimtab.domains.registry.scan import FileScan
 from trimtab.domains.registry.service import RegistryService

@@ -1,0 +1,1 @@
+"""On what evidence a version stands: estimates with intervals, gates, scans, and versions side by side."""
