@@ -12,19 +12,17 @@ from typing import Any
 import msgspec
 
 from trimtab.kernel.errors import Invalid, TrimtabError
-from trimtab.kernel.ids import new_id
 from trimtab.kernel.time import now_us
 from trimtab.serving import addresses, segments
 from trimtab.serving.addresses import Target
+from trimtab.serving.asked import Asked
 from trimtab.serving.batch import Batch, Output, predictions
 from trimtab.serving.descriptions import describe
 from trimtab.serving.errors import FeedbackLost, NoReplica, Overloaded
-from trimtab.serving.frames import EXPLANATIONS, PREDICTIONS, PROBABILITIES
-from trimtab.serving.http import JSON, Answer, Header, Request, plain_body, refusal, status_of
-from trimtab.serving.policies.cache import feature_key
-from trimtab.serving.policies.guard import Guard
+from trimtab.serving.frames import PREDICTIONS, PROBABILITIES
+from trimtab.serving.http import JSON, Answer, Request, plain_body, refusal, status_of
 from trimtab.serving.protocols import feedback
-from trimtab.serving.table import LiveEndpoint, LiveTable, LiveVersion
+from trimtab.serving.table import LiveTable, LiveVersion
 
 MAX_SHADOWS_WAITING = 256
 """How many copies may wait for one shadow before further ones are dropped."""
@@ -41,48 +39,6 @@ _NAMES_MODELS = frozenset(
     ("model", "index", "names", "status", "metadata", "hosted", "deployments", "openapi")
 )
 _encode = msgspec.json.Encoder().encode
-
-
-class _Asked:
-    """One prediction under way: what was asked of whom, and when."""
-
-    __slots__ = (
-        "at_us",
-        "batch",
-        "cache_key",
-        "endpoint",
-        "event_us",
-        "id",
-        "name",
-        "request",
-        "route",
-        "started_ns",
-        "target",
-        "version",
-    )
-
-    def __init__(self, request: Request, target: Target, name: str, endpoint: LiveEndpoint) -> None:
-        self.started_ns = perf_counter_ns()
-        self.at_us = self.event_us = now_us()
-        self.id = new_id()
-        self.request = request
-        self.target = target
-        self.name = name
-        self.endpoint = endpoint
-        self.cache_key: bytes | None = None
-        self.route: segments.Route = "split"
-        self.batch: Batch | None = None
-        self.version: LiveVersion | None = None
-
-    def want(self) -> int:
-        """Return what to ask of the model: probabilities cost extra, so only where the answer shows them."""
-        assert self.batch is not None
-        shown = self.batch.outputs
-        if shown is None:
-            want = PREDICTIONS | (PROBABILITIES if self.target.address.protocol.probabilities else 0)
-        else:
-            want = PREDICTIONS | (PROBABILITIES if "probabilities" in shown else 0)
-        return want | EXPLANATIONS if self.batch.explain else want
 
 
 class Front:
@@ -157,7 +113,7 @@ class Front:
             endpoint = self._table.named(target.name)
         except TrimtabError as error:  # it left the table while the body came
             return self.refuse(request, error)
-        asked = _Asked(request, target, endpoint.name, endpoint)
+        asked = Asked(request, target, endpoint.name, endpoint)
         try:
             if b"content-encoding" in headers:
                 plain_body(headers)
@@ -169,7 +125,7 @@ class Front:
             batch = asked.batch = decoded
             version = asked.version = self._version(asked)
             if endpoint.guard is not None:
-                remembered = _remembered(asked)
+                remembered = asked.remembered()
                 if remembered is not None:
                     return self._answer(asked, remembered, None)
             compiled = version.compiled
@@ -180,7 +136,7 @@ class Front:
             return self._answer(asked, [], error)
         return self._answer(asked, outputs, None)
 
-    async def _infer_later(self, asked: _Asked, decoding: Callable[[], Batch]) -> Answer:
+    async def _infer_later(self, asked: Asked, decoding: Callable[[], Batch]) -> Answer:
         """Answer a prediction whose body takes longer to read than one turn of the loop."""
         try:
             if self._reading >= MAX_READING:
@@ -193,12 +149,12 @@ class Front:
             asked.version = self._version(asked)
         except TrimtabError as error:
             return self._answer(asked, [], error)
-        remembered = _remembered(asked)
+        remembered = asked.remembered()
         if remembered is not None:
             return self._answer(asked, remembered, None)
         return await self._infer_aside(asked)
 
-    async def _infer_aside(self, asked: _Asked) -> Answer:
+    async def _infer_aside(self, asked: Asked) -> Answer:
         """Answer a prediction that takes longer than one turn of the loop."""
         batch = asked.batch
         assert batch is not None
@@ -230,7 +186,7 @@ class Front:
             return self._answer(asked, [], error)
         raise AssertionError("the last attempt answers or raises")
 
-    def _version(self, asked: _Asked) -> LiveVersion:
+    def _version(self, asked: Asked) -> LiveVersion:
         endpoint = asked.endpoint
         if asked.target.version:
             asked.route = "pinned"
@@ -239,7 +195,7 @@ class Front:
         if chosen:  # a proxy before this gateway splits the requests, in every protocol
             asked.route = "pinned"
             return endpoint.version(chosen.decode("latin-1"))
-        key = _routing_key(asked) if endpoint.is_split else None
+        key = asked.routing_key() if endpoint.is_split else None
         if key is None:
             return endpoint.choose(asked.id)
         version, first = endpoint.choose_for(key)
@@ -247,14 +203,14 @@ class Front:
             asked.route = "key"
         return version
 
-    def _reroute(self, asked: _Asked) -> None:
+    def _reroute(self, asked: Asked) -> None:
         """Choose anew after the table changed; whoever stands in for another version was not chosen for the request."""
         before, route = asked.version, asked.route
         asked.version = self._version(asked)
         if route != "pinned":
             asked.route = route if asked.version is before else "rerouted"
 
-    def _answer(self, asked: _Asked, outputs: list[Output], error: TrimtabError | None) -> Answer:
+    def _answer(self, asked: Asked, outputs: list[Output], error: TrimtabError | None) -> Answer:
         """Return the answer to a prediction; count it, write it down, and have shadows copy it."""
         version, batch, protocol = asked.version, asked.batch, asked.target.address.protocol
         shown = version.route.version if version is not None else ""
@@ -272,9 +228,9 @@ class Front:
             status, extra = refusal(error)
             problem, outputs = error.message, []
             content = protocol.encode_error(status, problem)
-            problem = _kept(asked, error)
+            problem = asked.kept(error)
         if asked.endpoint.guard is not None:
-            extra = (*extra, *_guarded(asked, asked.endpoint.guard, outputs if error is None else None))
+            extra = (*extra, *asked.settle(outputs if error is None else None))
         latency_us = (perf_counter_ns() - asked.started_ns) // 1000
         if version is None or batch is None:
             self._table.invalid[asked.name] = self._table.invalid.get(asked.name, 0) + 1
@@ -288,7 +244,7 @@ class Front:
 
     def _write(
         self,
-        asked: _Asked,
+        asked: Asked,
         version: LiveVersion | None,
         latency_us: int,
         outputs: list[Output],
@@ -336,7 +292,7 @@ class Front:
             )
         )
 
-    def _shadow(self, asked: _Asked) -> None:
+    def _shadow(self, asked: Asked) -> None:
         for version in asked.endpoint.shadowed_by(asked.id):
             if version.shadows_waiting >= MAX_SHADOWS_WAITING:
                 self.shadows_dropped += 1
@@ -346,7 +302,7 @@ class Front:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _infer_shadow(self, asked: _Asked, version: LiveVersion) -> None:
+    async def _infer_shadow(self, asked: Asked, version: LiveVersion) -> None:
         batch = asked.batch
         assert batch is not None
         started_ns = perf_counter_ns()
@@ -360,7 +316,7 @@ class Front:
                 timeout_s=asked.endpoint.timeout_s,
             )
         except TrimtabError as error:
-            status, problem = status_of(error), _kept(asked, error)
+            status, problem = status_of(error), asked.kept(error)
         finally:
             version.shadows_waiting -= 1
         latency_us = (perf_counter_ns() - started_ns) // 1000
@@ -392,60 +348,6 @@ def _event_us(given: bytes) -> int:
         return feedback.event_us(given.decode())
     except (ValueError, OverflowError):
         raise Invalid("x-event-time is RFC 3339 or microseconds since 1970", field="x-event-time") from None
-
-
-def _routing_key(asked: _Asked) -> bytes | None:
-    """Return by what a request asks to be answered by the same version again: a header, or a column's first value."""
-    key = asked.request.headers.get(b"x-routing-key")
-    guard, batch = asked.endpoint.guard, asked.batch
-    if key is not None or guard is None or not guard.sticky_by or batch is None:
-        return key
-    value = batch.first(guard.sticky_by, asked.endpoint.schema.fields)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # 5 and 5.0 are the same key, whatever the client's language writes
-    return None if value is None else str(value).encode("utf-8", "surrogatepass")
-
-
-def _remembered(asked: _Asked) -> list[Output] | None:
-    """Return the answer to the same features where one is kept."""
-    guard, batch, version = asked.endpoint.guard, asked.batch, asked.version
-    if guard is None or guard.cache is None or batch is None or version is None:
-        return None
-    route, schema, now = version.route, asked.endpoint.schema, monotonic()
-    want = asked.want()
-    asked.cache_key = feature_key(route.model, route.version, want, schema, batch)
-    if asked.cache_key is None:
-        return None
-    outputs = guard.cache.get(asked.cache_key, now)
-    if outputs is not None:
-        asked.route = "cached"
-    elif asked.route == "split" and asked.endpoint.is_split:
-        # A version with a small share has fewer answers kept: what it alone has to work on must not be compared.
-        for other in asked.endpoint.split:
-            key = feature_key(other.route.model, other.route.version, want, schema, batch)
-            if key is not None and guard.cache.holds(key, now):
-                asked.route = "repeat"
-    return outputs
-
-
-def _guarded(asked: _Asked, guard: Guard, outputs: list[Output] | None) -> tuple[Header, ...]:
-    """Keep an answer for the next one who asks the same, and return what the caller is told of limits and cache."""
-    headers: tuple[Header, ...] = ()
-    who = asked.request.who
-    if guard.counts and who is not None:
-        headers = guard.headers(who.id or who.principal, monotonic(), now_us())
-    if guard.cache is not None and asked.cache_key is not None:
-        cached = asked.route == "cached"
-        if outputs is not None and not cached:
-            guard.cache.put(asked.cache_key, outputs, monotonic())
-        headers = (*headers, (b"x-cache", b"hit" if cached else b"miss"))
-    return headers
-
-
-def _kept(asked: _Asked, error: TrimtabError) -> str:
-    """Return what the log keeps of an error: its text may quote what it is forbidden to keep."""
-    guard = asked.endpoint.guard
-    return error.message if guard is None or guard.anonymiser is None else error.code
 
 
 def _count(version: LiveVersion, status: int, latency_us: int, rows: int, at_us: int) -> None:
