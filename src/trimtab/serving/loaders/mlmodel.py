@@ -27,12 +27,12 @@ class ModelFolder:
             self.signature: Signature | None = signature_of(content.get("signature"))
         except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
             raise ModelNotLoaded(f"{path}/MLmodel cannot be understood: {error!r}") from None
-        self._content = content
+        self.content: dict[str, Any] = content
 
     @property
     def predict(self) -> str:
         """The method whose answer is served: ours from the metadata, MLflow's ``predict_fn``, or ``predict``."""
-        ours = (self._content.get("metadata") or {}).get("trimtab") or {}
+        ours = (self.content.get("metadata") or {}).get("trimtab") or {}
         return str(
             ours.get("predict") or self.flavors.get("python_function", {}).get("predict_fn") or "predict"
         )

@@ -103,16 +103,19 @@ def column(columns: dict[str, list[Any]], name: str) -> list[Any]:
     return values
 
 
-def missing(rows: Rows, names: Sequence[str]) -> str:
-    """Return which column has the first missing value, in words, or nothing."""
+def missing(rows: Rows, names: Sequence[str], *, only: Sequence[str] = ()) -> str:
+    """Return which column has the first missing value, in words, or nothing; of all columns, or of some."""
     if rows.matrix is not None:
-        found = np.argwhere(np.isnan(rows.matrix))
+        gaps = np.isnan(rows.matrix)
+        if only:
+            gaps[:, [at for at, name in enumerate(names) if name not in only]] = False
+        found = np.argwhere(gaps)
         if len(found):
             row, at = found[0]
             return f"column {names[at]!r}, row {row} is missing, and this model takes no missing values"
         return ""
     for name, values in (rows.columns or {}).items():
-        if None in values:
+        if None in values and (not only or name in only):
             return f"column {name!r}, row {values.index(None)} is missing, and this model takes no missing values"
     return ""
 
