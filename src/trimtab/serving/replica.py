@@ -285,8 +285,9 @@ def warm_up(model: Model, folder: ModelFolder) -> None:
     if body is None:
         return
     try:
-        batch = mlflow.decode_json(Schema(folder.signature), body)
-        model.predict(Rows(batch.rows, columns=batch.columns), PREDICTIONS | PROBABILITIES)
+        schema = Schema(folder.signature)
+        batch = mlflow.decode_json(schema, body)
+        model.predict(Rows(batch.rows, columns=batch.by_name(schema.fields)), PREDICTIONS | PROBABILITIES)
     except Exception as error:
         # Whatever it raises, a model that cannot predict its own example must not get traffic.
         raise ModelNotLoaded(f"the model does not predict its input example: {first_line(error)}") from error
