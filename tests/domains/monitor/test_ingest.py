@@ -11,6 +11,7 @@ from tests.domains.deploy.conftest import PLANE, Models
 from tests.domains.monitor.conftest import DAY, Watched
 from trimtab.domains.deploy.rollouts.plans import Plan
 from trimtab.domains.govern.errors import NotPermitted
+from trimtab.domains.monitor import service
 from trimtab.domains.monitor.errors import FeatureNotFound, MonitorExists, MonitorNotFound, PredictionNotFound
 from trimtab.domains.monitor.model import Baseline, Policy
 from trimtab.kernel.errors import Invalid, NotFound
@@ -267,3 +268,28 @@ def test_anonymised_columns_are_taken_in_and_not_compared(watched: Watched) -> N
     assert (second.rows, second.counts.get("a"), sum(second.counts["b"])) == (20, None, 20)
     shown = watched.app.monitors.prediction(watched.owner, hashed[0].id)
     assert shown["rows"][0]["inputs"]["a"] == "5f3c"
+
+
+def test_of_too_many_windows_the_newest_are_shown(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched.take_in(*(watched.predictions(day, 1) for day in range(10, 15)))
+    monkeypatch.setattr(service, "_MOST_WINDOWS", 2)
+    assert [day for day, *_ in windows(watched)] == [13, 14]
+
+
+def test_the_newest_predictions_are_found_in_however_many_parts(watched: Watched, viewer: Principal) -> None:
+    for day in range(10, 17):
+        watched.take_in(watched.predictions(day, 1))
+    found = watched.app.monitors.recent_predictions(viewer, "churn", limit=6)
+    assert [one["event_us"] // DAY for one in found] == [16, 15, 14, 13, 12, 11]
+    for limit in (0, -1, 201):
+        with pytest.raises(Invalid):
+            watched.app.monitors.recent_predictions(viewer, "churn", limit=limit)
+
+
+def test_labels_of_windows_that_lie_apart_are_measured_together(watched: Watched) -> None:
+    days = [watched.predictions(day, 10) for day in (10, 11, 12)]
+    watched.take_in(*days)
+    for day, made in enumerate(days, 13):
+        watched.take_in(watched.labels(made[:5], day=day))
+    watched.take_in(watched.labels([*days[0][5:], *days[2][5:]], day=16))
+    assert windows(watched) == [(10, 10, 10, True), (11, 10, 5, True), (12, 10, 10, False)]

@@ -118,9 +118,7 @@ class Ingest:
     def _past_scores(self, endpoint: str, version: str) -> NDArray[np.float64]:
         """Return what a version predicted lately, before this batch."""
         with self._db.read() as tx:
-            parts = store.parts(tx, where=Where().equals(endpoint=endpoint, kind="predictions"))[
-                -_PAST_PARTS:
-            ]
+            parts = store.newest_parts(tx, endpoint=endpoint, limit=_PAST_PARTS)
         found = [np.empty(0)]
         for part in parts:
             rows = self._cache.get(part)
@@ -217,7 +215,7 @@ class Ingest:
         """Measure the windows that labels arrived for, and add the champion's losses to the alarm's steps."""
         width = monitor.policy.window_us
         starts = sorted({window_start(us, width) for us in labels.column("event_us").to_pylist()})
-        known = self._known_labels(batch, monitor.endpoint, starts[0], starts[-1] + width)
+        known = self._known_labels(batch, monitor.endpoint, starts, width)
         event_us = known.column("event_us").to_numpy()
         for start in starts:
             window = self._window(batch, monitor, start)
@@ -320,12 +318,20 @@ class Ingest:
             batch.losses[key] = found[0] if found else Losses(monitor.name, start)
         return batch.losses[key]
 
-    def _known_labels(self, batch: _Batch, endpoint: str, from_us: int, to_us: int) -> pa.Table:
-        """Return every label of predictions in a span of event time; of two for one row the later counts."""
+    def _known_labels(self, batch: _Batch, endpoint: str, starts: list[int], width: int) -> pa.Table:
+        """Return every label of predictions in some windows; of two for one row the later counts.
+
+        Nothing is read of the time between: one label that comes a month late must not bring a month's labels along.
+        """
         where = Where().equals(endpoint=endpoint, kind="labels")
-        where.add("max_event_us >= :from_us", from_us=from_us).add("min_event_us < :to_us", to_us=to_us)
+        where.add("max_event_us >= :from_us", from_us=starts[0])
+        where.add("min_event_us < :to_us", to_us=starts[-1] + width)
         with self._db.read() as tx:
-            parts = store.parts(tx, where=where)
+            parts = [
+                part
+                for part in store.parts(tx, where=where)
+                if any(part.min_event_us < start + width and part.max_event_us >= start for start in starts)
+            ]
         parts += [part for part in batch.parts if part.endpoint == endpoint and part.kind == "labels"]
         table = pa.concat_tables([read_part(self._blobs, part) for part in parts])
         keys = list(

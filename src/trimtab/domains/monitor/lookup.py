@@ -10,6 +10,9 @@ from trimtab.domains.monitor.columns import FEATURE_PREFIX, read_part
 from trimtab.domains.monitor.model import Part
 from trimtab.infra.blobs import Blobs
 
+_MOST_LOOKED = 500_000
+"""Rows to look through for those of a route that is rarely taken."""
+
 
 def find_prediction(
     blobs: Blobs, parts: Sequence[Part], prediction_id: str, row: int | None
@@ -48,9 +51,11 @@ def find_prediction(
 def newest_predictions(
     blobs: Blobs, parts: Sequence[Part], *, route: str | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Return the newest rows of some parts, newest first, of one route only where one is given."""
+    """Return the newest rows of some parts (newest first too), of one route only where one is given."""
     found: list[dict[str, Any]] = []
-    for part in reversed(parts):
+    looked = 0
+    for part in parts:
+        looked += part.rows
         table = read_part(
             blobs,
             part,
@@ -66,7 +71,7 @@ def newest_predictions(
             }
             for one in reversed(tail)
         ]
-        if len(found) >= limit:
+        if len(found) >= limit or looked >= _MOST_LOOKED:
             break
     return found[:limit]
 

@@ -43,7 +43,7 @@ set rows = excluded.rows, errors = excluded.errors, labelled = excluded.labelled
 -- name: windows
 select monitor, start_us, end_us, reference, rows, errors, labelled, versions, routes, counts, counted, drift,
        performance, closed
-from monitor_window {where} order by start_us limit :limit;
+from monitor_window {where} {order} limit :limit;
 
 -- name: put_losses
 insert into monitor_losses (monitor, start_us, rows, mass, used)
@@ -66,6 +66,10 @@ values
 -- name: parts
 select id, endpoint, kind, blob, rows, min_id, max_id, min_event_us, max_event_us, created_us
 from monitor_part {where} order by id;
+
+-- name: newest_parts
+select id, endpoint, kind, blob, rows, min_id, max_id, min_event_us, max_event_us, created_us
+from monitor_part where endpoint = :endpoint and kind = :kind order by id desc limit :limit;
 
 -- name: delete_parts
 delete from monitor_part where created_us < :before_us;

@@ -22,12 +22,15 @@ from trimtab.infra.db import Database, Duplicate, Tx, Where
 from trimtab.infra.jobs import Jobs
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid, did_you_mean
+from trimtab.kernel.pages import check_limit
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal, system
 from trimtab.serving.segments import Route
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MOST_WINDOWS = 2000
+_MOST_RECENT = 200
+_MOST_PARTS = 200
 WHO = system("monitor")
 
 
@@ -159,6 +162,7 @@ class MonitorService:
         """Stop watching; the endpoint's prediction log stays until it expires."""
         self._govern.permit(who, "write", refs.make("monitor", name))
         with self._db.write() as tx:
+            tx.lock("monitor.monitors")  # a batch that is being taken in would write its windows anew
             self._find(tx, name)
             store.delete_monitor(tx, name=name)
             self._govern.audit(tx, who, "monitor.remove", refs.make("monitor", name))
@@ -187,7 +191,7 @@ class MonitorService:
             where.add("start_us < :to_us", to_us=to_us)
         with self._db.read() as tx:
             self._find(tx, name)
-            return store.windows(tx, where=where, limit=_MOST_WINDOWS)
+            return store.newest_windows(tx, where=where, limit=_MOST_WINDOWS)
 
     def feature(
         self, who: Principal, name: str, feature: str, *, from_us: int | None = None, to_us: int | None = None
@@ -238,13 +242,17 @@ class MonitorService:
     def recent_predictions(
         self, who: Principal, endpoint: str, *, route: Route | None = None, limit: int = 50
     ) -> list[dict[str, Any]]:
-        """Return the newest predictions of an endpoint, one row each, of one route where it is given."""
+        """Return the newest predictions of an endpoint, one row each, of one route where it is given; at most 200.
+
+        They are looked for in the newest 200 files of its log.
+        """
         self._govern.permit(who, "read", refs.make("endpoint", endpoint))
+        size = check_limit(limit, most=_MOST_RECENT)
         from trimtab.domains.monitor.lookup import newest_predictions
 
         with self._db.read() as tx:
-            parts = store.parts(tx, where=Where().equals(endpoint=endpoint, kind="predictions"))
-        return newest_predictions(self._blobs, parts[-5:], route=route, limit=min(limit, 200))
+            parts = store.newest_parts(tx, endpoint=endpoint, limit=_MOST_PARTS)
+        return newest_predictions(self._blobs, parts, route=route, limit=size)
 
     def labels_between(self, who: Principal, endpoint: str, from_us: int, to_us: int) -> Any:
         """Return every joined label of predictions in a span of event time as an Arrow table, for worker processes."""

@@ -51,8 +51,18 @@ def put_window(tx: Tx, window: Window) -> None:
 
 
 def windows(tx: Tx, *, where: Where, limit: int) -> list[Window]:
+    """Return the oldest windows that meet the conditions, oldest first."""
+    return _windows(tx, where, order="order by start_us", limit=limit)
+
+
+def newest_windows(tx: Tx, *, where: Where, limit: int) -> list[Window]:
+    """Return the newest windows that meet the conditions, oldest first."""
+    return _windows(tx, where, order="order by start_us desc", limit=limit)[::-1]
+
+
+def _windows(tx: Tx, where: Where, *, order: str, limit: int) -> list[Window]:
     found: list[Window] = []
-    for row in tx.all(Q.windows.with_(where=where.sql), limit=limit, **where.params):
+    for row in tx.all(Q.windows.with_(where=where.sql, order=order), limit=limit, **where.params):
         columns = dict(zip(Window.__struct_fields__, row, strict=True))
         for key in ("versions", "routes", "counts", "drift", "performance"):
             columns[key] = msgspec.json.decode(columns[key])
@@ -95,6 +105,12 @@ def insert_part(tx: Tx, part: Part) -> None:
 
 def parts(tx: Tx, *, where: Where) -> list[Part]:
     return [Part(*row) for row in tx.all(Q.parts.with_(where=where.sql), **where.params)]
+
+
+def newest_parts(tx: Tx, *, endpoint: str, limit: int) -> list[Part]:
+    """Return the newest files of an endpoint's predictions, newest first."""
+    rows = tx.all(Q.newest_parts, endpoint=endpoint, kind="predictions", limit=limit)
+    return [Part(*row) for row in rows]
 
 
 def delete_before(tx: Tx, *, before_us: int) -> None:
