@@ -14,6 +14,7 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _FIXED64 = struct.Struct("<Q")
 _FIXED32 = struct.Struct("<I")
 _DOUBLE = struct.Struct("<d")
+_SINGLE = struct.Struct("<f")
 
 
 class BadProtobuf(Invalid):
@@ -35,19 +36,19 @@ def fields(message: bytes | memoryview) -> Iterator[tuple[int, int, int | bytes]
         key = message[place]
         place += 1
         if key > 0x7F:
-            key, place = _varint(message, place - 1, end)
+            key, place = varint_at(message, place - 1)
         number, kind = key >> 3, key & 7
         if number == 0:
             raise BadProtobuf("A field has the number 0.")
         match kind:
             case 2:
-                size, place = _varint(message, place, end)
+                size, place = varint_at(message, place)
                 if size > end - place:
                     raise BadProtobuf("A field is longer than its message.")
                 yield number, kind, cast(bytes, message[place : place + size])
                 place += size
             case 0:
-                value, place = _varint(message, place, end)
+                value, place = varint_at(message, place)
                 yield number, kind, value
             case 1:
                 if end - place < 8:
@@ -63,18 +64,6 @@ def fields(message: bytes | memoryview) -> Iterator[tuple[int, int, int | bytes]
                 raise BadProtobuf(f"The wire type {kind} is none that is in use.")
 
 
-def _varint(message: bytes | memoryview, place: int, end: int) -> tuple[int, int]:
-    value = shift = 0
-    while place < end and shift < 70:
-        byte = message[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value & 0xFFFFFFFFFFFFFFFF, place
-        shift += 7
-    raise BadProtobuf("A number is cut off or too long.")
-
-
 def signed(value: int) -> int:
     """Return a varint as a signed number of 64 bits."""
     return value - (1 << 64) if value >= 1 << 63 else value
@@ -83,6 +72,13 @@ def signed(value: int) -> int:
 def double(value: int) -> float:
     """Return eight bytes, read as a number, as the floating-point number that they are."""
     return _DOUBLE.unpack(_FIXED64.pack(value))[0]
+
+
+def single(value: int) -> float:
+    """Return four bytes, read as a number, as the floating-point number that they are; raises BadProtobuf for more."""
+    if value > 0xFFFFFFFF:
+        raise BadProtobuf("A number is wider than four bytes.")
+    return _SINGLE.unpack(_FIXED32.pack(value))[0]
 
 
 def text(value: int | bytes) -> str:
@@ -103,9 +99,23 @@ def varints(message: bytes | memoryview) -> list[int]:
         value = message[place]
         place += 1
         if value > 0x7F:
-            value, place = _varint(message, place - 1, end)
+            value, place = varint_at(message, place - 1)
         found.append(value)
     return found
+
+
+def varint_at(message: bytes | memoryview, place: int) -> tuple[int, int]:
+    """Return the varint at a place and the place after it; raises BadProtobuf."""
+    value = shift = 0
+    end = len(message)
+    while place < end and shift < 70:
+        byte = message[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & 0xFFFFFFFFFFFFFFFF, place
+        shift += 7
+    raise BadProtobuf("A number is cut off or too long.")
 
 
 def varint(value: int) -> bytes:

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from trimtab.kernel.protobuf import BadProtobuf
 from trimtab.moving.tensorboard import protobuf as wire
-from trimtab.moving.tensorboard.protobuf import Malformed, Value
+from trimtab.moving.tensorboard.protobuf import Value
 from trimtab.moving.tensorboard.tensors import Tensor, read_tensor
 
 EXACT_FIELD = 1001
@@ -20,7 +21,7 @@ _MOST_REMEMBERED = 100_000
 _MANY = 500
 _FIRST = 1
 _SCALAR_TAIL = 4
-_EXACT_MARK = wire.put_varint(EXACT_FIELD << 3 | wire.FIXED64)
+_EXACT_MARK = wire.varint(EXACT_FIELD << 3 | wire.FIXED64)
 _EXACT_TAIL = _SCALAR_TAIL + len(_EXACT_MARK) + 8
 _SINGLE = struct.Struct("<f")
 _DOUBLE = struct.Struct("<d")
@@ -120,7 +121,7 @@ class Decoder:
             try:
                 if not self._quick(data, start, end, batch):
                     self._whole(memoryview(data)[start:end], batch)
-            except (Malformed, OverflowError, struct.error):
+            except (BadProtobuf, OverflowError, struct.error):
                 batch.malformed += 1
 
     def _quick(self, data: bytes, start: int, end: int, batch: Batch) -> bool:
@@ -133,7 +134,7 @@ class Decoder:
             step = data[at + 1]
             at += 2
             if step > 0x7F:
-                step, at = wire.varint(data, at - 1)
+                step, at = wire.varint_at(data, at - 1)
                 if step >= 1 << 63:
                     step -= 1 << 64
         tag = self._plain.get(data[at : end - _SCALAR_TAIL])
@@ -189,7 +190,7 @@ class Decoder:
         if not numbers or numbers[0] != 1 or len(self._plain) + len(self._exact) > _MOST_REMEMBERED:
             return
         tag = wire.text(found[0][2])
-        at = wire.varint(raw, 10)[1] if raw[9] == 0x10 else 9
+        at = wire.varint_at(raw, 10)[1] if raw[9] == 0x10 else 9
         if raw[0] != 0x09 or not _ends_with(raw, at, value) or self.plugins.get(tag, "scalars") != "scalars":
             return
         if numbers == [1, 2] and found[1][1] == wire.FIXED32:
@@ -229,7 +230,7 @@ def _ends_with(record: bytes, at: int, value: memoryview) -> bool:
     """Tell whether from a place on the record is a summary of this one value, and nothing after it."""
     if record[at : at + 1] != b"\x2a":
         return False
-    summary, begin = wire.varint(record, at + 1)
+    summary, begin = wire.varint_at(record, at + 1)
     return begin + summary == len(record) and record.endswith(bytes(value))
 
 
@@ -242,10 +243,10 @@ def _add(batch: Batch, tag: str, step: int, at_us: int, value: float) -> None:
 
 def _microseconds(seconds: float) -> int:
     if not math.isfinite(seconds):
-        raise Malformed("a time is not finite")
+        raise BadProtobuf("a time is not finite")
     found = round(seconds * 1e6)
     if not 0 <= found <= _MOST_US:
-        raise Malformed("a time is out of range")
+        raise BadProtobuf("a time is out of range")
     return found
 
 
@@ -344,7 +345,7 @@ def _histogram(edges: list[float], counts: list[float]) -> bytes:
 
 
 def read_hparams(content: bytes, session: Session) -> None:
-    """Take over what a record of the hparams plugin says; raises Malformed."""
+    """Take over what a record of the hparams plugin says; raises BadProtobuf."""
     for number, _, value in wire.fields(memoryview(content)):
         if number == 3:
             _start(wire.delimited(value), session)

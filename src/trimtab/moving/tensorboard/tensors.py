@@ -5,8 +5,9 @@ import struct
 
 import msgspec
 
+from trimtab.kernel.protobuf import BadProtobuf
 from trimtab.moving.tensorboard import protobuf as wire
-from trimtab.moving.tensorboard.protobuf import Malformed, Value
+from trimtab.moving.tensorboard.protobuf import Value
 
 _STRING = 7
 # The types of numbers by their number in TensorFlow: struct's letter.
@@ -41,7 +42,7 @@ class Tensor(msgspec.Struct):
 
 
 def read_tensor(message: memoryview) -> Tensor:
-    """Return the values of a TensorProto in the order of their rows; raises Malformed."""
+    """Return the values of a TensorProto in the order of their rows; raises BadProtobuf."""
     kind = 0
     tensor = Tensor()
     packed: list[tuple[int, int, Value]] = []
@@ -81,14 +82,14 @@ def _shape(message: memoryview) -> list[int]:
             ]
             shape.append(sizes[0] if sizes else 0)
     if any(size < 0 for size in shape):
-        raise Malformed("a tensor has a negative size")
+        raise BadProtobuf("a tensor has a negative size")
     return shape
 
 
 def _numbers(kind: int, content: memoryview) -> list[float]:
     if kind == _BFLOAT16:
         if len(content) % 2:
-            raise Malformed("a tensor ends amid a number")
+            raise BadProtobuf("a tensor ends amid a number")
         halves = struct.unpack(f"<{len(content) // 2}H", content)
         return list(
             struct.unpack(f"<{len(halves)}f", struct.pack(f"<{len(halves)}I", *[one << 16 for one in halves]))
@@ -98,16 +99,18 @@ def _numbers(kind: int, content: memoryview) -> list[float]:
         return []
     width = struct.calcsize(letter)
     if len(content) % width:
-        raise Malformed("a tensor ends amid a number")
+        raise BadProtobuf("a tensor ends amid a number")
     return [float(one) for one in struct.unpack(f"<{len(content) // width}{letter}", content)]
 
 
 def _values(kind: int, number: int, form: int, value: Value) -> list[float]:
     if number in _FIXED:
+        if isinstance(value, int):
+            return [wire.double(value) if form == wire.FIXED64 else wire.single(value)]
         data = wire.delimited(value)
         width = struct.calcsize(_FIXED[number])
         if len(data) % width:
-            raise Malformed("a tensor ends amid a number")
+            raise BadProtobuf("a tensor ends amid a number")
         return list(struct.unpack(f"<{len(data) // width}{_FIXED[number]}", data))
     if number not in _WHOLE and number != _HALVES:
         return []
@@ -117,7 +120,7 @@ def _values(kind: int, number: int, form: int, value: Value) -> list[float]:
     else:
         data, at = wire.delimited(value), 0
         while at < len(data):
-            one, at = wire.varint(data, at)
+            one, at = wire.varint_at(data, at)
             found.append(wire.signed(one))
     if number == _HALVES:
         raw = struct.pack(f"<{len(found)}H", *[one & 0xFFFF for one in found])

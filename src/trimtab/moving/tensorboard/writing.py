@@ -12,7 +12,7 @@ _STATUS = {"FINISHED": 1, "FAILED": 2, "KILLED": 2, "RUNNING": 3, "SCHEDULED": 3
 _DATA_CLASS_TENSOR = 2
 _STRING = 7
 # A tensor of floats and of no size: TensorBoard lists only what has one, though the plugin looks at its metadata alone.
-_NO_TENSOR = wire.put_bytes(8, wire.put_number(1, 1) + wire.put_bytes(2, wire.put_bytes(2, b"")))
+_NO_TENSOR = wire.put_bytes(8, wire.count(1, 1) + wire.put_bytes(2, wire.put_bytes(2, b"")))
 
 
 def version(at_us: int) -> bytes:
@@ -30,7 +30,7 @@ def scalars(tag: str, points: Iterable[tuple[int, int, float]]) -> Iterator[byte
     plain, exact = _around(name, 5), _around(name, 5 + len(wire.put_double(EXACT_FIELD, 0.0)))
     for step, at_us, value in points:
         short = _single(value)
-        head = wire.put_double(1, at_us / 1e6) + (wire.put_number(2, step) if step else b"")
+        head = wire.put_double(1, at_us / 1e6) + wire.count(2, step)
         if short == value or math.isnan(value):
             yield head + plain + wire.put_single(2, short)
         else:
@@ -40,8 +40,8 @@ def scalars(tag: str, points: Iterable[tuple[int, int, float]]) -> Iterator[byte
 def _around(name: bytes, size: int) -> bytes:
     """Return what stands before a value of so many bytes: the summary, its one value, the tag."""
     inner = len(name) + size
-    value = wire.put_varint(1 << 3 | wire.BYTES) + wire.put_varint(inner) + name
-    return wire.put_varint(5 << 3 | wire.BYTES) + wire.put_varint(len(value) + size) + value
+    value = wire.varint(1 << 3 | wire.BYTES) + wire.varint(inner) + name
+    return wire.varint(5 << 3 | wire.BYTES) + wire.varint(len(value) + size) + value
 
 
 def _single(value: float) -> float:
@@ -63,7 +63,7 @@ def session_start(params: Mapping[str, str], *, group: str, started_us: int) -> 
 
 def session_end(status: str, *, ended_us: int) -> bytes:
     """Return the record by which the hparams plugin learns how a run ended."""
-    info = wire.put_number(1, _STATUS.get(status, 0)) + wire.put_double(2, ended_us / 1e6)
+    info = wire.count(1, _STATUS.get(status, 0)) + wire.put_double(2, ended_us / 1e6)
     return _hparams("_hparams_/session_end_info", wire.put_bytes(4, info), ended_us)
 
 
@@ -84,34 +84,25 @@ def _hparams(tag: str, content: bytes, at_us: int) -> bytes:
 
 def text(tag: str, content: str, *, step: int, at_us: int) -> bytes:
     """Return the record of a text in Markdown."""
-    tensor = wire.put_number(1, _STRING) + wire.put_bytes(2, wire.put_bytes(2, wire.put_number(1, 1)))
+    tensor = wire.count(1, _STRING) + wire.put_bytes(2, wire.put_bytes(2, wire.count(1, 1)))
     body = wire.put_bytes(8, tensor + wire.put_bytes(8, content)) + _metadata("text", b"")
     return _record(tag, at_us, step, body)
 
 
 def picture(tag: str, content: bytes, *, width: int, height: int, step: int, at_us: int) -> bytes:
     """Return the record of a picture; ``content`` is a PNG or JPEG file."""
-    image = (
-        wire.put_number(1, height)
-        + wire.put_number(2, width)
-        + wire.put_number(3, 4)
-        + wire.put_bytes(4, content)
-    )
+    image = wire.count(1, height) + wire.count(2, width) + wire.count(3, 4) + wire.put_bytes(4, content)
     return _record(tag, at_us, step, wire.put_bytes(4, image))
 
 
 def _metadata(plugin: str, content: bytes) -> bytes:
     data = wire.put_bytes(1, plugin) + (wire.put_bytes(2, content) if content else b"")
-    return wire.put_bytes(9, wire.put_bytes(1, data) + wire.put_number(4, _DATA_CLASS_TENSOR))
+    return wire.put_bytes(9, wire.put_bytes(1, data) + wire.count(4, _DATA_CLASS_TENSOR))
 
 
 def _record(tag: str, at_us: int, step: int, body: bytes) -> bytes:
     summary = wire.put_bytes(1, wire.put_bytes(1, tag) + body)
-    return (
-        wire.put_double(1, at_us / 1e6)
-        + (wire.put_number(2, step) if step else b"")
-        + wire.put_bytes(5, summary)
-    )
+    return wire.put_double(1, at_us / 1e6) + wire.count(2, step) + wire.put_bytes(5, summary)
 
 
 def png_size(content: bytes) -> tuple[int, int] | None:
