@@ -7,7 +7,7 @@ import pytest
 from trimtab.science import plain
 from trimtab.science.drift import alarm, sketch
 from trimtab.science.profile import table
-from trimtab.science.sequential import betting, change, difference, divergence, empirical_bernstein, judge
+from trimtab.science.sequential import change, difference, divergence, judge
 
 
 def states():
@@ -18,8 +18,6 @@ def states():
     drift = alarm.update(alarm.start(reference), reference, window)
     trial = judge.start()
     one = judge.tally(errors=values > 0.9, latency_us=values * 5000, scores=values, losses=values)
-    yield betting.update(betting.start(resolution=32), values)
-    yield empirical_bernstein.update(empirical_bernstein.start(), values)
     yield change.update(change.start(reference=0.4), values)
     yield difference.update(difference.start(), [7, 3], [9, 8])
     yield divergence.update(divergence.start([0.3, 0.6]), [3, 4, 5], [5, 5, 5])

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from trimtab.science.metrics import multiclass, regression
+from trimtab.science.metrics import regression
 
 numbers = st.floats(-1e3, 1e3).map(lambda x: round(x, 3))
 pairs = st.lists(st.tuples(numbers, numbers), min_size=3, max_size=60)
@@ -38,15 +38,3 @@ def test_nothing_and_constants():
     assert np.isnan(regression.r2([1.0, 1.0], [1.0, 2.0]).estimate)
     with pytest.raises(ValueError):
         regression.mae([1.0], [1.0, 2.0])
-
-
-def test_several_classes_agree_with_scikit_learn():
-    rng = np.random.default_rng(2)
-    y, p = rng.integers(0, 4, 500), rng.dirichlet(np.ones(4), 500)
-    found = multiclass.evaluate(y, p)
-    assert found["accuracy"].estimate == pytest.approx(sk.accuracy_score(y, p.argmax(1)))
-    assert found["log_loss"].estimate == pytest.approx(sk.log_loss(y, p))
-    assert found["f1_macro"].estimate == pytest.approx(sk.f1_score(y, p.argmax(1), average="macro"))
-    assert all(one.low <= one.estimate <= one.high for one in found.values())
-    with pytest.raises(ValueError):
-        multiclass.evaluate([4], [[0.5, 0.5]])

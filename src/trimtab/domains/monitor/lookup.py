@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.dataset as ds
 
 from trimtab.domains.monitor.columns import FEATURE_PREFIX, read_part
@@ -74,14 +73,6 @@ def newest_predictions(
         if len(found) >= limit or looked >= _MOST_LOOKED:
             break
     return found[:limit]
-
-
-def labels(blobs: Blobs, parts: Sequence[Part], from_us: int, to_us: int) -> pa.Table | None:
-    """Return the labels of predictions with an event time in the span, or None where there are none."""
-    if not parts:
-        return None
-    table = pa.concat_tables([read_part(blobs, part) for part in parts])
-    return table.filter((ds.field("event_us") >= from_us) & (ds.field("event_us") < to_us))
 
 
 def _view(row: dict[str, Any], label: Any) -> dict[str, Any]:

@@ -254,17 +254,6 @@ class MonitorService:
             parts = store.newest_parts(tx, endpoint=endpoint, limit=_MOST_PARTS)
         return newest_predictions(self._blobs, parts, route=route, limit=size)
 
-    def labels_between(self, who: Principal, endpoint: str, from_us: int, to_us: int) -> Any:
-        """Return every joined label of predictions in a span of event time as an Arrow table, for worker processes."""
-        self._govern.permit(who, "read", refs.make("endpoint", endpoint))
-        from trimtab.domains.monitor.lookup import labels
-
-        where = Where().equals(endpoint=endpoint, kind="labels")
-        where.add("max_event_us >= :from_us and min_event_us < :to_us", from_us=from_us, to_us=to_us)
-        with self._db.read() as tx:
-            parts = store.parts(tx, where=where)
-        return labels(self._blobs, parts, from_us, to_us)
-
     # Background work
 
     def take_in(self, who: Principal) -> int:

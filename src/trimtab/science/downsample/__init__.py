@@ -1,1 +1,1 @@
-"""Fewer points that look the same: `lttb` for charts, `minmax` where no extreme may be lost."""
+"""Fewer points that look the same: `minmax` loses no extreme."""

@@ -17,7 +17,7 @@ identification", Bernoulli 28 (2022): Theorem 2 (beta-binomial mixture), and the
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -109,20 +109,15 @@ def log_es_slower(
     edges: Sequence[float] = LATENCY_EDGES_US,
 ) -> Floats:
     """`log_e_slower` of many trials at once: counts (S, bins), all trials with as many rows, to (S,)."""
-    total, others = float(champion[0].sum()), float(challenger[0].sum())
-    if total <= 0 or others <= 0:
-        return np.zeros(len(champion))
-    grid = np.asarray(edges, dtype=np.float64)
-    # q in cell i: edges[i-1] < q <= edges[i]; the champion's count at q lies between those of the two edges.
-    lowest, highest = _between(champion)
-    nearest = np.clip(_dullest(total, p), lowest, highest)
-    evidence_a = _log_mixture(nearest, total, p)
-    # The challenger's count at ratio * q is at most the one at the next edge up.
-    high_ends = np.concatenate([grid, [np.inf]])
-    next_edge = np.searchsorted(grid, ratio * high_ends, side="left")
-    at_most = np.cumsum(challenger, axis=1)[:, np.minimum(next_edge, challenger.shape[1] - 1)]
-    evidence_b = _log_fewer(at_most, others, p)
-    return (evidence_a + evidence_b).min(axis=1)
+
+    def fewer(total: float) -> Floats:
+        # The challenger's count at ratio * q is at most the one at the next edge up.
+        grid = np.asarray(edges, dtype=np.float64)
+        next_edge = np.searchsorted(grid, ratio * np.concatenate([grid, [np.inf]]), side="left")
+        at_most = np.cumsum(challenger, axis=1)[:, np.minimum(next_edge, challenger.shape[1] - 1)]
+        return _log_fewer(at_most, total, p)
+
+    return _least(champion, challenger, p, fewer)
 
 
 def log_e_not_slower(
@@ -149,20 +144,29 @@ def log_es_not_slower(
     edges: Sequence[float] = LATENCY_EDGES_US,
 ) -> Floats:
     """`log_e_not_slower` of many trials at once: counts (S, bins), all trials with as many rows, to (S,)."""
+
+    def more(total: float) -> Floats:
+        # The challenger's count just below ratio * q is at least the one at the last edge under it.
+        grid = np.asarray(edges, dtype=np.float64)
+        last_edge = np.searchsorted(grid, ratio * np.concatenate([[0.0], grid]), side="right") - 1
+        cumulative = np.cumsum(challenger, axis=1)
+        at_least = np.where(last_edge >= 0, cumulative[:, np.maximum(last_edge, 0)], 0.0)
+        return _log_fewer(total - at_least, total, 1.0 - p)
+
+    return _least(champion, challenger, p, more)
+
+
+def _least(
+    champion: Floats, challenger: Floats, p: float, of_challenger: Callable[[float], Floats]
+) -> Floats:
+    """The least, over all cells q may lie in, of the evidence of both sides: counts (S, bins) to (S,)."""
     total, others = float(champion[0].sum()), float(challenger[0].sum())
     if total <= 0 or others <= 0:
         return np.zeros(len(champion))
-    grid = np.asarray(edges, dtype=np.float64)
+    # q in cell i: edges[i-1] < q <= edges[i]; the champion's count at q lies between those of the two edges.
     lowest, highest = _between(champion)
     nearest = np.clip(_dullest(total, p), lowest, highest)
-    evidence_a = _log_mixture(nearest, total, p)
-    # The challenger's count just below ratio * q is at least the one at the last edge under it.
-    low_ends = np.concatenate([[0.0], grid])
-    last_edge = np.searchsorted(grid, ratio * low_ends, side="right") - 1
-    cumulative = np.cumsum(challenger, axis=1)
-    at_least = np.where(last_edge >= 0, cumulative[:, np.maximum(last_edge, 0)], 0.0)
-    evidence_b = _log_fewer(others - at_least, others, 1.0 - p)
-    return (evidence_a + evidence_b).min(axis=1)
+    return (_log_mixture(nearest, total, p) + of_challenger(others)).min(axis=1)
 
 
 def _row(counted: ArrayLike) -> Floats:

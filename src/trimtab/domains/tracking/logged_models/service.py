@@ -29,7 +29,6 @@ from trimtab.domains.tracking.trash.model import Row
 from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database, Tx
 from trimtab.kernel import refs
-from trimtab.kernel.errors import Invalid
 from trimtab.kernel.ids import hex32
 from trimtab.kernel.pages import Page, check_limit
 from trimtab.kernel.time import now_us
@@ -195,17 +194,6 @@ class LoggedModelService:
         if model is not None:
             tag = with_version(model.tags.get(VERSIONS_TAG), name, version)
             store.put_tags(tx, model_id=model_id, tags={VERSIONS_TAG: tag})
-
-
-def check_status(status: str) -> Status:
-    """Return a status to which a model may be moved; raises Invalid."""
-    match status:
-        case "PENDING" | "READY" | "FAILED":
-            return status
-        case _:
-            raise Invalid(
-                f"Unknown status {status!r} of a logged model (PENDING, READY, FAILED).", field="status"
-            )
 
 
 def _found(model: LoggedModel | None, model_id: str) -> LoggedModel:
