@@ -16,7 +16,7 @@ from tests.objects import ENDPOINT, ROWS, add_version
 from tests.processes import Server, running
 from trimtab.sdk.client import Client
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 class Swaps:
