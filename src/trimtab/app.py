@@ -24,6 +24,7 @@ from trimtab.domains.deploy.exports.package.service import PackageService
 from trimtab.domains.deploy.exports.service import ExportService
 from trimtab.domains.deploy.gateway import Gateway
 from trimtab.domains.deploy.plane import Plane
+from trimtab.domains.deploy.settings.model import HASHES
 from trimtab.domains.deploy.targets.limits import Limits
 from trimtab.domains.deploy.targets.process import ProcessTarget
 from trimtab.domains.govern import GovernService
@@ -217,10 +218,11 @@ class App:
             runtimes=self.runtimes,
             data=self.data,
             secrets=secrets,
+            rules_of=self.deploy.settings.rules_of,
             server_url=public_url(settings),
             log_folder=self.serving_folder / "log",
         )
-        edge_jobs.register(self.bus, self.jobs, self.edge)
+        edge_jobs.register(self.bus, self.jobs, self.edge, endpoints=self.deploy)
         self.monitors = MonitorService(
             database,
             self.bus,
@@ -364,7 +366,7 @@ class App:
                 port=self.settings.inference_port_number,
                 grpc_port=inference_grpc_port(self.settings),
                 tls=Tls(*tls) if tls else None,
-                hash_key=self._secrets.derive("deploy.fields"),
+                hash_key=self._secrets.derive(HASHES),
                 replica_secret=self.settings.replica_secret_path,
             ),
             target=ProcessTarget(

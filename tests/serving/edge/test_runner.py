@@ -135,6 +135,43 @@ def test_what_was_predicted_offline_is_forwarded_when_the_server_answers(
     assert runner.forward() == 0
 
 
+def test_what_must_not_be_written_down_is_not_on_the_devices_disk(
+    device: Path, server: Server, first_zip: Path, tmp_path: Path
+) -> None:
+    runner = runner_of(device)
+    (before,) = runner.predict({"a": [0.1234567], "b": [7654.321]})["predictions"]
+
+    def ruled(manifest: dict[str, Any], _: dict[str, bytes]) -> None:
+        manifest["rules"] = {
+            "a": {"kind": "hash"},
+            "b": {"kind": "generalise", "by": "1000"},
+            "predictions": {"kind": "invented later"},
+        }
+
+    offer(server, first_zip, tmp_path, 2, ruled)
+    assert runner.sync()["updated"] == 2
+    server.delivered.clear()
+    rows = {"a": [0.1234567, 0.1234567, 1.0], "b": [7654.321, -1, 12]}
+    answer = runner.predict(rows)
+    assert answer["predictions"][0] == before, "the caller and the model see what was asked"
+    runner = runner_of(device)
+    runner.predict({"a": [1], "b": [3]})
+    runner.store.close()
+    for path in device.rglob("*"):
+        assert not path.is_file() or not any(
+            raw in path.read_bytes() for raw in (b"0.1234567", b"7654.321")
+        ), path
+    assert runner.forward() == 2
+    first, second = (one for delivery in server.delivered for one in delivery["predictions"])
+    (one, same, whole), edges = first["columns"]["a"], first["columns"]["b"]
+    assert one == same != whole
+    assert len(bytes.fromhex(one)) == 16
+    assert second["columns"]["a"] == [whole], "1 and 1.0, before and after the device was switched off"
+    assert (edges, first["outputs"]) == ([7000.0, -1000.0, 0.0], [None] * 3)
+    key = device / "home" / "rules.key"
+    assert (key.stat().st_mode & 0o777, len(key.read_bytes())) == (0o600, 32)
+
+
 def test_what_the_server_will_never_take_does_not_block_the_rest(device: Path, server: Server) -> None:
     runner = runner_of(device)
     runner.predict(ROWS)

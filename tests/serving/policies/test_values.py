@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from trimtab.kernel.errors import Invalid
 from trimtab.serving.batch import Batch, Output, unpack
+from trimtab.serving.edge.rules import MASKED, keyed_hash
 from trimtab.serving.errors import QuotaExceeded, RateLimited
 from trimtab.serving.policies.buckets import Bucket
 from trimtab.serving.policies.cache import AnswerCache, feature_key
 from trimtab.serving.policies.circuits import Circuit
-from trimtab.serving.policies.fields import MASKED, Anonymiser, hash_key, keyed_hash
+from trimtab.serving.policies.fields import Anonymiser, hash_key
 from trimtab.serving.policies.guard import Guard
 from trimtab.serving.policies.quotas import Ledger, period_end_us
 from trimtab.serving.policies.retries import RetryBudget
@@ -255,6 +256,28 @@ def test_packed_columns_are_divided(rows: int, ruled: set[str], values: list[flo
 def test_any_value_can_be_anonymised(value: Any, rule: FieldRule) -> None:
     (kept,) = anonymised(rule, value)
     assert kept is None if value is None else kept is not None
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    value=st.one_of(st.floats(-1e9, 1e9), st.integers(-10**9, 10**9), st.dates().map(str), st.datetimes().map(str), st.text()),
+    by=st.sampled_from(["0.1", "0.3", "7", "100", "day", "month", "year", "prefix:3"]),
+)  # fmt: skip
+def test_what_was_coarsened_stays_as_it_is(value: Any, by: str) -> None:
+    """A device applies the rules before the server does."""
+    (once,) = anonymised(FieldRule("generalise", by), value)
+    assert anonymised(FieldRule("generalise", by), once) == [once]
+    if not isinstance(value, str) and by[0].isdigit():
+        assert once <= value * (1 + 1e-12) or once <= value + 1e-9
+        assert value - once <= float(by) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("value", "by", "kept"),
+    [("1984-07", "year", "1984"), ("1984", "day", "1984"), ("1984-13", "month", MASKED), (0.1 * 3, "0.1", 0.1 * 3)],
+)  # fmt: skip
+def test_dates_and_edges_that_were_cut_before(value: Any, by: str, kept: Any) -> None:
+    assert anonymised(FieldRule("generalise", by), value) == [kept]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from .verify import Refused
 
 _MOST_BYTES = 2 << 30
 _PIECE = 1 << 20
+_KEY_BYTES = 32
 
 
 class Home:
@@ -38,6 +40,21 @@ class Home:
     def trust(self) -> dict[str, str]:
         """The server's key and address, as they were when the first bundle came."""
         return json.loads((self.folder / verify.TRUST).read_text("utf-8"))
+
+    def rules_key(self) -> bytes:
+        """Return the key by which this device hashes what it writes down: made here, and known nowhere else."""
+        path = self.folder / "rules.key"
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_bytes(_KEY_BYTES))
+        with suppress(OSError):
+            key = path.read_bytes()
+            if len(key) == _KEY_BYTES:
+                return key
+        return secrets.token_bytes(
+            _KEY_BYTES
+        )  # a full disk: equal values look equal until it is switched off
 
     def install(self, bundle: Path, *, key: str | None = None) -> dict[str, Any]:
         """Take a bundle's folder as the first one: its key is trusted from now on. Raises Refused.

@@ -28,6 +28,7 @@ from urllib.parse import quote
 from . import verify
 from .home import Home
 from .model import BadRows, Model, check
+from .rules import Rules
 from .store import Store
 from .verify import Refused
 
@@ -53,20 +54,26 @@ class Runner:
         self.store = Store(home.log, most_bytes=most_bytes)
         folder, manifest = home.current()
         try:
-            self.model = Model(folder, manifest)
+            self._use(folder, manifest)
         except Exception as error:  # noqa: BLE001 - whatever a graph does when it is loaded, the former one may be good
             folder, manifest = home.roll_back(f"bundle {manifest['sequence']} cannot be loaded: {error}")
-            self.model = Model(folder, manifest)
+            self._use(folder, manifest)
         self.device = str(home.state["device"])
         self._count = 0
         self._began = time.time_ns() // 1000
+
+    def _use(self, folder: Path, manifest: dict[str, Any]) -> None:
+        model = Model(folder, manifest)
+        rules = cast("dict[str, dict[str, str]]", manifest.get("rules", {}))
+        self.rules = Rules(rules, self.home.rules_key()) if rules else None
+        self.model = model
 
     def predict(self, columns: dict[str, list[Any]]) -> dict[str, Any]:
         """Return predictions with their id, and keep them for the server; raises BadRows."""
         if max((len(values) for values in columns.values()), default=0) > MOST_ROWS:
             raise BadRows(f"there are more than {MOST_ROWS} rows; send them in several requests")
         started = time.perf_counter_ns()
-        model = self.model
+        model, rules = self.model, self.rules
         outputs = model.predict(columns)
         self._count += 1
         record: dict[str, Any] = {
@@ -79,6 +86,10 @@ class Runner:
             "outputs": outputs,
             "latency_us": (time.perf_counter_ns() - started) // 1000,
         }
+        if rules is not None:
+            none: list[Any] = [None] * len(outputs)
+            record["columns"] = rules.apply(record["columns"])
+            record["outputs"] = rules.apply({"predictions": outputs}).get("predictions", none)
         self.store.append(record)
         return {"predictions": outputs, "prediction_id": record["id"], "version": model.version}
 
@@ -139,7 +150,7 @@ class Runner:
         finally:
             archive.unlink(missing_ok=True)
         try:
-            self.model = Model(folder, manifest)
+            self._use(folder, manifest)
         except Exception as error:  # noqa: BLE001 - it was tried a moment ago, but here it fails
             self.home.roll_back(f"bundle {sequence} cannot be loaded: {error}")
             return None

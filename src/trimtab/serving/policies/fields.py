@@ -1,13 +1,10 @@
 """Anonymises the columns of a prediction before they are written down: what the disk never had, it cannot lose."""
 
-import hashlib
 import hmac
-import math
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,16 +12,14 @@ from typing import Any
 import msgspec
 
 from trimtab.serving.batch import Batch, Output, packed_column
+from trimtab.serving.edge.rules import MASKED, coarser, keyed_hash
 from trimtab.serving.policies.settings import FieldRule
 from trimtab.serving.routes import Field
-
-MASKED = "***"
+from trimtab.serving.segments import Prediction
 
 _KEY_BYTES = 32
 _DIGEST_BYTES = 16
 _DOUBLE_BYTES = 8
-_BLOCK_BYTES = 64
-_DATE_LENGTHS = {"day": 10, "month": 7, "year": 4}
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
@@ -94,6 +89,16 @@ class Anonymiser:
                 kept.append(Output(output.name, output.datatype, shape, data))
         return kept
 
+    def record(self, record: Prediction) -> Prediction:
+        """Return a record from elsewhere as it may be written down; what was changed where it came from stays changed."""
+        outputs = self.apply({"predictions": record.outputs}).get("predictions")
+        return msgspec.structs.replace(
+            record,
+            columns=self.apply(record.columns),
+            outputs=[None] * record.rows if outputs is None else outputs,
+            probabilities=None if "probabilities" in self._rules else record.probabilities,
+        )
+
     def apply(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Return the columns as they may be written down; those without a rule are the same lists."""
         kept: dict[str, list[Any]] = {}
@@ -119,31 +124,7 @@ def _rule(name: str, rule: FieldRule, key: bytes) -> Callable[[Any], Any] | None
             digest = keyed_hash(hmac.digest(key, name.encode(), "sha256"))
             return lambda value: digest(_canonical(value))[:_DIGEST_BYTES].hex()
         case "generalise":
-            if rule.by in _DATE_LENGTHS:
-                return lambda value: _date(value, _DATE_LENGTHS[rule.by])
-            if rule.by.startswith("prefix:"):
-                length = int(rule.by.partition(":")[2])
-                return lambda value: str(value)[:length]
-            return lambda value: _bin(value, float(rule.by))
-
-
-def keyed_hash(key: bytes) -> Callable[[bytes], bytes]:
-    """Return HMAC-SHA256 under a key of at most 64 bytes (RFC 2104), which here takes half as long as `hmac.digest`.
-
-    >>> keyed_hash(b"key")(b"text") == hmac.digest(b"key", b"text", "sha256")
-    True
-    """
-    padded = key.ljust(_BLOCK_BYTES, b"\0")
-    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
-    outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
-
-    def digest(text: bytes) -> bytes:
-        first, second = inner.copy(), outer.copy()
-        first.update(text)
-        second.update(first.digest())
-        return second.digest()
-
-    return digest
+            return coarser(rule.by)
 
 
 def _canonical(value: Any) -> bytes:
@@ -158,39 +139,6 @@ def _canonical(value: Any) -> bytes:
         return b"j" + _encoder.encode(value)
     except (TypeError, OverflowError, UnicodeEncodeError, RecursionError):
         return b"r" + repr(value).encode("utf-8", "surrogatepass")
-
-
-def _bin(value: Any, width: float) -> float | str:
-    """Return the lower edge of a number's bin; what is no number is masked, since it cannot be coarsened."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return MASKED
-    if not math.isfinite(number):
-        return MASKED
-    edge = math.floor(number / width) * width
-    return edge if math.isfinite(edge) else MASKED
-
-
-def _date(value: Any, length: int) -> str:
-    """Return a date cut to its day, month or year; seconds, milliseconds and microseconds since 1970 are dates too."""
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()[:length]
-    try:
-        if isinstance(value, str):
-            return datetime.fromisoformat(value.strip()).isoformat()[:length]
-        number = float(value)
-        for unit in (
-            1,
-            1e3,
-            1e6,
-            1e9,
-        ):  # seconds up to the year 5138: whatever is larger counts in finer units
-            if abs(number / unit) < 1e11:
-                return datetime.fromtimestamp(number / unit, UTC).isoformat()[:length]
-        return MASKED
-    except (TypeError, ValueError, OverflowError, OSError):
-        return MASKED
 
 
 def hash_key(file: Path) -> bytes:

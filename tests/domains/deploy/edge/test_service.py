@@ -1,7 +1,9 @@
 """Bundles as the server makes and signs them, and what devices hand over for monitoring."""
 
+import base64
 import io
 import json
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,10 @@ from trimtab.app import App
 from trimtab.domains.deploy.edge import store
 from trimtab.domains.deploy.edge.errors import BadDelivery, EdgeBundleNotFound, EdgeBundleNotReady
 from trimtab.domains.deploy.edge.model import Delivery, EdgeBundle
+from trimtab.domains.deploy.settings.model import HASHES
 from trimtab.domains.monitor.service import WHO
 from trimtab.infra.db import Where
+from trimtab.infra.secrets import Secrets
 from trimtab.kernel.errors import Forbidden, Invalid, NotFound
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
@@ -25,6 +29,8 @@ from trimtab.serving import segments
 from trimtab.serving.edge import verify
 from trimtab.serving.edge.home import Home
 from trimtab.serving.edge.runner import Runner
+from trimtab.serving.policies.fields import Anonymiser
+from trimtab.serving.policies.settings import FieldRule
 
 __all__ = ["onnx_folder"]
 
@@ -85,6 +91,8 @@ def delivery(number: int = 7, **more: Any) -> Delivery:
 def test_a_bundle_is_signed_and_follows_its_alias(
     ready: App, editor: Principal, viewer: Principal, onnx_folder: Path, tmp_path: Path
 ) -> None:
+    ready.deploy.deploy(editor, "live", "models:/scans/1")
+    ready.deploy.settings.change(editor, "live", {}, rules={"a": "hash"})
     first = made(ready, editor)
     assert (first.sequence, first.version, first.endpoint) == (1, 1, "scans-edge")
     key = ready.edge.public_key(viewer)
@@ -92,6 +100,11 @@ def test_a_bundle_is_signed_and_follows_its_alias(
     assert (manifest["channel"], manifest["version"], manifest["sequence"]) == ("scans@champion", "1", 1)
     trust = json.loads((tmp_path / "one" / "trust.json").read_text())
     assert trust == {"key": key, "server": "http://127.0.0.1:5000"}
+    assert manifest["rules"] == {"a": {"kind": "hash", "by": ""}}, "of every endpoint that serves the model"
+    secret = Secrets(ready.settings.secret_key_path).derive(HASHES)
+    told = (secret, secret.hex().encode(), base64.b64encode(secret))
+    files = [path.read_bytes() for path in (tmp_path / "one").rglob("*") if path.is_file()]
+    assert not any(one in content for content in files for one in told)
     assert set(ready.edge.blobs_in_use(Principal("owner", "owner", "admin"))) == {first.blob}
 
     register(ready, editor, onnx_folder, note="another")
@@ -207,6 +220,32 @@ def signed(ready: App, editor: Principal) -> App:
         (bundle,) = store.find(tx, where=Where())
         store.put(tx, msgspec.structs.replace(bundle, state="ready", sequence=1, version=1))
     return ready
+
+
+@ON_SQLITE
+def test_the_rules_of_what_is_written_down_hold_for_devices(
+    signed: App, editor: Principal, viewer: Principal
+) -> None:
+    signed.deploy.deploy(editor, "live", "models:/scans/1")
+    signed.deploy.settings.change(editor, "live", {}, rules={"a": "hash", "b": "generalise:month"})
+    key = Secrets(signed.settings.secret_key_path).derive(HASHES)
+    raw = {"a": ["anna@example.com", 1234.5678], "b": ["1984-07-15", "2001-02"]}
+    sent = delivery(one={"columns": raw})  # of a device with an older bundle
+    assert signed.edge.deliver(editor, "scans", "champion", sent) == 1
+    (segment,) = segments.sealed(signed.serving_folder / "log")
+    (kept,) = segments.read(segment)
+    assert isinstance(kept, segments.Prediction)
+    expected = Anonymiser({"a": FieldRule("hash")}, key).apply({"a": raw["a"]})["a"]
+    assert (kept.columns["a"], kept.columns["b"], kept.route) == (expected, ["1984-07", "2001-02"], "device")
+    assert signed.monitors.take_in(WHO) == 1
+    signed.deploy.settings.change(editor, "live", {}, rules={"a": "drop"})
+    work_off(signed, "light")
+    assert signed.edge.get(viewer, "scans", "champion").state == "building", (
+        "another bundle, with these rules"
+    )
+    told = (b"anna@", b"1984-07-15", struct.pack(">d", 1234.5678), struct.pack("<d", 1234.5678), b"1234.5678")
+    for path in signed.settings.home_path.rglob("*"):
+        assert not path.is_file() or not any(one in path.read_bytes() for one in told), path
 
 
 def test_what_makes_no_sense_is_refused_at_once(

@@ -4,7 +4,7 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -22,6 +22,7 @@ from trimtab.domains.deploy.edge.errors import (
 )
 from trimtab.domains.deploy.edge.keys import SigningKey
 from trimtab.domains.deploy.edge.model import Delivery, EdgeBundle, EdgeDevice, check_delivery
+from trimtab.domains.deploy.settings.model import HASHES
 from trimtab.domains.govern import GovernService
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry.model import ModelVersion
@@ -36,6 +37,8 @@ from trimtab.kernel.pages import check_limit
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 from trimtab.serving import segments
+from trimtab.serving.policies.fields import Anonymiser
+from trimtab.serving.policies.settings import FieldRule
 from trimtab.serving.routes import signature_of
 
 if TYPE_CHECKING:
@@ -59,10 +62,14 @@ class EdgeService:
         runtimes: RuntimeService,
         data: DataService,
         secrets: Secrets,
+        rules_of: Callable[[Principal, str], dict[str, FieldRule]],
         server_url: str,
         log_folder: Path,
     ) -> None:
-        """``log_folder`` is where monitoring takes predictions in; ``server_url`` where devices find this server."""
+        """``log_folder`` is where monitoring takes predictions in; ``server_url`` where devices find this server.
+
+        ``rules_of`` returns what is done to a model's columns before they are written down.
+        """
         self._db = db
         self._jobs = jobs
         self._blobs = blobs
@@ -70,6 +77,8 @@ class EdgeService:
         self._runtimes = runtimes
         self._data = data
         self._key = SigningKey(db, secrets)
+        self._secrets = secrets
+        self._rules_of = rules_of
         self._server_url = server_url
         self._log_folder = log_folder
         self.govern = govern
@@ -182,6 +191,10 @@ class EdgeService:
         for version in {one.version for one in delivery.predictions}:
             columns[version] = self._columns(who, model, version)
         records = check_delivery(delivery, bundle, columns, now_us=now_us())
+        rules = self._rules_of(who, model)
+        if rules:  # of now: the device may have an older bundle, or kept these before there were any
+            anonymiser = Anonymiser(rules, self._secrets.derive(HASHES))
+            records = [anonymiser.record(one) for one in records]
         if records:
             source = hashlib.sha256(f"{bundle.channel}/{delivery.device}".encode()).hexdigest()[:16]
             name = f"{records[0].at_us:016d}-edge-{source}-{delivery.number:020d}"
@@ -216,6 +229,14 @@ class EdgeService:
         self.govern.permit(who, "write", "edge bundles")
         with self._db.write() as tx:
             for bundle in store.find(tx, where=Where().equals(model=model, alias=alias)):
+                self._enqueue(tx, bundle)
+
+    def rules_changed(self, who: Principal, model: str) -> None:
+        """Have new bundles made of a model after the rules of what is written down have changed."""
+        self.govern.permit(who, "write", "edge bundles")
+        with self._db.write() as tx:
+            for bundle in store.find(tx, where=Where().equals(model=model)):
+                store.put(tx, msgspec.structs.replace(bundle, state="building", updated_us=now_us()))
                 self._enqueue(tx, bundle)
 
     def model_renamed(self, who: Principal, old_name: str, new_name: str) -> None:
@@ -254,10 +275,8 @@ class EdgeService:
                 )
             with self._db.write() as tx:
                 tx.lock(f"deploy.edge:{bundle.channel}")
-                latest = self._find(tx, model, alias)
-                if latest.sequence != bundle.sequence:
-                    continue  # another job was faster, for what the alias points to now or did before
-                made = msgspec.structs.replace(made, endpoint=latest.endpoint, reference=latest.reference)
+                if self._find(tx, model, alias) != bundle:
+                    continue  # another job was faster, or something else is wanted of the bundle by now
                 store.put(tx, made)
                 if made.state == "ready":
                     detail = {
@@ -288,6 +307,7 @@ class EdgeService:
                     "sequence": sequence,
                     "endpoint": bundle.endpoint,
                     "created_us": now_us(),
+                    "rules": msgspec.to_builtins(self._rules_of(who, version.name)),
                 },
                 server=self._server_url,
                 public=self._key.public,

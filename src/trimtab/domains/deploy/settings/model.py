@@ -10,7 +10,7 @@ from trimtab.domains.deploy.scaling import Scale
 from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.serving import routes
 from trimtab.serving.policies import settings as policies
-from trimtab.serving.policies.settings import FieldRule, Period, Policies, Quota, Rate
+from trimtab.serving.policies.settings import FieldRule, Period, Policies, Quota, Rate, RuleKind
 from trimtab.serving.tunnel import SCHEME, address_of
 
 _ROUTE = routes.Endpoint([])
@@ -30,6 +30,9 @@ class EndpointSettings(msgspec.Struct, frozen=True, omit_defaults=True):
 
 DEFAULT = EndpointSettings()
 
+HASHES = "deploy.fields"
+"""What the key is derived for by which columns are hashed."""
+
 _TIME_MS = {"ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SIZE_BYTES = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}  # fmt: skip
 _WINDOW_S = {
@@ -42,6 +45,7 @@ _MOST = 2**53
 MOST_REPLICAS = 64
 _MOST_COLUMN = 500
 _MOST_RULES = 1000
+_STRICTNESS: tuple[RuleKind, ...] = ("drop", "mask", "hash", "generalise")
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -305,6 +309,17 @@ def weakened(before: EndpointSettings, after: EndpointSettings) -> list[str]:
         for column, rule in before.policies.fields.items()
         if rules.get(column) != rule and rules.get(column) != FieldRule("drop")
     )
+
+
+def stricter(one: FieldRule, other: FieldRule) -> FieldRule:
+    """Return the rule by which less is written down.
+
+    >>> stricter(FieldRule("hash"), FieldRule("mask")).kind, stricter(FieldRule("hash"), FieldRule("generalise", "5")).kind
+    ('mask', 'hash')
+    """
+    if one.kind == other.kind == "generalise" and one != other:
+        return FieldRule("mask")
+    return min(one, other, key=lambda rule: _STRICTNESS.index(rule.kind))
 
 
 def _place(settings: EndpointSettings, one: Setting) -> Any:

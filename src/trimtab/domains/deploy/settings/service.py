@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from trimtab.domains.deploy.events import SettingsChanged
 from trimtab.domains.deploy.model import Endpoint
 from trimtab.domains.deploy.settings import model, store
-from trimtab.domains.deploy.settings.model import DEFAULT, EndpointSettings
+from trimtab.domains.deploy.settings.model import DEFAULT, EndpointSettings, stricter
 from trimtab.domains.deploy.settings.store import Stored
 from trimtab.domains.govern import GovernService
 from trimtab.domains.registry import RegistryService
@@ -16,6 +16,7 @@ from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid, NotFound, did_you_mean
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
+from trimtab.serving.policies.settings import FieldRule
 from trimtab.serving.routes import signature_of
 
 if TYPE_CHECKING:
@@ -55,6 +56,21 @@ class Settings:
         self._govern.permit(who, "read", "endpoints")
         with self._db.read() as tx:
             return {stored.endpoint: stored.settings for stored in store.all_settings(tx)}
+
+    def rules_of(self, who: Principal, model: str) -> dict[str, FieldRule]:
+        """Return what is done to the columns of a model's inputs wherever predictions of it are written down.
+
+        These are the rules of all endpoints that serve the model. Where two say different things of a column, the
+        stricter one holds, and a column that they coarsen differently is masked.
+        """
+        self._govern.permit(who, "read", refs.model(model))
+        mine = {one.name for one in self._endpoints.endpoints(who) if one.model == model}
+        rules: dict[str, FieldRule] = {}
+        for endpoint, settings in self.in_force(who).items():
+            if endpoint in mine:
+                for column, rule in settings.policies.fields.items():
+                    rules[column] = stricter(rules.get(column, rule), rule)
+        return rules
 
     def change(
         self,
