@@ -1,5 +1,6 @@
 """The worker process: does the jobs of one queue and leaves when idle, so that the server stays lean."""
 
+import os
 import signal
 import sys
 import time
@@ -14,6 +15,8 @@ from trimtab.settings import load
 
 _IDLE_S = 30.0
 _TURN_S = 0.2
+_NICE = 5
+"""A third of the processor where there is not enough: whoever waits for a prediction comes first."""
 
 
 def main(queue: Queue) -> int:
@@ -22,6 +25,7 @@ def main(queue: Queue) -> int:
     signal.signal(signal.SIGTERM, lambda number, _frame: asked.append(number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
+    os.nice(_NICE)
     settings, _ = load()
     configure_logging(settings.log_level)
     app = build(settings)
