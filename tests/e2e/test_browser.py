@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ import pytest
 import trimtab
 from tests.objects import DATA, ENDPOINT, MODEL, MONITOR, ROWS, fill
 from tests.processes import Server, running
+from trimtab.science.sequential.judge import Limit, Policy
 from trimtab.sdk.client import Client
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -21,6 +23,19 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 PATIENCE_MS = 20_000
+_RULES = Policy()
+JUDGED: dict[str, Limit] = {
+    label: limit
+    for label, limit in {
+        "Error rate": _RULES.errors,
+        "Latency": _RULES.latency,
+        "Predictions": _RULES.predictions,
+        "Mean prediction": _RULES.prediction_mean,
+        "Quality": _RULES.quality,
+    }.items()
+    if limit is not None
+}
+"""The judge's own limits, which the form shows where nothing is typed."""
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium"),
@@ -62,18 +77,36 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def page(browser: Any, server: Server, known: Mapping[str, str]) -> Iterator[Any]:
+def refused() -> set[int]:
+    """The statuses with which the server may refuse what a test sends on purpose."""
+    return set()
+
+
+@pytest.fixture
+def page(browser: Any, server: Server, known: Mapping[str, str], refused: set[int]) -> Iterator[Any]:
     """A page which may show no error and may ask nobody but the server."""
     context = browser.new_context(base_url=server.url, viewport={"width": 1360, "height": 900})
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
     problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on(
+        "console",
+        lambda message: (
+            problems.append(message.text)
+            if message.type == "error"
+            and not any(f"status of {status}" in message.text for status in refused)
+            else None
+        ),
+    )
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("request", lambda request: problems.append(request.url) if _is_foreign(request.url) else None)
     page.on(
         "response",
-        lambda answer: problems.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None,
+        lambda answer: (
+            problems.append(f"{answer.status} {answer.url}")
+            if answer.status >= 400 and answer.status not in refused
+            else None
+        ),
     )
     yield page
     context.close()
@@ -183,7 +216,10 @@ def _weights(client: Client) -> dict[str, float]:
     return {one["version"]: one["weight"] for one in client.get(f"/endpoints/{ENDPOINT}")["versions"]}
 
 
-def test_a_rollout_is_started_followed_and_taken_back(page: Any, client: Client) -> None:
+def test_a_rollout_is_started_approved_followed_and_taken_back(
+    page: Any, client: Client, refused: set[int]
+) -> None:
+    refused.add(400)
     page.goto(f"/endpoints/{ENDPOINT}")
     page.get_by_role("button", name="Start a rollout").click()
     dialog = page.get_by_role("dialog")
@@ -194,8 +230,30 @@ def test_a_rollout_is_started_followed_and_taken_back(page: Any, client: Client)
     dialog.get_by_label("Strategy").select_option("canary")
     dialog.get_by_label("Steps, percent").fill("10, 40")
     dialog.get_by_label("Reason").fill("from the page")
+    dialog.get_by_text("What the judge asks for").click()
+    for kind, limit in JUDGED.items():
+        for label, value in (("harm above", limit.harm), ("safe below", limit.margin)):
+            field = dialog.get_by_label(f"{kind}: {label}")
+            playwright.expect(field).to_have_attribute("placeholder", f"{value:g}")
+    dialog.get_by_label("Quality: safe below").fill("0.02")
+    dialog.get_by_label("Chance of a false alarm").fill("0.7")
+    dialog.get_by_role("button", name="Start").click()
+    playwright.expect(dialog).to_contain_text("alpha lies between 0 and 0.5")
+    playwright.expect(dialog.get_by_label("Chance of a false alarm")).to_be_focused()
+    dialog.get_by_label("Chance of a false alarm").fill("0.01")
+    dialog.get_by_label("Somebody else has to approve it first").check()
     dialog.get_by_role("button", name="Start").click()
     playwright.expect(dialog).to_be_hidden()
+    _see(page, "An approver other than owner has to agree")
+    playwright.expect(page.get_by_role("button", name="Approve")).to_have_count(0)
+    with _as(page, client, "approver") as other:
+        other.goto(f"/endpoints/{ENDPOINT}")
+        other.get_by_role("button", name="Deny").click()
+        playwright.expect(other.get_by_role("dialog")).to_contain_text("owner started ends before")
+        other.keyboard.press("Escape")
+        other.get_by_role("button", name="Approve").click()
+        other.get_by_role("dialog").get_by_role("button", name="Approve").click()
+        playwright.expect(other.get_by_role("dialog")).to_be_hidden()
     steps = page.get_by_role("list", name="Steps")
     playwright.expect(steps).to_contain_text(re.compile("10 %.*40 %.*100 %"), timeout=PATIENCE_MS)
     _see(page, "This step goes on for at least")
@@ -204,7 +262,107 @@ def test_a_rollout_is_started_followed_and_taken_back(page: Any, client: Client)
     playwright.expect(dialog).to_be_hidden()
     (rollout, *_) = client.get(f"/endpoints/{ENDPOINT}/rollouts")["items"]
     assert (rollout["state"], rollout["plan"]["steps"]) == ("rolled-back", [10, 40])
+    assert rollout["policy"] == {"alpha": 0.01, "quality": {"margin": 0.02}}
+    assert rollout["approved_by"] not in (None, rollout["actor"])
     assert max(_weights(client).values()) == 100
+
+
+@contextmanager
+def _as(page: Any, client: Client, role: str) -> Iterator[Any]:
+    """A page of somebody else, who has a role."""
+    token = client.post("/tokens", {"name": role, "role": role})["token"]
+    context = page.context.browser.new_context(base_url=client.url)
+    context.add_cookies([{"name": "trimtab_token", "value": token, "url": client.url}])
+    other = context.new_page()
+    other.set_default_timeout(PATIENCE_MS)
+    yield other
+    context.close()
+
+
+def test_a_batch_prediction_is_started_and_followed(page: Any, client: Client, refused: set[int]) -> None:
+    refused.add(400)
+    page.goto("/batch")
+    page.get_by_role("button", name="Predict a data version").click()
+    dialog = page.get_by_role("dialog")
+    playwright.expect(dialog.get_by_role("status")).to_contain_text(f"{MODEL} v1 reads 300 rows of {DATA} v1")
+    dialog.get_by_label("Model version").select_option("/2")
+    dialog.get_by_label("Written beside the predictions").select_option("these")
+    playwright.expect(dialog.get_by_role("button", name="Predict")).to_be_disabled()
+    dialog.get_by_label("age").check()
+    output = dialog.get_by_label("Written to the dataset")
+    output.fill(DATA)
+    output.press("Enter")
+    playwright.expect(output).to_have_attribute("aria-invalid", "true")
+    playwright.expect(output).to_be_focused()
+    playwright.expect(dialog).to_contain_text("The predictions need a dataset of their own")
+    output.fill("scored")
+    output.press("Enter")
+    _title(page, f"{MODEL} on {DATA}")
+    playwright.expect(_link(page, "scored@1")).to_be_visible(timeout=6 * PATIENCE_MS)
+    playwright.expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "100")
+    (batch,) = client.get("/batch-predictions")["items"]
+    assert (batch["model_version"], batch["options"]["columns"]) == (2, ["age"])
+    _link(page, "scored@1").click()
+    _title(page, re.compile("scored"))
+
+
+def test_rules_and_the_loop_are_set(page: Any, client: Client, refused: set[int]) -> None:
+    refused.update((400, 409))
+    page.goto("/alerts?tab=rules")
+    page.get_by_role("button", name="Add a rule").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("by-hand-2")
+    dialog.get_by_label("Event").fill("deploy.version_failed")
+    dialog.get_by_label("Title").fill("{endpoint} failed")
+    dialog.get_by_label("Tests").fill("endpoint churn")
+    playwright.expect(dialog.get_by_role("button", name="Add the rule")).to_be_disabled()
+    dialog.get_by_label("Tests").fill("endpoint == churn")
+    dialog.get_by_role("button", name="Add the rule").click()
+    playwright.expect(dialog.get_by_label("Name")).to_be_focused()
+    playwright.expect(dialog).to_contain_text("There is a rule 'by-hand-2' already")
+    dialog.get_by_label("Name").fill("broken")
+    dialog.get_by_role("button", name="Add the rule").click()
+    playwright.expect(dialog).to_be_hidden()
+    _see(page, "deploy.version_failed where endpoint == churn")
+    rule = client.get("/alert-rules/broken")
+    assert rule["condition"]["where"] == [{"field": "endpoint", "op": "==", "value": "churn"}]
+
+    page.goto(f"/monitors/{MONITOR}")
+    page.get_by_role("button", name="Set a policy").click()
+    dialog.get_by_label("Parameters of the pipeline").fill('{"most": 4}')
+    dialog.get_by_text("The canary", exact=True).click()
+    dialog.get_by_label("Steps, percent").fill("50, 5")
+    dialog.get_by_role("button", name="Set it").click()
+    playwright.expect(dialog.get_by_label("Steps, percent")).to_be_focused()
+    dialog.get_by_label("Steps, percent").fill("5, 50")
+    dialog.get_by_role("button", name="Set it").click()
+    playwright.expect(dialog).to_be_hidden()
+    _see(page, "5 % → 50 % → all")
+    policy = client.get(f"/loops/{ENDPOINT}")
+    assert (policy["params"], policy["canary"]["steps"]) == ({"most": 4}, [5, 50])
+
+
+ACTS = re.compile(
+    r"^(Start|Change|Add|Deploy|Predict|Roll back|More|Watch|Stop|Set|Remove|Cancel|Send|Environments)\b"
+)
+
+
+def test_who_may_only_read_is_offered_no_act(page: Any, client: Client) -> None:
+    with _as(page, client, "viewer") as reader:
+        for path, shown in (
+            (f"/endpoints/{ENDPOINT}", "Requests, last minute"),
+            (f"/endpoints/{ENDPOINT}?tab=settings", "Key rate limit"),
+            ("/batch", "A model over a whole data version"),
+            (f"/monitors/{MONITOR}", "Windows to a false alarm"),
+            ("/alerts?tab=rules", "by-hand-2"),
+            (f"/models/{MODEL}", "Metric by version"),
+        ):
+            reader.goto(path)
+            _see(reader, shown)
+            playwright.expect(reader.get_by_title("viewer, viewer")).to_have_count(1)
+            main = reader.locator("main")
+            playwright.expect(main.get_by_role("button", name=ACTS)).to_have_count(0)
+            playwright.expect(main.get_by_role("switch")).to_have_count(0)
 
 
 def test_settings_are_changed(page: Any, client: Client) -> None:
@@ -295,6 +453,18 @@ def test_the_main_path_by_keyboard(page: Any) -> None:
     playwright.expect(page.get_by_role("button", name="Change traffic")).to_be_focused()
 
 
+FORMS: dict[str, str | re.Pattern[str]] = {
+    "/batch": "Predict a data version",
+    f"/endpoints/{ENDPOINT}?form": "Start a rollout",
+    "/endpoints?form": "Deploy a model",
+    f"/models/{MODEL}?form": "Environments",
+    f"/monitors/{MONITOR}?form": re.compile("Set a policy|Change it"),
+    "/monitors": "Watch an endpoint",
+    "/alerts?tab=rules": "Add a rule",
+}
+"""The button of each page that opens its form."""
+
+
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: python ui/build.py --check")
 def test_no_page_shuts_anyone_out(browser: Any, page: Any, known: Mapping[str, str], server: Server) -> None:
     script = AXE.read_text()
@@ -309,11 +479,16 @@ def test_no_page_shuts_anyone_out(browser: Any, page: Any, known: Mapping[str, s
     pages += [f"/runs/{known['run_id']}", f"/models/{MODEL}", f"/models/{MODEL}/1", f"/endpoints/{ENDPOINT}"]
     pages += [f"/endpoints/{ENDPOINT}?tab=settings"]
     pages += [f"/monitors/{MONITOR}", "/alerts", f"/lineage?ref=model:{MODEL}/1", "/audit", "/settings"]
+    pages += FORMS
     found: list[str] = []
     for path in pages:
         page.goto(path)
         playwright.expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=PATIENCE_MS)
         page.wait_for_load_state("load")
+        if path in FORMS:
+            page.get_by_role("button", name=FORMS[path]).click()
+            for fold in page.get_by_role("dialog").locator("summary").all():
+                fold.click()
         page.evaluate(script)
         result = page.evaluate("axe.run({resultTypes: ['violations']})")
         for problem in result["violations"]:

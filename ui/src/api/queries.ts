@@ -31,6 +31,7 @@ const one = <R>(noun: string, path: string, params: Params = {}) =>
 export const q = {
   overview: () => read<T.Overview>("overview", "/overview"),
   timeline: (params: Params = {}) => read<T.Page<T.TimelineItem>>("timeline", "/timeline", params),
+  loops: () => one<T.Page<T.LoopPolicy>>("loops", "/loops"),
   episodes: () => one<T.Page<T.Episode>>("timeline", "/episodes", { limit: 200 }),
   search: (text: string) => read<T.Page<T.SearchHit>>("search", "/search", { q: text }),
 

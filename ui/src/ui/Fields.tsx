@@ -86,20 +86,23 @@ export const ReasonField = ({ hint = "Stands in the history and the audit trail"
   <TextField label="Reason" hint={hint} spellCheck {...rest} />
 );
 
-/** Several choices under one name. */
-export function Group({
-  label,
-  hint,
-  error = null,
-  children,
-}: {
+interface GroupProps {
   label: string;
   hint?: string;
   error?: string | null;
+  /** A part of a long form, and not one of its fields. */
+  section?: boolean;
   children: ReactNode;
-}) {
+}
+
+/** Several choices, or fields, under one name. */
+export function Group({ label, hint, error = null, section = false, children }: GroupProps) {
   return (
-    <fieldset className="group" aria-invalid={error ? true : undefined} tabIndex={error ? -1 : undefined}>
+    <fieldset
+      className={`group ${section ? "group-section" : ""}`}
+      aria-invalid={error ? true : undefined}
+      tabIndex={error ? -1 : undefined}
+    >
       <legend>{label}</legend>
       {children}
       {(error ?? hint) && <div className={error ? "field-error" : "field-hint"}>{error ?? hint}</div>}

@@ -41,6 +41,8 @@ export interface AlertRule {
   enabled: boolean;
   resolve_after_us: number | null;
   built_in: boolean;
+  /** Null for a built-in rule that nobody has changed. */
+  updated_us: number | null;
 }
 
 export interface AlertChannel {

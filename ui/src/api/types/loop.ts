@@ -65,3 +65,24 @@ export interface StreamEvent {
   actor: string;
   data: Record<string, unknown>;
 }
+
+/** What happens by itself when an endpoint's monitor alarms. */
+export interface LoopPolicy {
+  endpoint: string;
+  model: string;
+  pipeline: string;
+  params: Record<string, unknown>;
+  mode: "auto" | "suggest";
+  on: ("drift" | "performance")[];
+  cooldown_us: number;
+  gate: {
+    label: string;
+    key: string | null;
+    group_by: string | null;
+    min_auc: number;
+    auc_margin: number;
+    brier_margin: number;
+    must_improve: boolean;
+  };
+  canary: { weight: number; judge: Record<string, unknown>; steps: number[]; bake_us: number };
+}

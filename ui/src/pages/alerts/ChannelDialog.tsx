@@ -1,11 +1,12 @@
 // Adds a webhook and shows its signing secret this once.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { post, Problem } from "../../api/client.ts";
+import { post } from "../../api/client.ts";
 import type { AlertChannel, Severity } from "../../api/types.ts";
 import { Button } from "../../ui/Button.tsx";
 import { Dialog } from "../../ui/Dialog.tsx";
-import { Field } from "../../ui/Field.tsx";
+import { SelectField, TextField } from "../../ui/Fields.tsx";
+import { FormDialog } from "../../ui/FormDialog.tsx";
 import { Snippet } from "../../ui/States.tsx";
 
 const SEVERITIES: Severity[] = ["info", "warning", "critical"];
@@ -19,7 +20,6 @@ export function ChannelDialog({ onClose }: { onClose: () => void }) {
     mutationFn: () => post<AlertChannel>("/alert-channels", { name: name.trim(), url: address.trim(), min_severity: least }),
     onSuccess: () => void client.invalidateQueries({ queryKey: ["alerts"] }),
   });
-  const wrong = (field: string): string | null => (add.error instanceof Problem && add.error.field === field ? add.error.message : null);
   if (add.data) {
     return (
       <Dialog
@@ -43,42 +43,29 @@ export function ChannelDialog({ onClose }: { onClose: () => void }) {
     );
   }
   return (
-    <Dialog
-      title="Add a channel"
-      onClose={onClose}
-      footer={
+    <FormDialog title="Add a channel" verb="Add" act={add} ready={name.trim() !== "" && address.trim() !== ""} onClose={onClose}>
+      {(wrong) => (
         <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button kind="primary" busy={add.isPending} disabled={!name.trim() || !address.trim()} onClick={() => add.mutate()}>
-            Add
-          </Button>
+          <TextField label="Name" error={wrong("name")} value={name} onChange={setName} />
+          <TextField
+            label="Address"
+            hint="Where messages are posted"
+            error={wrong("url")}
+            type="url"
+            mono
+            placeholder="https://"
+            value={address}
+            onChange={setAddress}
+          />
+          <SelectField
+            label="From severity"
+            error={wrong("min_severity")}
+            value={least}
+            onChange={setLeast}
+            options={SEVERITIES.map((each) => [each, each] as const)}
+          />
         </>
-      }
-    >
-      <Field label="Name" error={wrong("name")}>
-        <input className="input" autoFocus value={name} onChange={(event) => setName(event.target.value)} />
-      </Field>
-      <Field label="Address" hint="Where messages are posted" error={wrong("url")}>
-        <input
-          className="input mono"
-          type="url"
-          placeholder="https://"
-          value={address}
-          onChange={(event) => setAddress(event.target.value)}
-        />
-      </Field>
-      <Field label="From severity">
-        <select className="select" value={least} onChange={(event) => setLeast(event.target.value as Severity)}>
-          {SEVERITIES.map((each) => (
-            <option key={each}>{each}</option>
-          ))}
-        </select>
-      </Field>
-      {add.error && !wrong("name") && !wrong("url") && (
-        <div className="callout callout-alarm" role="alert">
-          {add.error.message}
-        </div>
       )}
-    </Dialog>
+    </FormDialog>
   );
 }

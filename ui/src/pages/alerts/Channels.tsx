@@ -3,6 +3,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { del, patch, post, seg } from "../../api/client.ts";
 import { q } from "../../api/queries.ts";
+import { useMay } from "../../api/useMay.ts";
 import type { AlertChannel, Outcome } from "../../api/types.ts";
 import { duration } from "../../format/time.ts";
 import { Button } from "../../ui/Button.tsx";
@@ -66,26 +67,32 @@ function Acts({ channel }: { channel: AlertChannel }) {
   );
 }
 
+const ACTS: Column<AlertChannel> = { key: "acts", head: <span className="sr-only">Acts</span>, cell: (row) => <Acts channel={row} /> };
+
+const STATE: Column<AlertChannel> = { key: "on", head: "State", cell: (row) => (row.enabled ? "on" : "off") };
+
 const COLUMNS: Column<AlertChannel>[] = [
   { key: "name", head: "Channel", cell: (row) => <b>{row.name}</b>, sort: (row) => row.name },
   { key: "kind", head: "Kind", cell: (row) => row.kind },
   { key: "url", head: "Address", cell: (row) => <code className="dim">{row.url}</code>, grow: true },
   { key: "least", head: "From severity", cell: (row) => row.min_severity },
   { key: "created", head: "Added", num: true, cell: (row) => <Time us={row.created_us} /> },
-  { key: "acts", head: <span className="sr-only">Acts</span>, cell: (row) => <Acts channel={row} /> },
 ];
 
 export function Channels() {
   const query = useQuery(q.alertChannels());
+  const mayChange = useMay("admin");
   const [adding, setAdding] = useState(false);
   return (
     <Card
       title="Channels"
       note="Standard Webhooks, signed"
       actions={
-        <Button icon="plus" onClick={() => setAdding(true)}>
-          Add a channel
-        </Button>
+        mayChange && (
+          <Button icon="plus" onClick={() => setAdding(true)}>
+            Add a channel
+          </Button>
+        )
       }
       flush
     >
@@ -99,7 +106,15 @@ export function Channels() {
           )
         }
       >
-        {(data) => <Table label="Alert channels" rows={data.items} columns={COLUMNS} rowKey={(row) => row.name} param="channels" />}
+        {(data) => (
+          <Table
+            label="Alert channels"
+            rows={data.items}
+            columns={mayChange ? [...COLUMNS, ACTS] : [...COLUMNS, STATE]}
+            rowKey={(row) => row.name}
+            param="channels"
+          />
+        )}
       </QueryView>
       {adding && <ChannelDialog onClose={() => setAdding(false)} />}
     </Card>

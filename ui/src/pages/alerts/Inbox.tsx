@@ -2,6 +2,7 @@
 import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { post, seg } from "../../api/client.ts";
 import { flat, q } from "../../api/queries.ts";
+import { useMay } from "../../api/useMay.ts";
 import type { Alert, AlertState } from "../../api/types.ts";
 import { plural } from "../../format/number.ts";
 import { actorName } from "../../format/who.ts";
@@ -25,6 +26,7 @@ const STATES: [state: AlertState, label: string, none: string][] = [
 
 function Line({ alert }: { alert: Alert }) {
   const client = useQueryClient();
+  const mayWrite = useMay("write");
   const act = useMutation({
     mutationFn: (what: "acknowledge" | "resolve") => post<Alert>(`/alerts/${seg(alert.id)}/${what}`, { note: "" }),
     onSuccess: (_, what) => {
@@ -63,12 +65,12 @@ function Line({ alert }: { alert: Alert }) {
         {alert.note && <p className="callout">{alert.note}</p>}
       </div>
       <div className="alert-acts">
-        {alert.state === "open" && (
+        {mayWrite && alert.state === "open" && (
           <Button busy={act.isPending} onClick={() => act.mutate("acknowledge")}>
             Acknowledge
           </Button>
         )}
-        {alert.state !== "resolved" && (
+        {mayWrite && alert.state !== "resolved" && (
           <Button busy={act.isPending} onClick={() => act.mutate("resolve")}>
             Resolve
           </Button>

@@ -10,7 +10,7 @@ import { Dialog } from "../../ui/Dialog.tsx";
 import { Field } from "../../ui/Field.tsx";
 import { Failed, Skeleton, Snippet } from "../../ui/States.tsx";
 import { toast } from "../../ui/Toasts.tsx";
-import { FORMATS, command, packageCommands, query, type Choice, type Format } from "./exports.ts";
+import { FORMATS, command, packageCommands, query, rayCommands, type Choice, type Format } from "./exports.ts";
 
 /** A field whose text counts when it is left or Enter is pressed, so that not every letter asks the server. */
 interface WishProps {
@@ -49,16 +49,17 @@ export function ExportDialog({ endpoint, onClose }: { endpoint: Endpoint; onClos
   const [choice, setChoice] = useState<Choice>({ format: "haproxy", upstreams: "", split: "proxy", image: "" });
   const about = FORMATS.find((one) => one.id === choice.format) ?? FORMATS[0];
   const asked = query(choice);
+  const isFile = about.file !== "";
   const text = useQuery({
     queryKey: ["endpoints", endpoint.name, "export", asked],
     queryFn: ({ signal }) => getText(`/endpoints/${seg(endpoint.name)}/export`, asked, signal),
-    enabled: choice.format !== "image",
+    enabled: isFile,
     retry: false,
     placeholderData: keepPreviousData,
   });
   const wrong = text.error instanceof Problem && text.error.status === 400 ? text.error : null;
   const wrongAt = (field: string): string | null => (wrong?.field === field ? wrong.message : null);
-  const shown = choice.format !== "image" && !text.error ? text.data : undefined;
+  const shown = isFile && !text.error ? text.data : undefined;
   return (
     <Dialog
       title={`Export ${endpoint.name}`}
@@ -67,7 +68,7 @@ export function ExportDialog({ endpoint, onClose }: { endpoint: Endpoint; onClos
       footer={
         <>
           <Button onClick={onClose}>Close</Button>
-          {choice.format !== "image" && (
+          {isFile && (
             <>
               <Button icon="copy" disabled={shown === undefined} onClick={() => shown !== undefined && void copy(shown, about.file)}>
                 Copy
@@ -130,7 +131,15 @@ export function ExportDialog({ endpoint, onClose }: { endpoint: Endpoint; onClos
           />
         )}
       </div>
-      {choice.format === "image" ? (
+      {choice.format === "ray" ? (
+        <div className="stack">
+          <p className="dim">
+            The folder holds the models, the code that serves them and serve.yaml: a deployment for each version, which scales by itself,
+            behind a router that splits the requests as they are split here. Other shares need no restart.
+          </p>
+          <Snippet code={rayCommands(endpoint.name)} />
+        </div>
+      ) : choice.format === "image" ? (
         <div className="stack">
           <p className="dim">
             The folder holds all that the image is built from, a bill of materials and a signature. One image meets SageMaker, Vertex AI,

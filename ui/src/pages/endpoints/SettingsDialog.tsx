@@ -35,7 +35,7 @@ export function SettingsDialog({ data, onClose }: { data: EndpointSettings; onCl
       {(wrong) => (
         <>
           {grouped(data.settings).map(([label, settings]) => (
-            <Group key={label} label={label}>
+            <Group key={label} label={label} section>
               <div className="settings-form">
                 {settings.map((one) => (
                   <TextField

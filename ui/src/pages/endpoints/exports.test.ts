@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { command, query, type Choice } from "./exports.ts";
+import { FORMATS, command, query, rayCommands, type Choice } from "./exports.ts";
 
 const CHOICE: Choice = { format: "haproxy", upstreams: " 10.0.0.7:5001,2=b:80  c:1 ", split: "gateways", image: "scans:v{version}" };
 
@@ -26,4 +26,10 @@ test("the command says the same", () => {
   );
   assert.equal(command("scans", { ...CHOICE, format: "kserve" }), "trimtab endpoints export scans --kserve --image 'scans:v{version}'");
   assert.equal(command("scans", { ...CHOICE, format: "envoy", upstreams: "", split: "proxy" }), "trimtab endpoints export scans --envoy");
+});
+
+test("what is a folder is no text to show", () => {
+  const folders = FORMATS.filter((one) => one.file === "").map((one) => one.id);
+  assert.deepEqual(folders, ["ray", "image"]);
+  assert.match(rayCommands("scans"), /export scans --ray --output scans-ray\n/);
 });

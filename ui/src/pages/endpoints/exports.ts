@@ -1,7 +1,7 @@
 // What an endpoint can be exported as, and the request and the command line that a choice stands for.
 import type { Params } from "../../api/client.ts";
 
-export type Format = "haproxy" | "envoy" | "kubernetes" | "kserve" | "image";
+export type Format = "haproxy" | "envoy" | "kubernetes" | "kserve" | "ray" | "image";
 
 export interface Choice {
   format: Format;
@@ -38,6 +38,7 @@ export const FORMATS: [About, ...About[]] = [
     upstreams: false,
     image: true,
   },
+  { id: "ray", label: "Ray Serve", file: "", hint: "A folder with the models, for a Ray cluster", upstreams: false, image: false },
   { id: "image", label: "Container image", file: "", hint: "What to build an image from", upstreams: false, image: false },
 ];
 
@@ -64,6 +65,11 @@ export function command(name: string, choice: Choice): string {
   if (asked["image"]) flags.push(`--image '${String(asked["image"])}'`);
   return `trimtab endpoints export ${name} ${flags.join(" ")}`;
 }
+
+export const rayCommands = (name: string): string =>
+  `trimtab endpoints export ${name} --ray --output ${name}-ray
+trimtab endpoints verify ${name}-ray
+cd ${name}-ray && serve run --working-dir . serve.yaml`;
 
 export const packageCommands = (name: string): string =>
   `trimtab endpoints package ${name} --output ${name}

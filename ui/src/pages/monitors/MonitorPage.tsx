@@ -16,6 +16,7 @@ import { State } from "../../ui/Badge.tsx";
 import { usePart, useUrl } from "../../ui/useUrl.ts";
 import { DriftEvidence } from "./DriftEvidence.tsx";
 import { Drift } from "./Drift.tsx";
+import { LoopCard } from "./LoopCard.tsx";
 import { Performance } from "./Performance.tsx";
 import { Policy } from "./Policy.tsx";
 import { firstProvisional } from "./windows.ts";
@@ -129,7 +130,6 @@ function Windows({ monitor }: { monitor: Monitor }) {
               <DriftEvidence windows={windows} name={monitor.name} alarms={alarms} />
               <Volume windows={windows} name={monitor.name} />
             </div>
-            <Policy monitor={monitor} />
           </>
         );
       }}
@@ -153,7 +153,15 @@ export function MonitorPage() {
         )
       }
     >
-      <QueryView query={query}>{(data) => <Windows monitor={data} />}</QueryView>
+      <QueryView query={query}>
+        {(data) => (
+          <>
+            <Windows monitor={data} />
+            <LoopCard endpoint={data.endpoint} />
+            <Policy monitor={data} />
+          </>
+        )}
+      </QueryView>
     </Page>
   );
 }

@@ -1,16 +1,20 @@
 // Every monitor: what it watches, against which reference, and its state.
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { q } from "../../api/queries.ts";
+import { useMay } from "../../api/useMay.ts";
 import type { Monitor } from "../../api/types.ts";
 import { count } from "../../format/number.ts";
 import { paths } from "../../paths.ts";
 import { State } from "../../ui/Badge.tsx";
+import { Button } from "../../ui/Button.tsx";
 import { Card } from "../../ui/Card.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { QueryView } from "../../ui/QueryView.tsx";
 import { RefChip } from "../../ui/RefChip.tsx";
 import { Empty } from "../../ui/States.tsx";
 import { Table, type Column } from "../../ui/Table.tsx";
+import { NewMonitorDialog } from "./MonitorDialog.tsx";
 
 const COLUMNS: Column<Monitor>[] = [
   { key: "name", head: "Monitor", cell: (row) => row.name, sort: (row) => row.name },
@@ -33,8 +37,20 @@ trimtab monitors show flights`;
 export function MonitorsPage() {
   const query = useQuery(q.monitors());
   const rows = query.data?.items ?? [];
+  const mayWrite = useMay("write");
+  const [adding, setAdding] = useState(false);
   return (
-    <Page title="Monitors" meta="Drift, and performance with and without labels, at a known false-alarm rate.">
+    <Page
+      title="Monitors"
+      meta="Drift, and performance with and without labels, at a known false-alarm rate."
+      actions={
+        mayWrite && (
+          <Button kind="primary" icon="plus" onClick={() => setAdding(true)}>
+            Watch an endpoint
+          </Button>
+        )
+      }
+    >
       <Card flush>
         <QueryView
           query={query}
@@ -59,6 +75,7 @@ export function MonitorsPage() {
           )}
         </QueryView>
       </Card>
+      {adding && <NewMonitorDialog onClose={() => setAdding(false)} />}
     </Page>
   );
 }
