@@ -181,13 +181,18 @@ def test_the_answers_are_those_that_mlflow_gives(saved: Path) -> None:
         assert output.by_row() == np.asarray(expected).tolist()
 
 
-def test_a_missing_whole_number_is_the_callers_mistake(saved: Path) -> None:
+def test_a_value_that_cannot_be_missing_is_the_callers_mistake(saved: Path) -> None:
     model = load(ModelFolder(saved / "class"), allow_pickle=True)
     assert not model.packed
     rows = Rows(2, columns={"a": [1.0, None], "n": [1, None], "s": ["x", None]})
     with pytest.raises(GapRefused, match="column 'n', row 1 is missing") as refused:
         model.predict(rows, PREDICTIONS)
     assert isinstance(refused.value, model.input_errors)
+    arrays = load(ModelFolder(saved / "code"), allow_pickle=True)
+    assert arrays.packed
+    for given in (Rows(1, matrix=np.array([[1.0, np.nan]])), Rows(1, columns={"0": [1.0], "1": [None]})):
+        with pytest.raises(GapRefused, match="column '1', row 0 is missing"):
+            arrays.predict(given, PREDICTIONS)
 
 
 def test_bad_models_are_refused_in_the_same_words(saved: Path) -> None:

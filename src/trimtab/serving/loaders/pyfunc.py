@@ -36,7 +36,11 @@ class PyfuncModel:
         self._dtypes = _tensor_types(folder)
         self._tensors = bool(self._dtypes)
         checked = not folder.content.get("is_signature_from_type_hint")
-        self._whole = tuple(field.name for field in fields if checked and field.type in _NEVER_MISSING)
+        # In an array NaN may be a value; what a request leaves out is none, and here both look alike.
+        strict = signature is not None and signature.tensor
+        self._whole = tuple(
+            field.name for field in fields if strict or (checked and field.type in _NEVER_MISSING)
+        )
         self.packed = bool(fields) and all(field.shape is None and field.type in _EXACT for field in fields)
 
     @property

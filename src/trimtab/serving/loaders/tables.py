@@ -107,6 +107,8 @@ def missing(rows: Rows, names: Sequence[str], *, only: Sequence[str] = ()) -> st
     """Return which column has the first missing value, in words, or nothing; of all columns, or of some."""
     if rows.matrix is not None:
         gaps = np.isnan(rows.matrix)
+        if not gaps.any():
+            return ""
         if only:
             gaps[:, [at for at, name in enumerate(names) if name not in only]] = False
         found = np.argwhere(gaps)
