@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from tests.background import work_off
 from tests.domains.deploy.conftest import PLANE, Models
 from trimtab.app import App
 from trimtab.domains.deploy import http
@@ -17,6 +18,7 @@ from trimtab.domains.deploy.plane import Plane
 from trimtab.domains.deploy.targets.port import ReplicaSpec, ReplicaStatus
 from trimtab.domains.registry.compilation.model import Compilation
 from trimtab.domains.registry.errors import ModelCorrupt, ModelVersionNotFound
+from trimtab.domains.registry.events import ModelCompiled
 from trimtab.kernel.who import Principal
 from trimtab.serving.processes import OWN, Interpreter
 from trimtab.serving.routes import RouteTable, Version
@@ -240,6 +242,36 @@ def test_one_that_was_compiled_anew_is_loaded_anew(
     compiled.append(tmp_path / "2")
     _reconcile(plane)
     assert (gateway.route().compiled, plane.runtime("churn", "1")) == (str(tmp_path / "2"), "compiled")
+
+
+def test_what_was_compiled_anew_is_taken_up_when_that_is_told(
+    app: App,
+    models: Models,
+    editor: Principal,
+    plane: Plane,
+    gateway: _Gateway,
+    compiled: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled.append(tmp_path / "1")
+    models.version()
+    app.deploy.deploy(editor, "churn", "models:/churn/1")
+    _reconcile(plane)
+    monkeypatch.setattr("trimtab.domains.deploy.compiled._LOOK_AGAIN_S", 3600.0)
+    _reconcile(plane)
+    compiled.append(tmp_path / "2")
+    _reconcile(plane)
+    assert gateway.route().compiled == str(tmp_path / "1")
+    app.deploy.followed_by(plane.apply, compiled=plane.compiled_anew)
+    with app.db.write() as tx:
+        event = ModelCompiled(
+            name="churn", version=1, state="compiled", message="", native_us=None, compiled_us=None
+        )
+        app.bus.emit(tx, event, subject="model:churn/1", actor="owner")
+    work_off(app, "light")
+    _reconcile(plane)
+    assert gateway.route().compiled == str(tmp_path / "2")
 
 
 def test_one_whose_file_is_damaged_runs_natively_and_disturbs_no_other(

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 _LOOK_S = 1.0
 """How often to look for what was not compiled yet."""
 _LOOK_AGAIN_S = 10.0
-"""How often to look whether it was compiled anew."""
+"""How often to look whether it was compiled anew, should nobody say so."""
 _WHO = system("deploy")
 
 
@@ -44,6 +44,10 @@ class CompiledVersions:
             except (TrimtabError, OSError) as error:
                 self.refuse(model, version, str(error))
         return self.known(model, version)
+
+    def forget(self, model: str, version: str) -> None:
+        """Look for a version's compiled form the next time, however short ago one looked; any thread may call it."""
+        self._not_before.pop((model, version), None)
 
     def _look(self, model: str, version: str) -> None:
         key = (model, version)

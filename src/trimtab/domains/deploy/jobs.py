@@ -5,7 +5,7 @@ import msgspec
 from trimtab.domains.deploy.events import EndpointDeployed, VersionFailed
 from trimtab.domains.deploy.rollouts.service import ADVANCE
 from trimtab.domains.deploy.service import PLANE, DeployService
-from trimtab.domains.registry.events import ModelDeleted, ModelRenamed, ModelVersionDeleted
+from trimtab.domains.registry.events import ModelCompiled, ModelDeleted, ModelRenamed, ModelVersionDeleted
 from trimtab.infra.bus import Bus
 from trimtab.infra.jobs import Job, JobContext, Jobs
 from trimtab.kernel.events import EventRecord
@@ -25,6 +25,10 @@ def register(bus: Bus, jobs: Jobs, service: DeployService) -> None:
     def deleted(record: EventRecord) -> None:
         service.model_deleted(PLANE, msgspec.convert(record.data, ModelDeleted).name)
 
+    def compiled(record: EventRecord) -> None:
+        event = msgspec.convert(record.data, ModelCompiled)
+        service.compiled_anew(PLANE, event.name, str(event.version))
+
     def ready(record: EventRecord) -> None:
         event = msgspec.convert(record.data, EndpointDeployed)
         service.rollouts.version_ready(PLANE, event.endpoint, event.version)
@@ -42,3 +46,4 @@ def register(bus: Bus, jobs: Jobs, service: DeployService) -> None:
     bus.subscribe(ModelRenamed, "deploy.rename", renamed)
     bus.subscribe(ModelVersionDeleted, "deploy.version_deleted", version_deleted)
     bus.subscribe(ModelDeleted, "deploy.model_deleted", deleted)
+    bus.subscribe(ModelCompiled, "deploy.compiled_anew", compiled)

@@ -73,7 +73,7 @@ class Plane:
 
     def start(self) -> None:
         """Start the gateway, then everything that was served before."""
-        self._deploy.followed_by(self.apply)
+        self._deploy.followed_by(self.apply, compiled=self.compiled_anew)
         self._govern.followed_by(self.apply)
         self._thread.start()
 
@@ -89,6 +89,11 @@ class Plane:
             self._push()
         except TrimtabError as error:
             log.warning("routes not pushed", extra={"error": str(error)})
+        self._wake.set()
+
+    def compiled_anew(self, model: str, version: str) -> None:
+        """Take up what a version was compiled to, at once."""
+        self._compiled.forget(model, version)
         self._wake.set()
 
     def is_routed(self, endpoint: str, version: str) -> bool:

@@ -60,12 +60,15 @@ class DeployService:
         self._lineage = lineage
         self._registry = registry
         self._follow: Callable[[], None] = _nothing
+        self._compiled: Callable[[str, str], None] = _nothing
         self.rollouts = Rollouts(db, bus, jobs, govern=govern, registry=registry, endpoints=self)
         self.settings = Settings(db, bus, govern=govern, registry=registry, endpoints=self)
 
-    def followed_by(self, apply: Callable[[], None]) -> None:
-        """Have this called after each committed change: the data plane of this process applies it at once."""
-        self._follow = apply
+    def followed_by(
+        self, apply: Callable[[], None], *, compiled: Callable[[str, str], None] | None = None
+    ) -> None:
+        """Have these called after each committed change, and of a version after it was compiled, by the data plane."""
+        self._follow, self._compiled = apply, compiled or _nothing
 
     def endpoints(self, who: Principal) -> list[Endpoint]:
         """Return every endpoint by name."""
@@ -270,6 +273,11 @@ class DeployService:
             if one.role == "champion" and one.weight > 0:
                 self._fall_back(tx, who, name, version, error)
 
+    def compiled_anew(self, who: Principal, model: str, version: str) -> None:
+        """Have the data plane of this process take up what a version was compiled to."""
+        self._govern.permit(who, "write", refs.model(model))
+        self._compiled(model, version)
+
     def model_renamed(self, who: Principal, old_name: str, new_name: str) -> None:
         """Have endpoints that serve a model follow its new name."""
         self._govern.permit(who, "write", refs.model(new_name))
@@ -432,5 +440,5 @@ def _with_version(
     return [again if one is known else one for one in endpoint.served]
 
 
-def _nothing() -> None:
+def _nothing(*_: str) -> None:
     """What follows a change in a process without a data plane: the server's notices by itself."""
