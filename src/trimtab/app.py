@@ -206,6 +206,8 @@ class App:
             registry=self.registry,
             runtimes=self.runtimes,
             data=self.data,
+            secrets=secrets,
+            rules_of=self.deploy.settings.rules_of,
             folder=settings.home_path / "batch",
         )
         batch_jobs.register(self.bus, self.jobs, self.batches)
@@ -401,6 +403,7 @@ class Background:
         app.alerts.channels.seal_secrets()
         with app.db.write() as tx:
             app.jobs.schedule(tx, EXPIRE, kind=EXPIRE, cron="41 3 * * *")
+            data_jobs.schedule(app.jobs, tx)
             monitor_jobs.schedule(app.jobs, tx)
             alerts_jobs.schedule(app.jobs, tx)
             pipelines_jobs.schedule(app.jobs, tx)

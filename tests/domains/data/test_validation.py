@@ -8,6 +8,7 @@ from tests.domains.data.conftest import Warehouse
 from trimtab.app import App
 from trimtab.domains.data.errors import DatasetNotFound, SuiteNotFound
 from trimtab.domains.data.suites import Expectation
+from trimtab.infra.db.queries import statement
 from trimtab.infra.jobs import Job, JobContext
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.who import Principal, system
@@ -240,3 +241,16 @@ def test_an_inferred_suite_can_be_sent_back_as_it_is(app: App, warehouse: Wareho
     suite = app.data.validation.suite(warehouse.who, "flights")
     sent = msgspec.json.decode(msgspec.json.encode(suite.expectations), type=list[Expectation])
     assert app.data.validation.replace_suite(warehouse.who, "flights", sent) == suite
+
+
+def test_a_profile_whose_worker_died_each_time_is_given_up(app: App, warehouse: Warehouse) -> None:
+    lost, waiting = warehouse.add("flights", GOOD), warehouse.add("others", GOOD)
+    assert app.data.validation.give_up_lost(warehouse.who) == 0
+    bury = statement("bury", "update jobs_job set state = 'dead' where payload like '%flights%'")
+    with app.db.write() as tx:
+        tx.run(bury)
+    assert app.data.validation.give_up_lost(warehouse.who) == 1
+    assert app.data.get_version(warehouse.who, "flights").validation_state == "failed"
+    assert app.data.get_version(warehouse.who, "others") == waiting
+    app.data.validation.request(warehouse.who, "flights", lost.version)  # asked for again, it waits for that
+    assert app.data.validation.give_up_lost(warehouse.who) == 0

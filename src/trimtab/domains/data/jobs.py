@@ -2,12 +2,15 @@
 
 from trimtab.domains.data.service import DataService
 from trimtab.domains.data.validation import PROFILE
+from trimtab.infra.db import Tx
 from trimtab.infra.jobs import Job, JobContext, Jobs
 from trimtab.kernel.time import SECOND_US, now_us
 from trimtab.kernel.who import system
 
 _ME = system("data")
 _TELL_EVERY_US = 2 * SECOND_US
+SWEEP = "data.sweep"
+_SWEEP_EVERY_US = 300 * SECOND_US
 
 
 def register(jobs: Jobs, service: DataService) -> None:
@@ -30,4 +33,13 @@ def register(jobs: Jobs, service: DataService) -> None:
                 service.validation.give_up(_ME, name, version, f"The profile could not be made: {error}")
             raise
 
+    def sweep(_: Job, __: JobContext) -> None:
+        service.validation.give_up_lost(_ME)
+
     jobs.handler(PROFILE, profile)
+    jobs.handler(SWEEP, sweep)
+
+
+def schedule(jobs: Jobs, tx: Tx) -> None:
+    """Have profiles that no process makes any more noticed within some minutes."""
+    jobs.schedule(tx, SWEEP, kind=SWEEP, every_us=_SWEEP_EVERY_US)

@@ -15,6 +15,7 @@ from trimtab.infra.blobs import Blobs
 from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database, Tx
 from trimtab.infra.jobs import Jobs
+from trimtab.infra.jobs.model import JobRecord
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.time import now_us
@@ -22,6 +23,8 @@ from trimtab.kernel.who import Principal
 
 PROFILE = "data.profile"
 _SAID = 3
+_MOST_LOST = 100
+_MOST_WAITING = 10_000
 
 Progress = Callable[[float, str], None]
 
@@ -113,6 +116,26 @@ class ValidationService:
                 nothing = Findings(None, None, [], [], problem[:2000])
                 self._finish(tx, who, found, nothing, "failed", None, None, problem[:300])
 
+    def give_up_lost(self, who: Principal) -> int:
+        """Mark the versions whose profile is made by no process any more as failed; return how many."""
+        self.govern.permit(who, "write", "data")
+        dead = {_wanted(job): job for job in self._jobs.find(state="dead", kind=PROFILE, limit=_MOST_LOST)}
+        if not dead:
+            return 0
+        waiting = {
+            _wanted(job)
+            for state in ("queued", "running")
+            for job in self._jobs.find(state=state, kind=PROFILE, limit=_MOST_WAITING)
+        }
+        lost = 0
+        for (name, version), job in dead.items():
+            with self._db.read() as tx:
+                found = store.version(tx, name=name, version=version)
+            if (name, version) not in waiting and found is not None and found.validation_state == "pending":
+                self.give_up(who, name, version, f"The profile could not be made: {job.error}")
+                lost += 1
+        return lost
+
     def _profile(self, who: Principal, name: str, number: int, progress: Progress) -> None:
         from trimtab.domains.data import profiling
 
@@ -177,6 +200,10 @@ class ValidationService:
             version.name, version.version, state, len(found.checks), failed, message[:1000]
         )
         self._bus.emit(tx, finished, subject=version.ref, actor=who.id)
+
+
+def _wanted(job: JobRecord) -> tuple[str, int]:
+    return job.payload["name"], job.payload["version"]
 
 
 def _require(tx: Tx, name: str, version: int | None) -> DataVersion:
