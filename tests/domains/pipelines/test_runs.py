@@ -9,7 +9,8 @@ import pytest
 from tests.background import work_off
 from tests.domains.pipelines.conftest import Workshop
 from trimtab.app import App
-from trimtab.domains.govern.errors import NotPermitted
+from trimtab.domains.govern.errors import BadToken, NotPermitted
+from trimtab.domains.pipelines import store
 from trimtab.domains.pipelines.errors import (
     PipelineNotFound,
     PipelineRunNotFound,
@@ -18,7 +19,8 @@ from trimtab.domains.pipelines.errors import (
     StepNotFound,
 )
 from trimtab.domains.pipelines.jobs import schedule as schedule_upkeep
-from trimtab.kernel.errors import Invalid
+from trimtab.infra.db.queries import statement
+from trimtab.kernel.errors import Conflict, Invalid
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal, system
 from trimtab.testing.executors import alive
@@ -522,8 +524,6 @@ def test_runs_whose_job_died_are_failed(workshop: Workshop, counter: Any) -> Non
     waiting = workshop.submit("main", log=counter.path)
     workshop.app.jobs.expire(before_us=0)
     with workshop.app.db.write() as tx:
-        from trimtab.infra.db.queries import statement
-
         tx.run(statement("die", "update jobs_job set state = 'dead' where id = :id"), id=run.job_id)
     assert workshop.service.bury_lost(system("pipelines")) == 1
     assert workshop.get(run.id).state == "failed"
@@ -567,3 +567,22 @@ def test_a_run_whose_bundle_is_gone_fails(workshop: Workshop, counter: Any) -> N
     run = workshop.run(name, log=counter.path)
     assert run.state == "failed"
     assert "no blob" in (run.error or "")
+
+
+def test_a_key_belongs_to_one_pipeline(workshop: Workshop) -> None:
+    name = workshop.register(CHAIN)
+    workshop.service.submit(workshop.who, pipeline=name, idempotency_key="once")
+    with pytest.raises(Conflict, match="once"):
+        workshop.service.submit(workshop.who, pipeline="another", idempotency_key="once")
+
+
+def test_a_run_that_is_lost_leaves_no_token(workshop: Workshop, owner: Principal, counter: Any) -> None:
+    run = workshop.submit(workshop.register(CHAIN), log=counter.path)
+    govern = workshop.app.govern
+    token, text = govern.create_token(owner, name="pipeline run", role="editor")
+    with workshop.app.db.write() as tx:
+        store.set_token(tx, run.id, token.id)
+        tx.run(statement("die", "update jobs_job set state = 'dead' where id = :id"), id=run.job_id)
+    assert workshop.service.bury_lost(system("pipelines")) == 1
+    with pytest.raises(BadToken):
+        govern.authenticate(f"Bearer {text}", None)

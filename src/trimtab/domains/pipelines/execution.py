@@ -52,7 +52,8 @@ _LOOK_S = 0.25
 _BEAT_S = 2.0
 _TAIL = 8192
 _PLAN_TIMEOUT_S = 600.0
-_TOKEN_US = DAY_US
+_TOKEN_US = 30 * DAY_US
+"""Longer than any run takes: the token ends with its run, and this is for what no process was left to end."""
 
 
 class Place(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """Registers pipelines, submits their runs to the queue, and answers what became of them."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -36,7 +37,7 @@ from trimtab.infra.db import Database, Tx, Where
 from trimtab.infra.jobs import JobContext, Jobs
 from trimtab.infra.jobs.queue import JobNotFound
 from trimtab.kernel import refs
-from trimtab.kernel.errors import Invalid, did_you_mean
+from trimtab.kernel.errors import Conflict, Invalid, NotFound, did_you_mean
 from trimtab.kernel.ids import new_id
 from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
 from trimtab.kernel.time import now_us
@@ -187,7 +188,7 @@ class PipelineService:
 
         ``trigger`` says why: ``{"kind": "manual" | "schedule" | "alarm" | ...}``, with the ``ref`` of what caused it.
         A second submission with the same ``idempotency_key`` returns the first one's run.
-        Raises PipelineNotFound, and Invalid that names a wrong parameter.
+        Raises PipelineNotFound, Conflict for another pipeline's key, and Invalid that names a wrong parameter.
         """
         self.govern.permit(who, "write", _ref(pipeline))
         cause = check_trigger(trigger or {"kind": "manual"})
@@ -198,6 +199,11 @@ class PipelineService:
                 tx.lock(f"pipelines.submit:{idempotency_key}")
                 known = store.run_by_key(tx, idempotency_key)
                 if known is not None:
+                    if known.pipeline != pipeline:
+                        raise Conflict(
+                            f"The key {idempotency_key!r} belongs to run {known.id} of {known.pipeline}.",
+                            field="idempotency_key",
+                        )
                     return known
             registered = _pipeline(tx, pipeline)
             values = check(registered.spec.parameters, params or {})
@@ -332,8 +338,12 @@ class PipelineService:
             with self._db.write() as tx:
                 tx.lock(_run_ref(run_id))
                 run = _run(tx, run_id)
-                if run.state not in ENDED and not self._alive(run.job_id):
-                    self._end(tx, run, "failed", "The processes that carried it out died again and again.")
+                if run.state in ENDED or self._alive(run.job_id):
+                    continue
+                self._end(tx, run, "failed", "The processes that carried it out died again and again.")
+            if run.token_id is not None:
+                with suppress(NotFound):
+                    self.govern.revoke_token(who, run.token_id)
         return len(lost)
 
     def expire(self, who: Principal, *, before_us: int) -> int:
