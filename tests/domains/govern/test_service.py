@@ -82,3 +82,14 @@ def test_the_trail_is_paged_newest_first(app: App, owner: Principal) -> None:
     assert second.next_cursor is None
     with pytest.raises(Invalid):
         app.govern.audit_trail(owner, cursor="bm9wZQ")
+
+
+def test_an_owner_whose_tokens_have_expired_is_not_locked_out(app: App, owner: Principal) -> None:
+    app.govern.create_token(owner, name="mine", role="admin")
+    with app.db.write() as tx:
+        tx.run(statement("expire", "update govern_token set expires_us = 1"))
+    app.govern.create_token(owner, name="a machine", role="editor")
+    text = app.govern.first_token()
+    assert text is not None
+    assert app.govern.authenticate(f"Bearer {text}", None).role == "admin"
+    assert app.govern.first_token() is None

@@ -13,9 +13,6 @@ from govern_token order by id desc;
 -- name: revoke_token
 update govern_token set revoked_us = :now_us where id = :id and revoked_us is null;
 
--- name: count_tokens
-select count(*) from govern_token where revoked_us is null and endpoints is null;
-
 -- name: last_audit
 select seq, hash from govern_audit order by seq desc limit 1;
 

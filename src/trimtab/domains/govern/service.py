@@ -164,7 +164,7 @@ class GovernService:
     def tokens_in_force(self) -> list[Token]:
         """Return what other processes of this server need to sign callers in by themselves: digests and roles."""
         with self._db.read() as tx:
-            return store.tokens_in_force(tx, now_us=now_us())
+            return _in_force(tx)
 
     @property
     def open_to_owner(self) -> bool:
@@ -183,9 +183,9 @@ class GovernService:
             self._cache.clear()
 
     def first_token(self) -> str | None:
-        """Make the owner's first token where none is in force, and return its text once."""
+        """Make the owner a token where no admin's is in force, and return its text once."""
         with self._db.read() as tx:
-            if store.count_tokens(tx):
+            if any(one.role == "admin" and one.endpoints is None for one in _in_force(tx)):
                 return None
         return self.create_token(OWNER, name="owner", role="admin")[1]
 
@@ -268,6 +268,10 @@ class GovernService:
         if purging:
             tx.lock(HOLDS)
         return {hold.ref: hold.reason for hold in store.holds(tx)}
+
+
+def _in_force(tx: Tx) -> list[Token]:
+    return store.tokens_in_force(tx, now_us=now_us())
 
 
 def _nothing() -> None:

@@ -31,11 +31,6 @@ def tokens(tx: Tx) -> list[Token]:
     return [_token(*row) for row in tx.all(Q.tokens)]
 
 
-def count_tokens(tx: Tx) -> int:
-    row = tx.one(Q.count_tokens)
-    return row[0] if row else 0
-
-
 def revoke_token(tx: Tx, *, token_id: str, now_us: int) -> bool:
     return tx.run(Q.revoke_token, id=token_id, now_us=now_us) == 1
 
