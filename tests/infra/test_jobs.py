@@ -413,3 +413,15 @@ def test_an_owner_is_a_process_and_when_it_began() -> None:
     assert host
     assert int(pid) == os.getpid()
     assert int(started) > 0
+
+
+def test_a_dead_letter_does_not_go_beside_its_like(db: Database, jobs: Jobs) -> None:
+    def breaks(_: Job, __: JobContext) -> None:
+        raise RuntimeError
+
+    jobs.handler("k", breaks)
+    dead = enqueue(jobs, db, max_attempts=1, dedupe_key="one")
+    work(db, jobs)
+    waiting = enqueue(jobs, db, dedupe_key="one")
+    with pytest.raises(Conflict, match=waiting):
+        jobs.retry(dead)

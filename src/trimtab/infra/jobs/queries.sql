@@ -6,6 +6,11 @@ on conflict (kind, dedupe_key) where state in ('queued', 'running') do nothing;
 -- name: active_by_key
 select id from jobs_job where kind = :kind and dedupe_key = :dedupe_key and state in ('queued', 'running');
 
+-- name: active_like
+select other.id from jobs_job dead
+join jobs_job other on other.kind = dead.kind and other.dedupe_key = dead.dedupe_key
+where dead.id = :id and other.id <> dead.id and other.state in ('queued', 'running');
+
 -- name: claim
 update jobs_job
 set state = 'running', owner = :owner, lease_until_us = :lease_until_us, attempts = attempts + 1,

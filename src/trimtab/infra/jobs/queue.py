@@ -164,8 +164,10 @@ class Jobs:
             return store.list_(tx, where=Where().equals(state=state, kind=kind), limit=limit)
 
     def retry(self, job_id: str) -> None:
-        """Put a dead letter back into its queue; raises Conflict when the job is not dead."""
+        """Put a dead letter back into its queue; raises Conflict when it is none, or the like of it waits or runs."""
         with self._db.write() as tx:
+            if other := store.active_like(tx, job_id=job_id):
+                raise Conflict(f"Job {other} does the same and has not ended.")
             if not store.retry(tx, job_id=job_id, now_us=now_us()):
                 raise Conflict(f"Job {job_id} is not a dead letter.")
             tx.after_commit(self.wake)

@@ -19,6 +19,12 @@ def active_by_key(tx: Tx, *, kind: str, dedupe_key: str) -> str | None:
     return row[0] if row else None
 
 
+def active_like(tx: Tx, *, job_id: str) -> str | None:
+    """Return another job of the same kind and key that waits or runs."""
+    row = tx.one(Q.active_like, id=job_id)
+    return row[0] if row else None
+
+
 def claim(tx: Tx, *, queue: str, owner: str, now_us: int, lease_until_us: int) -> Job | None:
     row = tx.one(Q.claim, queue=queue, owner=owner, now_us=now_us, lease_until_us=lease_until_us)
     if row is None:
