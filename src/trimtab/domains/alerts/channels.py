@@ -8,6 +8,7 @@ import msgspec
 from trimtab.domains.alerts import store, webhook
 from trimtab.domains.alerts.errors import ChannelExists, ChannelInUse, ChannelNotFound
 from trimtab.domains.alerts.model import (
+    RULES,
     SEVERITIES,
     Alert,
     Channel,
@@ -116,6 +117,7 @@ class ChannelService:
         """Remove a channel; raises ChannelNotFound, and ChannelInUse while a rule names it."""
         self.govern.permit(who, "admin", "alert channels")
         with self._db.write() as tx:
+            tx.lock(RULES)
             self.require(tx, name)
             users = [rule.name for rule in store.rules(tx) if rule.channels and name in rule.channels]
             if users:

@@ -17,6 +17,8 @@ DeliveryState = Literal["queued", "retrying", "delivered", "failed"]
 Operator = Literal["==", "!=", ">", ">=", "<", "<=", "in", "contains", "exists"]
 
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
+RULES = "alerts.rules"
+"""The lock of who stores a rule, which names channels, or removes a channel, which no rule may name."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PLACE = re.compile(r"\{([a-z_][a-z0-9_.]*)\}")
 _LONGEST_TITLE = 300

@@ -4,7 +4,7 @@ import msgspec
 
 from trimtab.domains.alerts import store
 from trimtab.domains.alerts.errors import ChannelNotFound, RuleBuiltIn, RuleExists, RuleNotFound
-from trimtab.domains.alerts.model import BUILT_IN, Rule, check_rule
+from trimtab.domains.alerts.model import BUILT_IN, RULES, Rule, check_rule
 from trimtab.domains.govern import GovernService
 from trimtab.infra.db import Database, Tx
 from trimtab.kernel import refs
@@ -75,7 +75,7 @@ class RuleService:
             rule, built_in=rule.name in _BUILT_IN, updated_us=now_us(), updated_by=who.id
         )
         with self._db.write() as tx:
-            tx.lock("alerts.rules")
+            tx.lock(RULES)
             if action == "alerts.rule.replace":
                 self._require(tx, rule.name)
             elif self.named(tx, rule.name) is not None:
