@@ -65,7 +65,8 @@ class PostgresTx:
 
     def _execute(self, query: Query, params: dict[str, Any]) -> "psycopg.Cursor[Row]":
         try:
-            return self._connection.execute(_sql(query.postgresql), params)
+            # In text, bytes would come as twice as many digits.
+            return self._connection.cursor(binary=True).execute(_sql(query.postgresql), params)
         except UniqueViolation as error:
             raise Duplicate("An object with this key exists already.") from error
 
