@@ -1,6 +1,8 @@
 """Finds objects of any domain by a part of their name or id."""
 
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 import msgspec
 
@@ -11,8 +13,17 @@ from trimtab.domains.pipelines import PipelineService
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.tracking import TrackingService
 from trimtab.kernel import refs
+from trimtab.kernel.errors import NotFound
 from trimtab.kernel.pages import check_limit
 from trimtab.kernel.who import Principal
+
+_MOST = 1000
+"""Of each kind; of runs, data sets and pipelines these are the newest or first, of others those with such a name."""
+_PREDICTION_ID = 26
+_LONGEST_NUMBER = 19
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+_SPECIAL = re.compile(r"[^\w .@:/-]")
+"""What could end the text of a filter or mean something in its pattern; a place for any letter stands for it."""
 
 
 class Hit(msgspec.Struct):
@@ -52,26 +63,39 @@ class SearchService:
             return []
         found = [
             (label, ref)
-            for label, ref in self._names(who)
+            for label, ref in self._names(who, wanted)
             if wanted in label.lower() or wanted in ref.lower()
         ]
         found.sort(key=lambda one: (not one[0].lower().startswith(wanted), one[0].lower()))
-        if len(wanted) == 26:
-            found.append((f"prediction {wanted}", refs.make("prediction", wanted)))
-        return [Hit(refs.split(ref)[0], label, ref, refs.href(ref)) for label, ref in found[:size]]
+        shown = dict.fromkeys([*self._exact(who, wanted), *found])
+        return [Hit(refs.split(ref)[0], label, ref, refs.href(ref)) for label, ref in [*shown][:size]]
 
-    def _names(self, who: Principal) -> Iterator[tuple[str, str]]:
+    def _exact(self, who: Principal, wanted: str) -> Iterator[tuple[str, str]]:
+        """What has the very id, which need not be among the newest."""
+        if len(wanted) == _PREDICTION_ID:
+            yield f"prediction {wanted}", refs.make("prediction", wanted)
+        if _RUN_ID.fullmatch(wanted):
+            with suppress(NotFound):
+                run = self._tracking.runs.head(who, wanted)
+                yield run.name, refs.run(run.id)
+        if wanted.isascii() and wanted.isdigit() and len(wanted) < _LONGEST_NUMBER:
+            with suppress(NotFound):
+                experiment = self._tracking.experiments.get(who, wanted)
+                yield experiment.name, refs.make("experiment", experiment.id)
+
+    def _names(self, who: Principal, wanted: str) -> Iterator[tuple[str, str]]:
+        like = f"name ILIKE '%{_SPECIAL.sub('_', wanted)}%'"
         for endpoint in self._deploy.endpoints(who):
             yield endpoint.name, refs.make("endpoint", endpoint.name)
-        for model in self._registry.search_models(who, limit=1000).items:
+        for model in self._registry.search_models(who, filter=like, limit=_MOST).items:
             yield model.name, refs.model(model.name)
-        for dataset in self._data.datasets(who, limit=1000).items:
+        for dataset in self._data.datasets(who, limit=_MOST).items:
             yield dataset.name, refs.data(dataset.name)
         for monitor in self._monitors.monitors(who):
             yield monitor.name, refs.make("monitor", monitor.name)
-        for pipeline, _, _ in self._pipelines.find_pipelines(who, limit=1000).items:
+        for pipeline, _, _ in self._pipelines.find_pipelines(who, limit=_MOST).items:
             yield pipeline.name, refs.make("pipeline", pipeline.name)
-        for experiment in self._tracking.experiments.search(who, limit=1000).items:
+        for experiment in self._tracking.experiments.search(who, filter=like, limit=_MOST).items:
             yield experiment.name, refs.make("experiment", experiment.id)
-        for run in self._tracking.runs.search(who, limit=1000).items:
+        for run in self._tracking.runs.search(who, limit=_MOST).items:
             yield run.head.name, refs.run(run.head.id)
