@@ -20,10 +20,12 @@ from tests.domains.deploy.batch.conftest import expected, table
 from trimtab.domains.deploy.batch.errors import BadTable, ModelProcessFailed, RowRefused
 from trimtab.domains.deploy.batch.model import Options, Progress
 from trimtab.domains.deploy.batch.parts import join
+from trimtab.domains.deploy.batch.rules import TableRules
 from trimtab.domains.deploy.batch.run import Finished, Run
 from trimtab.domains.deploy.batch.sources import Table, cut, digest_of_file
 from trimtab.kernel.errors import Invalid, Unavailable
 from trimtab.serving.errors import MissingColumn, ModelNotLoaded
+from trimtab.serving.policies.settings import FieldRule
 from trimtab.serving.processes import Interpreter
 
 SMALL = Options(rows_at_once=100, part_rows=250, workers=1)
@@ -109,6 +111,29 @@ def test_a_bad_row_ends_the_run_or_is_left_out(tmp_path: Path, model_folder: Pat
     refused = pq.read_table(tmp_path / "refused.parquet").to_pylist()
     assert [(one["row"], one["column"], one["id"]) for one in refused] == [(150, "a", 1500), (444, "a", 4440)]
     assert "requires one" in refused[0]["reason"]
+
+
+def test_rules_give_columns_the_same_type_whatever_their_values(tmp_path: Path, model_folder: Path) -> None:
+    rules = TableRules(
+        {"a": FieldRule("generalise", "10"), "b": FieldRule("drop"), "c": FieldRule("mask")},
+        b"key",
+        inputs={"a": "wage", "b": "size"},
+    )
+    first = pa.table({"wage": [12.0, None], "size": [1, 2], "c": [[1], None], "note": ["x", "y"]})
+    second = pa.table({"wage": ["none", "17"], "size": [1, 2], "c": ["x", "y"], "note": ["x", "y"]})
+    kept = [rules.apply(one) for one in (first, second)]
+    assert kept[0].schema == kept[1].schema
+    assert pa.concat_tables(kept).to_pydict() == {
+        "wage": [10.0, None, None, 10.0], "c": ["***", None, "***", "***"], "note": ["x", "y", "x", "y"],
+    }  # fmt: skip
+    path = written(table(10), tmp_path / "d.parquet")
+    opened = Table([(path, path.name)], digest="d")
+    options = Options(columns=["a", "b"])
+    dropping = {"a": FieldRule("drop"), "b": FieldRule("drop")}
+    run = Run(opened, model_folder, model_digest="m", options=options, folder=tmp_path / "p", rules=dropping)
+    assert pq.read_table(run.parts.files(run.carry_out(lambda _: None).parts)[0]).column_names == [
+        "row", "prediction",
+    ]  # fmt: skip
 
 
 def test_a_part_that_is_torn_or_of_another_model_is_done_again(tmp_path: Path, model_folder: Path) -> None:

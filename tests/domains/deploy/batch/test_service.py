@@ -1,6 +1,7 @@
 """Batch predictions as the server does them: asked for, carried out by a job, cut off, taken back, refused."""
 
 import io
+import struct
 import threading
 from types import SimpleNamespace
 from typing import Any
@@ -18,11 +19,16 @@ from trimtab.app import App
 from trimtab.domains.data.model import DataFile
 from trimtab.domains.deploy.batch.errors import BatchPredictionEnded, BatchPredictionNotFound
 from trimtab.domains.deploy.batch.model import BatchPrediction, Options
+from trimtab.domains.deploy.batch.rules import UNTOLD
 from trimtab.domains.deploy.batch.service import PREDICT
+from trimtab.domains.deploy.settings.model import HASHES
 from trimtab.infra.jobs import Interrupted
+from trimtab.infra.secrets import Secrets
 from trimtab.kernel.errors import Forbidden, Invalid, NotFound
 from trimtab.kernel.who import Principal
 from trimtab.serving.errors import MissingColumn
+from trimtab.serving.policies.fields import Anonymiser
+from trimtab.serving.policies.settings import FieldRule
 
 ROWS = table(900)
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -91,6 +97,41 @@ def test_a_data_version_is_predicted_with_lineage(ready: App, editor: Principal,
     assert not (ready.settings.home_path / "batch" / made.id).exists()
     assert [one.id for one in ready.batches.list(viewer, model="churn").items] == [made.id]
     assert ready.batches.list(viewer, state="failed").items == []
+
+
+@ON_SQLITE
+def test_the_rules_of_what_is_written_down_hold_for_what_is_written_beside_predictions(
+    ready: App, editor: Principal, viewer: Principal
+) -> None:
+    told = 1234.56789
+    rows = ROWS.slice(0, 300).set_column(1, "a", [[told] * 299 + [float("inf")]])
+    rows = rows.set_column(2, "b", [[17.25] * 300]).rename_columns(["id", "wage", "size", "note"])
+    add(ready, editor, "people", rows)
+    ready.deploy.deploy(editor, "live", "models:/churn/1")
+    ready.deploy.settings.change(editor, "live", {}, rules={"a": "hash", "b": "generalise:10"})
+    options = {"on_error": "skip", "keep": True, "inputs": ["wage", "size"]}
+    made = ask(ready, editor, data="data:people@1", options=options)
+    work_off(ready, "heavy", "light")
+    done = ready.batches.get(viewer, made.id)
+    assert (done.state, done.error, done.rows_refused) == ("succeeded", None, 1)
+    found, refused = (
+        read(ready, viewer, "people-predictions"),
+        read(ready, viewer, "people-predictions-refused"),
+    )
+    key = Secrets(ready.settings.secret_key_path).derive(HASHES)
+    (expected,) = Anonymiser({"a": FieldRule("hash")}, key).apply({"a": [told]})["a"]
+    assert set(found["wage"].to_pylist()) == {expected}, "the hash that the log of the endpoint has"
+    assert set(found["size"].to_pylist()) == {10.0}
+    assert found["note"].to_pylist() == rows["note"].to_pylist()[:299]
+    assert (refused["row"].to_pylist(), refused["reason"].to_pylist()) == ([299], [UNTOLD])
+    assert refused["wage"].to_pylist()[0] not in ("inf", float("inf"))
+
+    for name in ("people-predictions", "people-predictions-refused"):
+        for file in ready.data.files(viewer, name):
+            with ready.blobs.open(file.blob) as stream:
+                content = stream.read()
+            assert struct.pack("<d", told) not in content
+            assert b"1234.56789" not in content
 
 
 @ON_SQLITE

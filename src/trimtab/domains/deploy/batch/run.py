@@ -6,7 +6,7 @@ Heavy: imported only where it runs, in a worker process or by the command line.
 import fcntl
 import os
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from trimtab.domains.deploy.batch.model import Options, Progress, RowCounts, Sum
 from trimtab.domains.deploy.batch.parts import Parts, PartWriter
 from trimtab.domains.deploy.batch.pool import Pool
 from trimtab.domains.deploy.batch.processes import Loading
+from trimtab.domains.deploy.batch.rules import UNTOLD, TableRules
 from trimtab.domains.deploy.batch.sources import Table, cut
 from trimtab.kernel.errors import Invalid, Unavailable, did_you_mean
 from trimtab.science import plain as states
@@ -29,6 +30,7 @@ from trimtab.science.profile.column import ColumnState
 from trimtab.serving.bulk.columns import fields_of, match
 from trimtab.serving.bulk.messages import Reply
 from trimtab.serving.loaders.mlmodel import ModelFolder
+from trimtab.serving.policies.settings import FieldRule
 from trimtab.serving.processes import OWN, Interpreter
 
 ROW = "row"
@@ -57,8 +59,13 @@ class Run:
         compiled: Path | None = None,
         interpreter: Interpreter = OWN,
         nice: int = 0,
+        rules: Mapping[str, FieldRule] | None = None,
+        hash_key: bytes = b"",
     ) -> None:
-        """Compare the table with the model's signature; raises MissingColumn or WrongType before anything is done."""
+        """Compare the table with the model's signature; raises MissingColumn or WrongType before anything is done.
+
+        ``rules`` say what is done to the model's inputs before they are written, with ``hash_key`` for hashes.
+        """
         self._table = table
         self._model = model
         self._options = options
@@ -66,15 +73,23 @@ class Run:
         self._compiled = compiled
         self._interpreter = interpreter
         self._nice = nice
-        self._inputs = _inputs(ModelFolder(model), table, options)
-        self._kept = _kept(table, self._inputs, options)
+        taken = _inputs(ModelFolder(model), table, options)
+        self._inputs = [*dict.fromkeys(taken.values())]
+        self._rules = TableRules(rules or {}, hash_key, inputs=taken)
+        self._kept = [name for name in _kept(table, self._inputs, options) if not self._rules.drops(name)]
         self._numbered = not self._kept
         self._read = [*dict.fromkeys([*(self._inputs or table.schema.names), *self._kept])]
         # What is left to the machine, or only says how fast it goes, is no part of what the predictions are.
         identity = msgspec.structs.replace(options, workers=0, allow_pickle=False)
         self.parts = Parts(
             folder,
-            identity=[model_digest, compiled is not None, table.digest, msgspec.to_builtins(identity)],
+            identity=[
+                model_digest,
+                compiled is not None,
+                table.digest,
+                msgspec.to_builtins(identity),
+                *([msgspec.to_builtins(dict(rules))] if rules else []),
+            ],
             rows=options.whole_part_rows,
         )
 
@@ -165,10 +180,10 @@ class Run:
         """Write what came of one batch, and return how many rows that were."""
         if reply.fault is not None:
             what = "the model failed: " if reply.fault == "model" else ""
-            raise RowRefused(what + reply.message, field=reply.column or None)
+            raise RowRefused(what + (UNTOLD if self._rules else reply.message), field=reply.column or None)
         refused = np.array([refusal.row for refusal in reply.refusals], dtype=np.int64)
         kept = np.delete(np.arange(batch.num_rows), refused)
-        table = _taken(batch.select(self._kept), kept)
+        table = self._rules.apply(_taken(batch.select(self._kept), kept))
         if self._numbered:
             table = pa.table({ROW: pa.array(first_row + kept, pa.int64())})
         if reply.predictions:
@@ -187,9 +202,10 @@ class Run:
     def _refused(self, first_row: int, batch: pa.RecordBatch, rows: np.ndarray, reply: Reply) -> pa.Table:
         """Return the refused rows with their place in the data, the column at fault and why."""
         names = [name for name in batch.schema.names if name not in (ROW, "column", "reason")]
+        reasons = [UNTOLD if self._rules else refusal.reason for refusal in reply.refusals]
         return (
-            _taken(batch.select(names), rows)
-            .add_column(0, "reason", [[refusal.reason for refusal in reply.refusals]])
+            self._rules.apply(_taken(batch.select(names), rows))
+            .add_column(0, "reason", [reasons])
             .add_column(0, "column", [[refusal.column for refusal in reply.refusals]])
             .add_column(0, ROW, pa.array(first_row + rows, pa.int64()))
         )
@@ -247,14 +263,13 @@ class _Open:
         self._states[name] = distribution.add(state, values)
 
 
-def _inputs(folder: ModelFolder, table: Table, options: Options) -> list[str]:
-    """Return the data's columns that the model takes, none where only the loaded model knows."""
+def _inputs(folder: ModelFolder, table: Table, options: Options) -> dict[str, str]:
+    """Return the data's column for each of the model's inputs, none where only the loaded model knows."""
     signature = folder.signature
     if signature is None:
-        return []
+        return {}
     fields = fields_of(signature, ())
-    found = match(fields, table.schema, inputs=options.inputs, tensor=signature.tensor)
-    return [*dict.fromkeys(found.values())]
+    return match(fields, table.schema, inputs=options.inputs, tensor=signature.tensor)
 
 
 def _kept(table: Table, inputs: Sequence[str], options: Options) -> list[str]:

@@ -25,6 +25,7 @@ from trimtab.domains.deploy.batch.model import (
     Summary,
     check_options,
 )
+from trimtab.domains.deploy.settings.model import HASHES
 from trimtab.domains.govern import GovernService
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry.model import ModelVersion
@@ -33,6 +34,7 @@ from trimtab.infra.blobs import Blobs
 from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database, Tx, Where
 from trimtab.infra.jobs import Interrupted, JobContext, Jobs
+from trimtab.infra.secrets import Secrets
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid, TrimtabError, did_you_mean
 from trimtab.kernel.ids import new_id
@@ -40,6 +42,7 @@ from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 from trimtab.serving.errors import MissingColumn
+from trimtab.serving.policies.settings import FieldRule
 from trimtab.serving.processes import OWN, Interpreter
 from trimtab.serving.routes import signature_of
 
@@ -72,9 +75,14 @@ class BatchService:
         registry: RegistryService,
         runtimes: RuntimeService,
         data: DataService,
+        secrets: Secrets,
+        rules_of: Callable[[Principal, str], dict[str, FieldRule]],
         folder: Path,
     ) -> None:
-        """``folder`` keeps what unfinished ones have written, which is what they go on from."""
+        """``folder`` keeps what unfinished ones have written, which is what they go on from.
+
+        ``rules_of`` returns what is done to a model's inputs before they are written down.
+        """
         self._db = db
         self._bus = bus
         self._jobs = jobs
@@ -83,6 +91,8 @@ class BatchService:
         self._runtimes = runtimes
         self._data = data
         self._folder = folder
+        self._secrets = secrets
+        self._rules_of = rules_of
         self.govern = govern
 
     def create(
@@ -235,6 +245,7 @@ class BatchService:
         version = self._registry.get_version(who, batch.model, batch.model_version)
         model = self._registry.materialize(who, batch.model, batch.model_version, folder / "model")
         compiled = self._compiled(who, batch, folder)
+        rules = self._rules_of(who, batch.model)
         with self._table(who, batch, folder) as table:
             run = Run(
                 table,
@@ -245,6 +256,8 @@ class BatchService:
                 compiled=compiled,
                 interpreter=OWN if compiled else self._interpreter(who, batch, context),
                 nice=_NICE,
+                rules=rules,
+                hash_key=self._secrets.derive(HASHES) if rules else b"",
             )
             done = run.carry_out(self._teller(batch, context))
         written = self._add(who, batch, batch.output, run.parts.files(done.parts))
