@@ -25,7 +25,7 @@ export const ENTRIES: Entry[] = [
 export const ABOUT: Entry[] = [
   { label: "Lineage", href: "/lineage", icon: "lineage", key: "l" },
   { label: "Audit", href: "/audit", icon: "audit", key: "u" },
-  { label: "Trash", href: "/trash", icon: "trash", key: "t" },
+  { label: "Trash", href: "/trash", icon: "trash", key: "r" },
   { label: "Settings", href: "/settings", icon: "settings", key: "s" },
 ];
 

@@ -4,9 +4,8 @@ import { useState } from "react";
 import { post, seg } from "../../api/client.ts";
 import { q } from "../../api/queries.ts";
 import type { Endpoint } from "../../api/types.ts";
-import { Button } from "../../ui/Button.tsx";
-import { Dialog } from "../../ui/Dialog.tsx";
-import { Field } from "../../ui/Field.tsx";
+import { ReasonField } from "../../ui/Fields.tsx";
+import { FormDialog } from "../../ui/FormDialog.tsx";
 import { toast } from "../../ui/Toasts.tsx";
 import { currentWeights, rollbackTarget } from "./split.ts";
 import { splitText } from "./TrafficHistory.tsx";
@@ -28,48 +27,42 @@ export function RollbackDialog({ endpoint, onClose }: { endpoint: Endpoint; onCl
   });
   const losers = endpoint.versions.filter((version) => version.weight > 0 && version.version !== target);
   return (
-    <Dialog
+    <FormDialog
       title={`Roll back ${endpoint.name}`}
+      verb={target ? `Roll back to v${target}` : "Roll back"}
+      icon="back"
+      danger
+      act={act}
+      ready={Boolean(target)}
       onClose={onClose}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button kind="danger" icon="back" busy={act.isPending} disabled={!target} onClick={() => act.mutate()}>
-            {target ? `Roll back to v${target}` : "Roll back"}
-          </Button>
-        </>
-      }
     >
-      {history.isPending ? (
-        <p className="dim">Looking up what came before…</p>
-      ) : target ? (
-        <ul className="consequences">
-          <li>
-            <b>v{target}</b> answers 100 % of the requests to {endpoint.name}; now it is {splitText(currentWeights(endpoint))}.
-          </li>
-          {losers.map((version) => (
-            <li key={version.version}>
-              <b>v{version.version}</b> gets no more requests. Requests it already has are answered.
-            </li>
-          ))}
-          {running && (
-            <li>
-              The rollout of <b>v{running.challenger}</b> ends as rolled back at {running.weight} %.
-            </li>
+      {(wrong) => (
+        <>
+          {history.isPending ? (
+            <p className="dim">Looking up what came before…</p>
+          ) : target ? (
+            <ul className="consequences">
+              <li>
+                <b>v{target}</b> answers 100 % of the requests to {endpoint.name}; now it is {splitText(currentWeights(endpoint))}.
+              </li>
+              {losers.map((version) => (
+                <li key={version.version}>
+                  <b>v{version.version}</b> gets no more requests. Requests it already has are answered.
+                </li>
+              ))}
+              {running && (
+                <li>
+                  The rollout of <b>v{running.challenger}</b> ends as rolled back at {running.weight} %.
+                </li>
+              )}
+              <li>No model version is deleted. Undo with “Change traffic” or a new deployment.</li>
+            </ul>
+          ) : (
+            <p className="dim">There is nothing to go back to: no earlier version of this endpoint is kept warm.</p>
           )}
-          <li>No model version is deleted. Undo with “Change traffic” or a new deployment.</li>
-        </ul>
-      ) : (
-        <p className="dim">There is nothing to go back to: no earlier version of this endpoint is kept warm.</p>
+          <ReasonField error={wrong("reason")} value={reason} onChange={setReason} />
+        </>
       )}
-      <Field label="Reason" hint="Stands in the history and the audit trail">
-        <input className="input" value={reason} onChange={(event) => setReason(event.target.value)} />
-      </Field>
-      {act.error && (
-        <div className="callout callout-alarm" role="alert">
-          {act.error.message}
-        </div>
-      )}
-    </Dialog>
+    </FormDialog>
   );
 }

@@ -4,9 +4,8 @@ import { useState } from "react";
 import { post, seg } from "../../api/client.ts";
 import type { Endpoint } from "../../api/types.ts";
 import { SplitBar } from "../../charts/SplitBar.tsx";
-import { Button } from "../../ui/Button.tsx";
-import { Dialog } from "../../ui/Dialog.tsx";
-import { Field } from "../../ui/Field.tsx";
+import { ReasonField } from "../../ui/Fields.tsx";
+import { FormDialog } from "../../ui/FormDialog.tsx";
 import { State } from "../../ui/Badge.tsx";
 import { toast } from "../../ui/Toasts.tsx";
 import { currentWeights, total } from "./split.ts";
@@ -35,69 +34,64 @@ export function TrafficDialog({ endpoint, onClose }: { endpoint: Endpoint; onClo
   const same = splitText(weights) === splitText(before);
   const wrong = Math.abs(sum - 100) > 1e-6 ? `The shares add up to ${sum} %, not 100 %` : null;
   return (
-    <Dialog
+    <FormDialog
       title="Change traffic"
+      verb="Change traffic"
+      act={change}
+      ready={!wrong && !same}
+      bad={wrong !== null}
       onClose={onClose}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button kind="primary" busy={change.isPending} disabled={Boolean(wrong) || same} onClick={() => change.mutate()}>
-            Change traffic
-          </Button>
-        </>
+      note={
+        wrong ??
+        (same
+          ? "This is the split that already stands."
+          : `From now on ${splitText(weights)}; so far ${splitText(before)}. Requests in flight finish where they are. Undo with the same dialog or “Roll back”.`)
       }
     >
-      <SplitBar
-        shares={endpoint.versions.map((version) => ({
-          ...version,
-          weight: weights[version.version] ?? 0,
-          role: version.role === "shadow" ? "warm" : version.role,
-        }))}
-      />
-      <div className="weights">
-        {endpoint.versions.map((version) => {
-          const key = version.version;
-          const set = (value: string): void => setWeights({ ...weights, [key]: Math.max(0, Math.min(100, Number(value) || 0)) });
-          return (
-            <div key={key} className="weight">
-              <span className="row">
-                <b>v{version.version}</b>
-                <State of={version.role} />
-              </span>
-              <input
-                type="range"
-                min={0}
-                max={100}
-                step={1}
-                value={weights[key] ?? 0}
-                onChange={(event) => set(event.target.value)}
-                aria-label={`Share of version ${key}`}
-              />
-              <input
-                className="input num"
-                type="number"
-                min={0}
-                max={100}
-                value={weights[key] ?? 0}
-                onChange={(event) => set(event.target.value)}
-                aria-label={`Share of version ${key}, per cent`}
-              />
-            </div>
-          );
-        })}
-      </div>
-      <Field label="Reason" hint="Stands in the history and the audit trail">
-        <input className="input" value={reason} onChange={(event) => setReason(event.target.value)} />
-      </Field>
-      <div className={`callout ${wrong || change.error ? "callout-alarm" : ""}`} role="status">
-        <span>
-          {change.error?.message ??
-            wrong ??
-            (same
-              ? "This is the split that already stands."
-              : `From now on ${splitText(weights)}; so far ${splitText(before)}. Requests in flight finish where they are. Undo with the same dialog or “Roll back”.`)}
-        </span>
-      </div>
-    </Dialog>
+      {(refused) => (
+        <>
+          <SplitBar
+            shares={endpoint.versions.map((version) => ({
+              ...version,
+              weight: weights[version.version] ?? 0,
+              role: version.role === "shadow" ? "warm" : version.role,
+            }))}
+          />
+          <div className="weights">
+            {endpoint.versions.map((version) => {
+              const key = version.version;
+              const set = (value: string): void => setWeights({ ...weights, [key]: Math.max(0, Math.min(100, Number(value) || 0)) });
+              return (
+                <div key={key} className="weight">
+                  <span className="row">
+                    <b>v{version.version}</b>
+                    <State of={version.role} />
+                  </span>
+                  <input
+                    type="range"
+                    min={0}
+                    max={100}
+                    step={1}
+                    value={weights[key] ?? 0}
+                    onChange={(event) => set(event.target.value)}
+                    aria-label={`Share of version ${key}`}
+                  />
+                  <input
+                    className="input num"
+                    type="number"
+                    min={0}
+                    max={100}
+                    value={weights[key] ?? 0}
+                    onChange={(event) => set(event.target.value)}
+                    aria-label={`Share of version ${key}, per cent`}
+                  />
+                </div>
+              );
+            })}
+          </div>
+          <ReasonField error={refused("reason")} value={reason} onChange={setReason} />
+        </>
+      )}
+    </FormDialog>
   );
 }

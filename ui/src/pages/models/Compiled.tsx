@@ -2,6 +2,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { post, seg } from "../../api/client.ts";
 import { q } from "../../api/queries.ts";
+import { useMay } from "../../api/useMay.ts";
 import type { Compilation, ModelVersion } from "../../api/types.ts";
 import { bytes, number } from "../../format/number.ts";
 import { duration } from "../../format/time.ts";
@@ -90,6 +91,7 @@ function Evidence({ compilation, verdict }: { compilation: Compilation; verdict:
 export function CompiledCard({ version }: { version: ModelVersion }) {
   const client = useQueryClient();
   const options = q.compilation(version.name, String(version.version));
+  const mayWrite = useMay("write");
   const query = useQuery({
     ...options,
     retry: false,
@@ -116,9 +118,11 @@ export function CompiledCard({ version }: { version: ModelVersion }) {
               {state.text}
             </Badge>
           )}
-          <Button busy={again.isPending || query.data?.state === "pending"} onClick={() => again.mutate()}>
-            {untried ? "Compile" : "Compile again"}
-          </Button>
+          {mayWrite && (
+            <Button busy={again.isPending || query.data?.state === "pending"} onClick={() => again.mutate()}>
+              {untried ? "Compile" : "Compile again"}
+            </Button>
+          )}
         </>
       }
     >

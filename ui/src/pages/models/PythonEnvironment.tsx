@@ -2,6 +2,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { post, seg } from "../../api/client.ts";
 import { q } from "../../api/queries.ts";
+import { useMay } from "../../api/useMay.ts";
 import type { ModelVersion, PythonEnvironment } from "../../api/types.ts";
 import { bytes, number } from "../../format/number.ts";
 import { duration } from "../../format/time.ts";
@@ -69,6 +70,7 @@ function Found({ found }: { found: PythonEnvironment }) {
 export function PythonEnvironmentCard({ version }: { version: ModelVersion }) {
   const client = useQueryClient();
   const options = q.pythonEnvironment(version.name, String(version.version));
+  const mayWrite = useMay("write");
   const query = useQuery({
     ...options,
     refetchInterval: (current) => (current.state.data?.state === "pending" && current.state.data.updated_us ? 1500 : false),
@@ -92,7 +94,7 @@ export function PythonEnvironmentCard({ version }: { version: ModelVersion }) {
               {state.text}
             </Badge>
           )}
-          {found && found.state !== "own" && (
+          {mayWrite && found && found.state !== "own" && (
             <Button busy={prepare.isPending || (found.state === "pending" && asked)} onClick={() => prepare.mutate(false)}>
               {asked ? "Make again" : "Make"}
             </Button>
@@ -101,7 +103,7 @@ export function PythonEnvironmentCard({ version }: { version: ModelVersion }) {
       }
     >
       <QueryView query={query}>{(loaded) => <Found found={loaded} />}</QueryView>
-      {found?.state === "failed" && (
+      {mayWrite && found?.state === "failed" && (
         <Button busy={prepare.isPending} onClick={() => prepare.mutate(true)}>
           Use the server's own packages
         </Button>

@@ -1,12 +1,14 @@
 // Cancels a run that goes on, or runs again what did not succeed.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { post, seg } from "../../api/client.ts";
+import { useMay } from "../../api/useMay.ts";
 import type { PipelineRun } from "../../api/types.ts";
 import { Button } from "../../ui/Button.tsx";
 import { toast } from "../../ui/Toasts.tsx";
 
 export function RunActs({ run }: { run: PipelineRun }) {
   const client = useQueryClient();
+  const mayWrite = useMay("write");
   const act = useMutation({
     mutationFn: (what: "cancel" | "retry") => post(`/pipeline-runs/${seg(run.id)}/${what}`),
     onSuccess: (_, what) => {
@@ -15,6 +17,7 @@ export function RunActs({ run }: { run: PipelineRun }) {
     },
     onError: (error) => toast(error.message, true),
   });
+  if (!mayWrite) return null;
   if (run.state === "running" || run.state === "queued")
     return (
       <Button

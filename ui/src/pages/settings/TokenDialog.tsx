@@ -5,7 +5,8 @@ import { post } from "../../api/client.ts";
 import type { CreatedToken } from "../../api/types.ts";
 import { Button } from "../../ui/Button.tsx";
 import { Dialog } from "../../ui/Dialog.tsx";
-import { Field } from "../../ui/Field.tsx";
+import { SelectField, TextField } from "../../ui/Fields.tsx";
+import { FormDialog } from "../../ui/FormDialog.tsx";
 import { Snippet } from "../../ui/States.tsx";
 
 const ROLES: [role: string, may: string][] = [
@@ -14,13 +15,19 @@ const ROLES: [role: string, may: string][] = [
   ["approver", "may also approve"],
   ["admin", "may do everything"],
 ];
+const EXPIRES = [
+  ["7", "in 7 days"],
+  ["90", "in 90 days"],
+  ["365", "in a year"],
+  ["", "never"],
+] as const;
 const DAY_US = 86_400e6;
 
 export function TokenDialog({ onClose }: { onClose: () => void }) {
   const client = useQueryClient();
   const [name, setName] = useState("");
   const [role, setRole] = useState("editor");
-  const [days, setDays] = useState("90");
+  const [days, setDays] = useState<(typeof EXPIRES)[number][0]>("90");
   const [opens, setOpens] = useState("");
   const endpoints = opens.split(/[\s,]+/).filter(Boolean);
   const make = useMutation({
@@ -60,46 +67,28 @@ export function TokenDialog({ onClose }: { onClose: () => void }) {
     );
   }
   return (
-    <Dialog
-      title="Make a token"
-      onClose={onClose}
-      footer={
+    <FormDialog title="Make a token" verb="Make" act={make} ready={name.trim() !== ""} onClose={onClose}>
+      {(wrong) => (
         <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button kind="primary" busy={make.isPending} disabled={!name.trim()} onClick={() => make.mutate()}>
-            Make
-          </Button>
+          <TextField label="Name" hint="What it is for; stands in the audit trail" error={wrong("name")} value={name} onChange={setName} />
+          <SelectField
+            label="Role"
+            error={wrong("role")}
+            value={role}
+            onChange={setRole}
+            options={ROLES.map(([each, does]) => [each, `${each}: ${does}`] as const)}
+          />
+          <TextField
+            label="Only for endpoints"
+            hint="Names, if it is to be a key to these at the inference port and to nothing else"
+            error={wrong("endpoints")}
+            placeholder="everything the role may"
+            value={opens}
+            onChange={setOpens}
+          />
+          <SelectField label="Expires" error={wrong("expires_us")} value={days} onChange={setDays} options={EXPIRES} />
         </>
-      }
-    >
-      <Field label="Name" hint="What it is for; stands in the audit trail">
-        <input className="input" autoFocus value={name} onChange={(event) => setName(event.target.value)} />
-      </Field>
-      <Field label="Role">
-        <select className="select" value={role} onChange={(event) => setRole(event.target.value)}>
-          {ROLES.map(([each, may]) => (
-            <option key={each} value={each}>
-              {each}: {may}
-            </option>
-          ))}
-        </select>
-      </Field>
-      <Field label="Only for endpoints" hint="Names, if it is to be a key to these at the inference port and to nothing else">
-        <input className="input" value={opens} placeholder="everything the role may" onChange={(event) => setOpens(event.target.value)} />
-      </Field>
-      <Field label="Expires">
-        <select className="select" value={days} onChange={(event) => setDays(event.target.value)}>
-          <option value="7">in 7 days</option>
-          <option value="90">in 90 days</option>
-          <option value="365">in a year</option>
-          <option value="">never</option>
-        </select>
-      </Field>
-      {make.error && (
-        <div className="callout callout-alarm" role="alert">
-          {make.error.message}
-        </div>
       )}
-    </Dialog>
+    </FormDialog>
   );
 }

@@ -3,11 +3,12 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { del, seg } from "../../api/client.ts";
 import { q } from "../../api/queries.ts";
+import { useMay } from "../../api/useMay.ts";
 import type { Token } from "../../api/types.ts";
 import { Badge } from "../../ui/Badge.tsx";
 import { Button } from "../../ui/Button.tsx";
 import { Card } from "../../ui/Card.tsx";
-import { Dialog } from "../../ui/Dialog.tsx";
+import { FormDialog } from "../../ui/FormDialog.tsx";
 import { QueryView } from "../../ui/QueryView.tsx";
 import { Empty } from "../../ui/States.tsx";
 import { Table, type Column } from "../../ui/Table.tsx";
@@ -31,33 +32,20 @@ function RevokeDialog({ token, onClose }: { token: Token; onClose: () => void })
     },
   });
   return (
-    <Dialog
-      title={`Revoke ${token.name}`}
-      onClose={onClose}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button kind="danger" busy={revoke.isPending} onClick={() => revoke.mutate()}>
-            Revoke
-          </Button>
-        </>
-      }
-    >
-      <p>
-        Whatever uses this token is refused from the next request on. This cannot be undone; make a new token instead. What was done with it
-        stays in the audit trail.
-      </p>
-      {revoke.error && (
-        <div className="callout callout-alarm" role="alert">
-          {revoke.error.message}
-        </div>
+    <FormDialog title={`Revoke ${token.name}`} verb="Revoke" danger act={revoke} onClose={onClose}>
+      {() => (
+        <p>
+          Whatever uses this token is refused from the next request on. This cannot be undone; make a new token instead. What was done with
+          it stays in the audit trail.
+        </p>
       )}
-    </Dialog>
+    </FormDialog>
   );
 }
 
 export function Tokens() {
   const query = useQuery(q.tokens());
+  const mayMake = useMay("admin");
   const [making, setMaking] = useState(false);
   const [revoking, setRevoking] = useState<Token | null>(null);
   const columns: Column<Token>[] = [
@@ -102,9 +90,11 @@ export function Tokens() {
       title="Tokens"
       note="for notebooks, CI and services"
       actions={
-        <Button icon="plus" onClick={() => setMaking(true)}>
-          Make a token
-        </Button>
+        mayMake && (
+          <Button icon="plus" onClick={() => setMaking(true)}>
+            Make a token
+          </Button>
+        )
       }
       flush
     >

@@ -3,6 +3,7 @@ import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-q
 import { useState } from "react";
 import { post } from "../../api/client.ts";
 import { flat, q } from "../../api/queries.ts";
+import { useMay } from "../../api/useMay.ts";
 import type { TrashItem } from "../../api/types.ts";
 import { actorName } from "../../format/who.ts";
 import { bytes, plural } from "../../format/number.ts";
@@ -25,6 +26,8 @@ import { useUrl } from "../../ui/useUrl.ts";
 
 export function TrashPage() {
   const client = useQueryClient();
+  const mayWrite = useMay("write");
+  const mayPurge = useMay("admin");
   const [search, setSearch] = useUrl();
   const query = useInfiniteQuery(q.trash());
   const all = flat(query.data);
@@ -126,17 +129,21 @@ export function TrashPage() {
             All shown
           </label>
           <span className="grow" />
-          <Button
-            icon="back"
-            disabled={!picked.length}
-            busy={restore.isPending}
-            onClick={() => restore.mutate(picked.map((row) => row.ref))}
-          >
-            Restore {picked.length || ""}
-          </Button>
-          <Button kind="danger" disabled={!purgeable.length} onClick={() => setAsking(true)}>
-            Delete for good
-          </Button>
+          {mayWrite && (
+            <Button
+              icon="back"
+              disabled={!picked.length}
+              busy={restore.isPending}
+              onClick={() => restore.mutate(picked.map((row) => row.ref))}
+            >
+              Restore {picked.length || ""}
+            </Button>
+          )}
+          {mayPurge && (
+            <Button kind="danger" disabled={!purgeable.length} onClick={() => setAsking(true)}>
+              Delete for good
+            </Button>
+          )}
         </div>
       )}
       <Card flush>

@@ -2,6 +2,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState, type KeyboardEvent } from "react";
 import { del, put, seg } from "../../../api/client.ts";
+import { useMay } from "../../../api/useMay.ts";
 import { Button } from "../../../ui/Button.tsx";
 import { Card } from "../../../ui/Card.tsx";
 import { Markdown } from "../../../ui/Markdown.tsx";
@@ -11,6 +12,7 @@ export const NOTE_TAG = "mlflow.note.content";
 
 export function Notes({ run, text }: { run: string; text: string }) {
   const client = useQueryClient();
+  const mayWrite = useMay("write");
   const [draft, setDraft] = useState<string | null>(null);
   const address = `/runs/${seg(run)}/tags/${NOTE_TAG}`;
   const save = useMutation({
@@ -31,6 +33,7 @@ export function Notes({ run, text }: { run: string; text: string }) {
     <Card
       title="Notes"
       actions={
+        mayWrite &&
         draft === null && (
           <Button kind="quiet" onClick={() => setDraft(text)}>
             {text ? "Edit" : "Write"}

@@ -4,6 +4,7 @@ import { useRouter } from "@tanstack/react-router";
 import { useState } from "react";
 import { get, patch, seg } from "../../../api/client.ts";
 import { q } from "../../../api/queries.ts";
+import { useMay } from "../../../api/useMay.ts";
 import type { Curve, Run } from "../../../api/types.ts";
 import { csv, save } from "../../../charts/export.ts";
 import { paths } from "../../../paths.ts";
@@ -11,8 +12,8 @@ import { A } from "../../../ui/A.tsx";
 import { Badge, State } from "../../../ui/Badge.tsx";
 import { Button } from "../../../ui/Button.tsx";
 import { Copy } from "../../../ui/Copy.tsx";
-import { Dialog } from "../../../ui/Dialog.tsx";
-import { Field } from "../../../ui/Field.tsx";
+import { TextField } from "../../../ui/Fields.tsx";
+import { FormDialog } from "../../../ui/FormDialog.tsx";
 import { Menu } from "../../../ui/Menu.tsx";
 import { Page } from "../../../ui/Page.tsx";
 import { QueryView } from "../../../ui/QueryView.tsx";
@@ -44,28 +45,9 @@ function Rename({ run, onClose }: { run: Run; onClose: () => void }) {
     },
   });
   return (
-    <Dialog
-      title="Rename the run"
-      onClose={onClose}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button kind="primary" busy={act.isPending} disabled={!name.trim() || name.trim() === run.name} onClick={() => act.mutate()}>
-            Rename
-          </Button>
-        </>
-      }
-    >
-      <Field label="Name" error={act.error?.message ?? null}>
-        <input
-          className="input"
-          value={name}
-          autoFocus
-          onChange={(event) => setName(event.target.value)}
-          onKeyDown={(event) => event.key === "Enter" && name.trim() && act.mutate()}
-        />
-      </Field>
-    </Dialog>
+    <FormDialog title="Rename the run" verb="Rename" act={act} ready={name.trim() !== "" && name.trim() !== run.name} onClose={onClose}>
+      {(wrong) => <TextField label="Name" error={wrong("name")} value={name} onChange={setName} />}
+    </FormDialog>
   );
 }
 
@@ -88,6 +70,7 @@ async function saveCurves(run: Run): Promise<void> {
 function Actions({ run }: { run: Run }) {
   const client = useQueryClient();
   const router = useRouter();
+  const mayWrite = useMay("write");
   const [menu, setMenu] = useState<DOMRect | null>(null);
   const [renaming, setRenaming] = useState(false);
   const again = (): Promise<void> => client.invalidateQueries({ queryKey: ["runs"] });
@@ -109,7 +92,7 @@ function Actions({ run }: { run: Run }) {
   const failed = (error: unknown): void => toast(error instanceof Error ? error.message : String(error), true);
   return (
     <>
-      {run.state === "deleted" && (
+      {mayWrite && run.state === "deleted" && (
         <Button icon="back" onClick={() => void restore()}>
           Restore
         </Button>
@@ -123,14 +106,16 @@ function Actions({ run }: { run: Run }) {
           at={menu}
           onClose={() => setMenu(null)}
           items={[
-            ...(run.state === "active" ? [{ label: "Rename", icon: "file", act: () => setRenaming(true) } as const] : []),
+            ...(mayWrite && run.state === "active" ? [{ label: "Rename", icon: "file", act: () => setRenaming(true) } as const] : []),
             { label: "Save curves as CSV", icon: "download", act: () => void saveCurves(run).catch(failed) },
             {
               label: "Save as JSON",
               icon: "download",
               act: () => save(new Blob([JSON.stringify(run, null, 2)], { type: "application/json" }), `${run.name || run.id}.json`),
             },
-            ...(run.state === "active" ? (["line", { label: "Move to the trash", icon: "close", act: () => void remove() }] as const) : []),
+            ...(mayWrite && run.state === "active"
+              ? (["line", { label: "Move to the trash", icon: "close", act: () => void remove() }] as const)
+              : []),
           ]}
         />
       )}

@@ -1,6 +1,7 @@
 // What can be done with the selected runs: compare, tag, save as CSV, delete with a way back.
 import { useState, type FormEvent } from "react";
 import type { Run } from "../../../api/types.ts";
+import { useMay } from "../../../api/useMay.ts";
 import { csv, save } from "../../../charts/export.ts";
 import { plural } from "../../../format/number.ts";
 import { paths } from "../../../paths.ts";
@@ -65,6 +66,7 @@ function TagDialog({ ids, onClose, onChanged }: { ids: string[]; onClose: () => 
 export function BulkBar({ ids, columns, rowOf, onClear, onChanged }: Props) {
   const [tagging, setTagging] = useState(false);
   const [busy, setBusy] = useState(false);
+  const mayWrite = useMay("write");
   const remove = async (): Promise<void> => {
     setBusy(true);
     const { done, failed } = await deleteRuns(ids);
@@ -105,13 +107,15 @@ export function BulkBar({ ids, columns, rowOf, onClear, onChanged }: Props) {
       <A className="btn btn-primary" href={paths.compare(ids.slice(0, MOST_COMPARED))} aria-disabled={ids.length < 2}>
         Compare{ids.length > MOST_COMPARED && ` first ${MOST_COMPARED}`}
       </A>
-      <Button onClick={() => setTagging(true)}>Tag</Button>
+      {mayWrite && <Button onClick={() => setTagging(true)}>Tag</Button>}
       <Button icon="download" onClick={saveCsv}>
         CSV
       </Button>
-      <Button kind="danger" busy={busy} onClick={() => void remove()}>
-        Delete
-      </Button>
+      {mayWrite && (
+        <Button kind="danger" busy={busy} onClick={() => void remove()}>
+          Delete
+        </Button>
+      )}
       <Button kind="quiet" onClick={onClear}>
         Clear
       </Button>
