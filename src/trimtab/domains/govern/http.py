@@ -72,7 +72,13 @@ def routes(service: GovernService) -> list[Route]:
         service.authenticate(f"Bearer {body.token}", None)
         response = Response(status_code=204)
         response.set_cookie(
-            COOKIE, body.token, httponly=True, samesite="strict", path="/", max_age=30 * 86_400
+            COOKIE,
+            body.token,
+            httponly=True,
+            secure=request.headers.get("origin", "").startswith("https:"),  # also where a proxy ends TLS
+            samesite="strict",
+            path="/",
+            max_age=30 * 86_400,
         )
         return response
 
