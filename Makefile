@@ -8,7 +8,7 @@ PYTEST := $(BIN)/pytest
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fmt lint types check contracts e2e bench conformance autolog clients exports image-test environments docs ui lock new-domain clean
+.PHONY: help setup demo test fmt lint types check contracts e2e bench conformance autolog clients exports ray image-test environments docs ui lock new-domain clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -85,6 +85,15 @@ autolog: .venv-autolog/.done ## Test autologging by the large libraries, in an e
 exports: .venv-exports/.done ## Test exports with real proxies and the real schemas of clusters
 	@$(PYTEST) tests/domains/deploy/exports
 
+.venv-ray/.done: requirements/ray.lock | .venv/.dev
+	@echo "Making .venv-ray: half a gigabyte"
+	@$(UV) venv --quiet --allow-existing .venv-ray
+	@$(UV) pip install --quiet --python .venv-ray/bin/python -r requirements/ray.lock
+	@touch $@
+
+ray: .venv-ray/.done ## Test the export for Ray Serve with the real one, in an environment of its own
+	@TRIMTAB_RAY=$(CURDIR)/.venv-ray $(PYTEST) tests/domains/deploy/exports/test_ray_serve.py
+
 # A Debian with the Python of the tests. MIRROR is debootstrap's, by default the one that apt has here.
 MIRROR ?= $(shell sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/*.sources 2>/dev/null | head -1)
 .make/image-root/.done:
@@ -115,6 +124,7 @@ lock: .venv/.runtime ## Resolve the pinned requirements anew
 	@$(UV) pip compile -q --universal --python-version 3.11 --no-annotate --no-header --extra postgres --extra demo pyproject.toml -o requirements/runtime.lock
 	@$(UV) pip compile -q --universal --python-version 3.11 --no-annotate --no-header --extra postgres --extra demo --extra xgboost --extra lightgbm --extra compile --extra grpc --group dev pyproject.toml -c requirements/runtime.lock -c requirements/build.lock -o requirements/dev.lock
 	@$(UV) pip compile -q --python-version 3.11 --no-annotate --no-header requirements/clients.in -o requirements/clients.lock
+	@$(UV) pip compile -q --python-version 3.11 --no-annotate --no-header requirements/ray.in -c requirements/dev.lock -o requirements/ray.lock
 	@rm -f requirements/autolog.lock
 	@$(UV) pip compile -q --python-version 3.11 --no-annotate --no-header $(addprefix --find-links ,$(PIP_FIND_LINKS)) requirements/autolog.in -c requirements/dev.lock -o requirements/autolog.lock
 	@sed -i '/^nvidia-/d; /^cuda-/d; /^triton=/d; /^--find-links/d; s/+cpu//' requirements/autolog.lock # for processors alone
@@ -123,4 +133,4 @@ new-domain: ## Lay out a domain: make new-domain NAME=noun
 	@$(PYTHON) tools/new_domain.py $(NAME)
 
 clean: ## Remove what was built
-	rm -rf .venv .venv-autolog .venv-clients .venv-exports ui/node_modules src/trimtab/web/static .make
+	rm -rf .venv .venv-autolog .venv-clients .venv-exports .venv-ray ui/node_modules src/trimtab/web/static .make

@@ -29,8 +29,8 @@ class Contract(msgspec.Struct, frozen=True):
     folders: Sequence[Path]
 
 
-def contract(environment: Mapping[str, str], *, endpoint: str, version: str) -> Contract:
-    """Return what the environment asks for; raises Invalid naming the variable that cannot be kept."""
+def contract(environment: Mapping[str, str], *, endpoint: str, version: str | None) -> Contract:
+    """Return what the environment asks for, of one version or of all; raises Invalid naming the variable that is wrong."""
     given = next((name for name in PORTS if environment.get(name)), None)
     port = _port(given, environment[given]) if given else DEFAULT_PORT
     folders = [Path(environment[name]) for name in ("AZUREML_MODEL_DIR",) if environment.get(name)]
@@ -46,12 +46,12 @@ def _port(name: str, text: str) -> int:
     return int(text)
 
 
-def _aliases(environment: Mapping[str, str], endpoint: str, version: str) -> dict[str, str]:
+def _aliases(environment: Mapping[str, str], endpoint: str, version: str | None) -> dict[str, str]:
     """Return the paths of platforms that the gateway does not know by itself, and what each stands for.
 
     Ready means in every one of them that the model answers, and not only the gateway before it.
     """
-    ready = f"/v2/models/{endpoint}/versions/{version}/ready"
+    ready = f"/v2/models/{endpoint}/versions/{version}/ready" if version else f"/v2/models/{endpoint}/ready"
     invocations = f"/endpoints/{endpoint}/invocations"
     known = _first_known("POST", f"/v1/models/{endpoint}:predict", invocations)
     wanted = {

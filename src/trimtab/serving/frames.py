@@ -64,6 +64,11 @@ decode_hello = msgspec.msgpack.Decoder(Hello).decode
 decode_columns = msgspec.msgpack.Decoder(dict[str, list[Any]]).decode
 
 
+def encode(message: Hello | Call | Answer) -> bytes:
+    """Return the message without its length, for those who send it whole by other means."""
+    return _encoder.encode(message)
+
+
 def frame(message: Hello | Call | Answer) -> bytes:
     """Return the message as one frame."""
     body = _encoder.encode(message)

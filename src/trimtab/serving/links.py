@@ -220,9 +220,12 @@ class Replicas:
     def take(self, path: str) -> Replica:
         """Return the replica at a socket; `leave` it when it is no longer needed."""
         replica, users = self._by_path.get(path, (None, 0))
-        replica = replica or Replica(path, self._links, tunnel=self._tunnel)
+        replica = replica or self._make(path)
         self._by_path[path] = (replica, users + 1)
         return replica
+
+    def _make(self, path: str) -> Replica:
+        return Replica(path, self._links, tunnel=self._tunnel)
 
     def leave(self, path: str) -> None:
         replica, users = self._by_path[path]

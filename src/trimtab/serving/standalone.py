@@ -31,7 +31,13 @@ from trimtab.serving.control import GatewayControl
 from trimtab.serving.files import write_atomically
 from trimtab.serving.loaders.mlmodel import ModelFolder
 from trimtab.serving.policies.settings import DEFAULT, Policies
-from trimtab.serving.processes import gateway_command, replica_command, replica_environment
+from trimtab.serving.processes import (
+    OWN,
+    Interpreter,
+    gateway_command,
+    replica_command,
+    replica_environment,
+)
 
 EXIT_WRONG_USE = 2
 EXIT_NOT_LOADED = 3
@@ -100,7 +106,7 @@ def plan(arguments: Sequence[str], environment: Mapping[str, str]) -> Plan:
         port=given.port if given.port is not None else asked.port,
         replicas=given.replicas,
         allow_pickle=given.allow_pickle or (is_own and environment.get("TRIMTAB_ALLOW_PICKLE") == "1"),
-        auth=_auth(environment),
+        auth=auth_of(environment),
         aliases=asked.aliases,
         compiled=Path(compiled) if compiled and is_own else None,
         limits=_limits(environment.get("TRIMTAB_SETTINGS")),
@@ -119,7 +125,8 @@ def _limits(file: str | None) -> Limits:
         ) from None
 
 
-def _auth(environment: Mapping[str, str]) -> routes.Auth:
+def auth_of(environment: Mapping[str, str]) -> routes.Auth:
+    """Return who may call by ``TRIMTAB_TOKEN_DIGESTS``: whoever reaches the port where it is not set; raises Invalid."""
     digests = [one.strip() for one in environment.get("TRIMTAB_TOKEN_DIGESTS", "").split(",") if one.strip()]
     if not digests:
         return routes.Auth(open=True, anywhere=True)
@@ -157,8 +164,9 @@ def table(wanted: Plan, sockets: Sequence[Path]) -> routes.RouteTable:
 class Replica:
     """One replica's process, started again when it ends, at a growing pause."""
 
-    def __init__(self, wanted: Plan, socket: Path) -> None:
-        self._command = replica_command(wanted.model, socket, allow_pickle=wanted.allow_pickle)
+    def __init__(self, command: Sequence[str], socket: Path, *, interpreter: Interpreter = OWN) -> None:
+        self._command = command
+        self._interpreter = interpreter
         self._socket = socket
         self._process: subprocess.Popen[bytes] | None = None
         self._not_before = 0.0
@@ -179,7 +187,9 @@ class Replica:
             self._not_before = 0.0
             self._socket.unlink(missing_ok=True)
             self._process = subprocess.Popen(
-                self._command, env=replica_environment(os.environ), stdin=subprocess.DEVNULL
+                self._command,
+                env=replica_environment(os.environ, interpreter=self._interpreter),
+                stdin=subprocess.DEVNULL,
             )
         return True
 
@@ -204,7 +214,10 @@ class Standalone:
         self._signalled = False
         sockets = [folder / f"{at}.sock" for at in range(wanted.replicas)]
         write_atomically(folder / "routes.json", msgspec.json.encode(table(wanted, sockets)))
-        self._replicas = [Replica(wanted, socket) for socket in sockets]
+        self._replicas = [
+            Replica(replica_command(wanted.model, socket, allow_pickle=wanted.allow_pickle), socket)
+            for socket in sockets
+        ]
         self._uses_replicas = wanted.compiled is None
         self._compiled_runs = False
 
@@ -225,7 +238,7 @@ class Standalone:
                 time.sleep(_TURN_S)
                 self._look_after_compiled()
                 loads = self._keep_replicas()
-                self._prune_log()
+                prune_log(self._folder)
         finally:
             if gateway.poll() is None:
                 gateway.terminate()
@@ -256,14 +269,15 @@ class Standalone:
         self._compiled_runs = versions[self._plan.version].compiled
         self._uses_replicas = not self._compiled_runs
 
-    def _prune_log(self) -> None:
-        """Forget the oldest predictions: nobody takes them in here, and a container's disk is small."""
-        files = sorted((self._folder / "log").glob("*.seg"), reverse=True)
-        size = 0
-        for file in files:
-            size += file.stat().st_size
-            if size > _KEPT_LOG_BYTES:
-                file.unlink(missing_ok=True)
+
+def prune_log(folder: Path) -> None:
+    """Forget the oldest predictions: nobody takes them in here, and a container's disk is small."""
+    files = sorted((folder / "log").glob("*.seg"), reverse=True)
+    size = 0
+    for file in files:
+        size += file.stat().st_size
+        if size > _KEPT_LOG_BYTES:
+            file.unlink(missing_ok=True)
 
 
 def say(stream: Any, **line: Any) -> None:

@@ -76,7 +76,7 @@ def test_every_format_is_written(split: App, viewer: Principal, http: TestClient
     ("query", "field", "says"),
     [
         ({"format": "haprxy"}, "format", "Did you mean 'haproxy'?"),
-        ({"format": "ray-serve"}, "format", "no weights"),
+        ({"format": "ray-serve"}, "format", "needs a folder"),
         ({}, "format", "format"),
         ({"format": "haproxy", "upstrem": "a:1"}, "upstrem", "Did you mean 'upstream'?"),
         ({"format": "haproxy", "upstream": "9=a:1"}, "upstream", "served are 1, 2, 3"),

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,11 @@ def served(app: App, models: Models, editor: Principal) -> App:  # noqa: F811
 
 
 def packed(app: App, who: Principal, folder: Path, **options: Any) -> Path:
-    content = b"".join(app.packages.package(who, "churn", **options).pieces)
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+    return unpacked(app.packages.package(who, "churn", **options).pieces, folder)
+
+
+def unpacked(pieces: Iterable[bytes], folder: Path) -> Path:
+    with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as archive:
         archive.extractall(folder, filter="data")
     return folder
 

@@ -27,8 +27,9 @@ def export(
     envoy: Annotated[bool, typer.Option("--envoy", help="Envoy's bootstrap.")] = False,
     kubernetes: Annotated[bool, typer.Option("--kubernetes", help="Plain Kubernetes manifests.")] = False,
     kserve: Annotated[bool, typer.Option("--kserve", help="KServe's InferenceService.")] = False,
+    ray: Annotated[bool, typer.Option("--ray", help="A folder for Ray Serve, with the models.")] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", help="File to write; else it is printed.")
+        Path | None, typer.Option("--output", help="File to write, else it is printed; a new folder for Ray.")
     ] = None,
     upstream: Annotated[
         list[str] | None,
@@ -52,21 +53,44 @@ def export(
         str | None, typer.Option(help="For clusters: the packaged image; {version} stands for the version.")
     ] = None,
     namespace: Annotated[str | None, typer.Option(help="For clusters.")] = None,
-    replicas: Annotated[int, typer.Option(help="For clusters: replicas at the least.")] = 2,
-    most_replicas: Annotated[int, typer.Option(help="For clusters: replicas at the most.")] = 8,
+    replicas: Annotated[
+        int | None, typer.Option(help="For clusters: replicas at the least; 2, for Ray the endpoint's own.")
+    ] = None,
+    most_replicas: Annotated[
+        int | None, typer.Option(help="For clusters: replicas at the most; 8, for Ray the endpoint's own.")
+    ] = None,
     cpu: Annotated[str, typer.Option(help="For clusters: processors of a replica.")] = "500m",
     memory: Annotated[str, typer.Option(help="For clusters: memory of a replica.")] = "512Mi",
     storage_uri: Annotated[
         str | None,
         typer.Option(help="For KServe: where the model's folder is, in place of the image's copy."),
     ] = None,
+    working_dir: Annotated[
+        str | None, typer.Option(help="For Ray: where the cluster gets the folder, as an archive.")
+    ] = None,
+    installed: Annotated[
+        bool, typer.Option("--installed", help="For Ray: the nodes have the packages; install none.")
+    ] = False,
     url: Url = None,
 ) -> None:
     """Write the routing of an endpoint for another proxy or cluster."""
-    flags = {"haproxy": haproxy, "envoy": envoy, "kubernetes": kubernetes, "kserve": kserve}
+    flags = {"haproxy": haproxy, "envoy": envoy, "kubernetes": kubernetes, "kserve": kserve, "ray": ray}
     chosen = [*([format] if format else []), *[flag for flag, given in flags.items() if given]]
     if len(chosen) != 1:
         raise Invalid(f"Choose one format: {', '.join(f'--{flag}' for flag in flags)}.", field="format")
+    if chosen[0] == "ray":
+        body = {
+            "version": version,
+            "listen": listen,
+            "replicas": replicas,
+            "most_replicas": most_replicas,
+            "cpu": cpu,
+            "memory": memory,
+            "working_dir": working_dir,
+            "installed": installed,
+        }
+        _write_for_ray(connect(url), name, body, output)
+        return
     pieces = connect(url).download(
         f"/endpoints/{name}/export",
         format=chosen[0],
@@ -90,6 +114,20 @@ def export(
         return
     output.write_bytes(text)
     print(f"Wrote {output}")
+
+
+def _write_for_ray(client: Client, name: str, body: dict[str, Any], folder: Path | None) -> None:
+    if name == "*":
+        raise Invalid("Ray Serve takes one endpoint in a folder: name it.", field="name")
+    if folder is None:
+        raise Invalid("Ray Serve needs the models beside its file: --output FOLDER.", field="output")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise Conflict(f"{folder} is not empty.", field="output")
+    _extract(client.download(f"/endpoints/{name}/ray", body), folder)
+    manifest = _check(folder, _server_key(client))
+    print(
+        f"Wrote {folder}: versions {manifest.version} of {manifest.model}, {len(manifest.files)} files, signed."
+    )
 
 
 BUILDERS = {

@@ -49,9 +49,14 @@ def check(wish: Wish) -> None:
         raise Invalid(f"{wish.namespace[:100]!r} is not the name of a namespace.", field="namespace")
     if not 1 <= wish.replicas <= wish.most_replicas <= 1000:
         raise Invalid("replicas is at least 1 and at most most_replicas.", field="replicas")
-    for field, quantity in (("cpu", wish.cpu), ("memory", wish.memory)):
-        if not _QUANTITY.fullmatch(quantity):
-            raise Invalid(f"{quantity[:40]!r} is not a quantity, such as 500m or 512Mi.", field=field)
+    check_quantity("cpu", wish.cpu)
+    check_quantity("memory", wish.memory)
+
+
+def check_quantity(field: str, quantity: str) -> None:
+    """Raise Invalid where a text is no number of processors or bytes as clusters write it."""
+    if not _QUANTITY.fullmatch(quantity):
+        raise Invalid(f"{quantity[:40]!r} is not a quantity, such as 500m or 512Mi.", field=field)
 
 
 def metadata(name: str, labels: dict[str, str], wish: Wish) -> dict[str, Any]:

@@ -38,17 +38,17 @@ FORMATS: dict[str, Format] = {
     )
 }
 
-REFUSED = {
-    "ray-serve": "Ray Serve's configuration can only name Python objects of the cluster's own environment and has no"
-    " weights between deployments: it cannot say what this endpoint does. Run the packaged image beside Ray, or on"
-    " Kubernetes (format kubernetes or kserve)."
-}
-"""Formats that people ask for, and why there is no file that would be true."""
+_RAY = (
+    "Ray Serve needs a folder, with the models in it: trimtab endpoints export NAME --ray --output FOLDER, or"
+    " POST /api/v1/endpoints/NAME/ray."
+)
+ELSEWHERE = {"ray": _RAY, "ray-serve": _RAY}
+"""Formats that are no single file, and where they are written."""
 
 
 def format_of(name: str) -> Format:
     """Return a format by its name; raises UnknownFormat with the nearest one."""
     if name in FORMATS:
         return FORMATS[name]
-    reason = REFUSED.get(name) or f"Formats are {', '.join(FORMATS)}.{did_you_mean(name, FORMATS)}"
+    reason = ELSEWHERE.get(name) or f"Formats are {', '.join(FORMATS)}.{did_you_mean(name, FORMATS)}"
     raise UnknownFormat(f"There is no export as {name[:100]!r}. {reason}", field="format")

@@ -3,6 +3,7 @@
 import msgspec
 
 from trimtab.domains.deploy.exports.package.service import PackageService
+from trimtab.domains.deploy.exports.ray import RayWish
 from trimtab.domains.deploy.exports.service import ExportService
 from trimtab.domains.deploy.exports.view import Wish, parse_upstream
 from trimtab.infra.http import Request, Route, Stream, route
@@ -29,6 +30,21 @@ class ExportQuery(msgspec.Struct):
     memory: str = "512Mi"
     storage_uri: str | None = None
     """For KServe: where it finds the model's folder, in place of the copy inside the image."""
+
+
+class ExportToRay(msgspec.Struct, forbid_unknown_fields=True):
+    version: str | None = None
+    """As if this one had every request."""
+    listen: str = "127.0.0.1:8000"
+    replicas: int | None = None
+    """Of each version at the least; the endpoint's min_replicas when left out."""
+    most_replicas: int | None = None
+    cpu: str = "500m"
+    memory: str = "512Mi"
+    working_dir: str | None = None
+    """Where the cluster gets this folder as an archive."""
+    installed: bool = False
+    """Whether the nodes have the packages, so that Ray installs none."""
 
 
 class MakePackage(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,10 +104,33 @@ def routes(service: ExportService, packages: PackageService) -> list[Route]:
         headers = {"content-disposition": f'attachment; filename="{name}-v{made.manifest.version}.tar"'}
         return Stream(made.pieces, media_type="application/x-tar", headers=headers)
 
+    @route(
+        "POST",
+        "/api/v1/endpoints/{name}/ray",
+        body=ExportToRay,
+        media_type="application/x-tar",
+        tags=["endpoints"],
+    )
+    def to_ray(request: Request, body: ExportToRay) -> Stream:
+        """Write an endpoint for Ray Serve: a signed folder with its models as a tar archive."""
+        name = request.path["name"]
+        wish = RayWish(
+            parse_upstream(body.listen, field="listen"),
+            body.replicas,
+            body.most_replicas,
+            body.cpu,
+            body.memory,
+            body.working_dir,
+            body.installed,
+        )
+        made = packages.to_ray(request.who, name, wish=wish, version=body.version)
+        headers = {"content-disposition": f'attachment; filename="{name}-ray.tar"'}
+        return Stream(made.pieces, media_type="application/x-tar", headers=headers)
+
     @route("GET", "/api/v1/signing-key", media_type="text/plain", tags=["endpoints"])
     def signing_key(request: Request) -> Stream:
         """Return the public key, in PEM, by which this server's packages are checked."""
         key = packages.signing_key(request.who)
         return Stream(key.encode(), media_type="text/plain; charset=utf-8")
 
-    return [export, package, signing_key]
+    return [export, package, to_ray, signing_key]

@@ -2,7 +2,7 @@
 
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import trimtab
@@ -16,8 +16,8 @@ from trimtab.version import __version__
 _CODE = ("__init__.py", "version.py", "kernel", "serving")
 """What of this package runs in an image: the data plane, which stands apart."""
 
-_LEFT_OUT = ("compiling", "bulk")
-"""Parts of the data plane that work on models and tables, and not on requests."""
+_LEFT_OUT = ("compiling", "bulk", "ray_serve")
+"""Parts of the data plane that work on models and tables, and not on requests; and those that run on Ray."""
 
 _BLOCK = 512
 _PIECE = 1 << 20
@@ -42,25 +42,31 @@ def lay_out(
     (folder / "settings.json").write_bytes(settings)
     (folder / "wheels").mkdir()
     (folder / "wheels" / "README").write_text("Wheels put here are installed in place of a registry's.\n")
-    _copy_code(folder / "app" / "trimtab")
-    (folder / manifest.KEY).write_text(signer.public_key)
-    made = Manifest(
+    copy_code(folder / "app" / "trimtab")
+    return sign(
+        folder,
         packed.endpoint,
-        packed.model,
-        packed.version,
-        packed.digest,
-        f"trimtab {__version__}",
-        manifest.files_of(folder),
+        model=packed.model,
+        version=packed.version,
+        digest=packed.digest,
+        signer=signer,
     )
+
+
+def sign(folder: Path, endpoint: str, *, model: str, version: str, digest: str, signer: Signer) -> Manifest:
+    """Write the signed manifest of all that lies in a folder; return it."""
+    (folder / manifest.KEY).write_text(signer.public_key)
+    made = Manifest(endpoint, model, version, digest, f"trimtab {__version__}", manifest.files_of(folder))
     content = manifest.encode(made)
     (folder / manifest.MANIFEST).write_bytes(content)
     (folder / manifest.SIGNATURE).write_bytes(signer.sign(content))
     return made
 
 
-def _copy_code(target: Path) -> None:
+def copy_code(target: Path, *, but: Sequence[str] = _LEFT_OUT) -> None:
+    """Copy the data plane's code, without some of its parts."""
     source = Path(trimtab.__file__).parent
-    left_out = shutil.ignore_patterns("__pycache__", *_LEFT_OUT)
+    left_out = shutil.ignore_patterns("__pycache__", *but)
     for name in _CODE:
         if (source / name).is_dir():
             shutil.copytree(source / name, target / name, ignore=left_out)

@@ -13,6 +13,9 @@ from trimtab.kernel.errors import Invalid, did_you_mean
 ALWAYS = ("msgspec", "uvloop", "httptools", "PyYAML", "numpy")
 """What the gateway and every replica import."""
 
+ON_RAY = ("msgspec", "PyYAML", "numpy")
+"""What a router on Ray Serve imports."""
+
 WHERE_INSTALLED = ("grpcio",)
 """What the gateway can do without, and packs where this server has it."""
 
@@ -111,6 +114,21 @@ def lock_of_own(text: str, *, compiled: bool = False) -> Lock:
     packages = sorted([*own.values(), *added], key=lambda package: normal(package.name))
     added.sort(key=lambda package: normal(package.name))
     return Lock(packages, text, _lines(added))
+
+
+def pinned(names: Sequence[str]) -> list[str]:
+    """Return packages by name as they are installed here, without what they need in turn."""
+    found = [_find(name) for name in names]
+    return [f"{one.metadata['Name']}=={one.version}" for one in found if one is not None]
+
+
+def requirements_of(packages: Lock) -> list[str]:
+    """Return every line of a lock without its digests, for those who have no place for them."""
+    lines = [
+        line.partition(" \\")[0].partition(" --hash")[0]
+        for line in (packages.model + packages.server).splitlines()
+    ]
+    return [line.strip() for line in lines if line.strip() and not line.startswith((" ", "#", "-"))]
 
 
 def _lines(packages: Iterable[Package]) -> str:
