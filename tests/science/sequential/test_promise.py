@@ -114,4 +114,4 @@ def test_the_simulation_runs_the_judges_own_tests() -> None:
                 for count in each
             ]
             state = judge.update(state, *tallies)
-            assert judge._log_e(state, kind, limit) == pytest.approx((harm[0], safe[0]), abs=1e-6)
+            assert judge.log_e(state, kind, limit) == pytest.approx((harm[0], safe[0]), abs=1e-6)
