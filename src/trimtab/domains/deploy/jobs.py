@@ -3,7 +3,7 @@
 import msgspec
 
 from trimtab.domains.deploy.events import EndpointDeployed, VersionFailed
-from trimtab.domains.deploy.rollouts.service import ADVANCE
+from trimtab.domains.deploy.rollouts.course import ADVANCE
 from trimtab.domains.deploy.service import PLANE, DeployService
 from trimtab.domains.registry.events import ModelCompiled, ModelDeleted, ModelRenamed, ModelVersionDeleted
 from trimtab.infra.bus import Bus

@@ -1,7 +1,7 @@
 """Rollouts: a challenger takes its share of the requests by a plan until it is promoted or rolled back.
 
-What is next is decided by `strategies` whenever the judge has spoken or a bake time is over; that moment is a durable
-job, so that a rollout goes on after the server was restarted.
+What is next is decided by `strategies` whenever the judge has spoken or a bake time is over, and done by `course`; that
+moment is a durable job, so that a rollout goes on after the server was restarted.
 """
 
 from collections.abc import Sequence
@@ -10,24 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from trimtab.domains.deploy import store
-from trimtab.domains.deploy.errors import (
-    FourEyes,
-    NeedsApproval,
-    NotReady,
-    RolloutNotFound,
-    RolloutOver,
-    RolloutRunning,
-)
-from trimtab.domains.deploy.events import (
-    ApprovalAsked,
-    RolloutApproved,
-    RolloutEnded,
-    RolloutStarted,
-    RolloutStepped,
-)
-from trimtab.domains.deploy.model import JudgeSaid, Rollout, RolloutState, Step
-from trimtab.domains.deploy.rollouts import strategies
+from trimtab.domains.deploy.errors import FourEyes, NotReady, RolloutNotFound, RolloutOver, RolloutRunning
+from trimtab.domains.deploy.events import RolloutApproved
+from trimtab.domains.deploy.model import JudgeSaid, Rollout, RolloutState
 from trimtab.domains.deploy.rollouts.candidates import Candidates
+from trimtab.domains.deploy.rollouts.course import Course
 from trimtab.domains.deploy.rollouts.plans import Plan, judge_rules
 from trimtab.domains.govern import GovernService
 from trimtab.domains.registry import RegistryService
@@ -36,19 +23,15 @@ from trimtab.infra.db import Database, Duplicate, Tx, Where
 from trimtab.infra.jobs import Jobs
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Conflict, Invalid
-from trimtab.kernel.events import Event
 from trimtab.kernel.ids import new_id
 from trimtab.kernel.pages import check_limit
-from trimtab.kernel.time import SECOND_US, now_us
+from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 
 if TYPE_CHECKING:
     from trimtab.domains.deploy.service import DeployService
 
-ADVANCE = "deploy.advance"
 _MOST_REASON = 2000
-_LONGEST_COMPILATION_US = 120 * SECOND_US
-_MOST_STEPS = 200  # that a rollout keeps; the history of the endpoint has all of them
 _APPROVERS = ("approver", "admin")
 
 
@@ -66,12 +49,11 @@ class Rollouts:
         endpoints: "DeployService",
     ) -> None:
         self._db = db
-        self._bus = bus
-        self._jobs = jobs
         self._govern = govern
         self._registry = registry
         self._endpoints = endpoints
         self._candidates = Candidates(registry, endpoints)
+        self._course = Course(bus, jobs, govern=govern, endpoints=endpoints)
 
     def list(
         self,
@@ -155,8 +137,10 @@ class Rollouts:
                 store.put_rollout(tx, rollout)
             except Duplicate as error:
                 raise RolloutRunning(f"Endpoint {endpoint} has a rollout under way.") from error
-            self._audit(tx, who, rollout, "start", {"plan": msgspec.to_builtins(settled), "reason": reason})
-            return self._go_on(tx, who, rollout, compiling=compiling)
+            self._course.audit(
+                tx, who, rollout, "start", {"plan": msgspec.to_builtins(settled), "reason": reason}
+            )
+            return self._course.go_on(tx, who, rollout, compiling=compiling)
 
     def approve(self, who: Principal, rollout_id: str, *, reason: str = "") -> Rollout:
         """Agree to a rollout that somebody else started; raises FourEyes for the one who did."""
@@ -175,12 +159,12 @@ class Rollouts:
             if not rollout.plan.approval or rollout.approved_by is not None:
                 raise Conflict(f"Rollout {rollout_id} does not wait for an approval.")
             approved = msgspec.structs.replace(rollout, approved_by=who.id, approved_us=now_us())
-            self._audit(tx, who, approved, "approve", {"started_by": rollout.actor, "reason": reason})
+            self._course.audit(tx, who, approved, "approve", {"started_by": rollout.actor, "reason": reason})
             event = RolloutApproved(
                 endpoint=rollout.endpoint, rollout=rollout.id, challenger=rollout.challenger, reason=reason
             )
-            self._emit(tx, who, event, rollout.endpoint)
-            return self._go_on(tx, who, approved, compiling=compiling)
+            self._course.emit(tx, who, event, rollout.endpoint)
+            return self._course.go_on(tx, who, approved, compiling=compiling)
 
     def judged(
         self,
@@ -210,7 +194,7 @@ class Rollouts:
                 verdict=JudgeSaid(action, reason, event_us),
             )
             store.put_rollout(tx, judged)
-            return self._follow_plan(tx, who, judged)
+            return self._course.follow_plan(tx, who, judged)
 
     def advance(self, who: Principal, rollout_id: str) -> Rollout:
         """Take the step that is due by now, if there is one."""
@@ -226,26 +210,26 @@ class Rollouts:
             if rollout.state != "running":
                 return rollout
             if rollout.phase == "step":
-                return self._follow_plan(tx, who, rollout)
-            return self._go_on(tx, who, rollout, compiling=compiling)
+                return self._course.follow_plan(tx, who, rollout)
+            return self._course.go_on(tx, who, rollout, compiling=compiling)
 
     def promote(self, who: Principal, rollout_id: str, *, reason: str) -> Rollout:
         """Make the challenger the champion at once; the former champion stays warm. Raises NeedsApproval, NotReady."""
         self._govern.permit(who, "write", refs.make("rollout", rollout_id))
         with self._db.write() as tx:
-            return self._promote(tx, who, self._running(tx, rollout_id), reason)
+            return self._course.promote(tx, who, self._running(tx, rollout_id), reason)
 
     def roll_back(self, who: Principal, rollout_id: str, *, reason: str) -> Rollout:
         """Give all requests back to the champion, at once."""
         self._govern.permit(who, "write", refs.make("rollout", rollout_id))
         with self._db.write() as tx:
-            return self._back(tx, who, self._running(tx, rollout_id), "rolled-back", reason)
+            return self._course.back(tx, who, self._running(tx, rollout_id), "rolled-back", reason)
 
     def abort(self, who: Principal, rollout_id: str, *, reason: str) -> Rollout:
         """End a rollout without a judgement on its challenger; the champion answers all requests."""
         self._govern.permit(who, "write", refs.make("rollout", rollout_id))
         with self._db.write() as tx:
-            return self._back(tx, who, self._running(tx, rollout_id), "aborted", reason)
+            return self._course.back(tx, who, self._running(tx, rollout_id), "aborted", reason)
 
     def version_ready(self, who: Principal, endpoint: str, version: str) -> None:
         """Go on with the rollout that waited for a version to answer."""
@@ -255,7 +239,7 @@ class Rollouts:
             tx.lock(f"deploy.endpoint:{endpoint}")
             rollout = store.running_rollout(tx, endpoint=endpoint)
             if rollout is not None and rollout.challenger == version and rollout.phase == "warming":
-                self._go_on(tx, who, rollout, compiling=compiling)
+                self._course.go_on(tx, who, rollout, compiling=compiling)
 
     def version_failed(self, who: Principal, endpoint: str, version: str, *, error: str) -> None:
         """End the rollout of a version that cannot be loaded, or whose replicas do not stay up."""
@@ -265,7 +249,9 @@ class Rollouts:
             rollout = store.running_rollout(tx, endpoint=endpoint)
             if rollout is not None and rollout.challenger == version:
                 state = "rolled-back" if rollout.steps else "aborted"
-                self._back(tx, who, rollout, state, f"version {version} does not run: {error}"[:_MOST_REASON])
+                self._course.back(
+                    tx, who, rollout, state, f"version {version} does not run: {error}"[:_MOST_REASON]
+                )
 
     def is_running(self, tx: Tx, endpoint: str) -> bool:
         """Whether a rollout of the endpoint is under way."""
@@ -275,153 +261,7 @@ class Rollouts:
         """End the endpoint's running rollout, if there is one, in the caller's transaction, which sets the traffic."""
         rollout = store.running_rollout(tx, endpoint=endpoint)
         if rollout is not None:
-            self._end(tx, who, rollout, state=state, reason=reason)
-
-    def _go_on(self, tx: Tx, who: Principal, rollout: Rollout, *, compiling: bool) -> Rollout:
-        """Store the phase that a rollout without a share is in now, and give it its first share where it may have one."""
-        one = self._endpoints.find(tx, rollout.endpoint).find(rollout.challenger)
-        if one.state == "failed":
-            return self._end(
-                tx, who, rollout, state="aborted", reason=f"version {rollout.challenger}: {one.error}"
-            )
-        now = now_us()
-        compiling = compiling and now < rollout.started_us + _LONGEST_COMPILATION_US
-        if one.state != "ready" or compiling:
-            waiting = msgspec.structs.replace(rollout, phase="warming")
-            store.put_rollout(tx, waiting)
-            if compiling:
-                self._look_again(tx, waiting, now + SECOND_US)
-            return waiting
-        if rollout.plan.approval and rollout.approved_by is None:
-            waiting = msgspec.structs.replace(rollout, phase="approval")
-            store.put_rollout(tx, waiting)
-            event = ApprovalAsked(
-                endpoint=rollout.endpoint,
-                rollout=rollout.id,
-                challenger=rollout.challenger,
-                actor=rollout.actor,
-                environment=rollout.plan.environment,
-            )
-            self._emit(tx, who, event, rollout.endpoint)
-            return waiting
-        weight = rollout.plan.steps[0]
-        begun = msgspec.structs.replace(rollout, phase="step")
-        begun = self._step(tx, who, begun, weight, reason=rollout.reason or f"{rollout.plan.strategy} begins")
-        event = RolloutStarted(
-            endpoint=rollout.endpoint,
-            rollout=rollout.id,
-            champion=rollout.champion,
-            challenger=rollout.challenger,
-            episode=rollout.episode_id,
-            strategy=rollout.plan.strategy,
-            weight=weight,
-            reason=rollout.reason,
-        )
-        self._emit(tx, who, event, rollout.endpoint)
-        if rollout.plan.patience_us is not None:
-            self._look_again(tx, rollout, rollout.started_us + rollout.plan.patience_us)
-        return begun
-
-    def _follow_plan(self, tx: Tx, who: Principal, rollout: Rollout) -> Rollout:
-        act = strategies.decide(rollout, now_us())
-        if act is None:
-            return rollout
-        if act.kind == "promote":
-            return self._promote(tx, who, rollout, act.reason)
-        if act.kind != "step":
-            return self._back(tx, who, rollout, "passed" if act.kind == "pass" else "rolled-back", act.reason)
-        event = RolloutStepped(
-            endpoint=rollout.endpoint,
-            rollout=rollout.id,
-            challenger=rollout.challenger,
-            weight=act.weight,
-            reason=act.reason,
-            episode=rollout.episode_id,
-        )
-        self._emit(tx, who, event, rollout.endpoint)
-        return self._step(tx, who, rollout, act.weight, reason=act.reason)
-
-    def _step(self, tx: Tx, who: Principal, rollout: Rollout, weight: float, *, reason: str) -> Rollout:
-        """Give the challenger a share, and have the rollout looked at when it has baked."""
-        step = Step(weight, now_us(), strategies.seen(rollout))
-        before = (
-            rollout.steps[:1] + rollout.steps[1:][-_MOST_STEPS:]
-        )  # a bandit takes steps for as long as it runs
-        stepped = msgspec.structs.replace(rollout, steps=[*before, step])
-        store.put_rollout(tx, stepped)
-        weights, copies, champion = strategies.traffic(rollout, weight)
-        self._endpoints.shift(
-            tx,
-            who,
-            rollout.endpoint,
-            weights,
-            action="canary",
-            reason=reason,
-            champion=champion,
-            copies=copies,
-        )
-        detail = {"weight": weight, "reason": reason, "evidence": rollout.judge}
-        self._audit(tx, who, stepped, "step", detail)
-        due = strategies.due_us(stepped)
-        if due is not None:
-            self._look_again(tx, rollout, due)
-        return stepped
-
-    def _look_again(self, tx: Tx, rollout: Rollout, due_us: int) -> None:
-        key = f"{rollout.id}:{due_us}"
-        self._jobs.enqueue(tx, ADVANCE, {"rollout": rollout.id}, due_us=due_us, dedupe_key=key)
-
-    def _promote(self, tx: Tx, who: Principal, rollout: Rollout, reason: str) -> Rollout:
-        if rollout.plan.approval and rollout.approved_by is None:
-            raise NeedsApproval(f"Rollout {rollout.id} has to be approved by somebody else first.")
-        self._endpoints.shift(
-            tx,
-            who,
-            rollout.endpoint,
-            {rollout.challenger: 100.0},
-            action="promote",
-            reason=reason,
-            champion=rollout.challenger,
-        )
-        return self._end(tx, who, rollout, state="promoted", reason=reason)
-
-    def _back(self, tx: Tx, who: Principal, rollout: Rollout, state: RolloutState, reason: str) -> Rollout:
-        if rollout.steps:
-            self._endpoints.shift(
-                tx,
-                who,
-                rollout.endpoint,
-                {rollout.champion: 100.0},
-                action="canary" if state == "passed" else "rollback",
-                reason=reason,
-                champion=rollout.champion,
-            )
-        return self._end(tx, who, rollout, state=state, reason=reason)
-
-    def _end(self, tx: Tx, who: Principal, rollout: Rollout, *, state: RolloutState, reason: str) -> Rollout:
-        ended = msgspec.structs.replace(rollout, state=state, ended_us=now_us(), reason=reason)
-        store.put_rollout(tx, ended)
-        self._audit(tx, who, ended, state, {"state": state, "reason": reason, "evidence": rollout.judge})
-        event = RolloutEnded(
-            endpoint=rollout.endpoint,
-            rollout=rollout.id,
-            champion=rollout.champion,
-            challenger=rollout.challenger,
-            state=state,
-            reason=reason,
-            episode=rollout.episode_id,
-            event_us=rollout.verdict.event_us,
-        )
-        self._emit(tx, who, event, rollout.endpoint)
-        return ended
-
-    def _audit(self, tx: Tx, who: Principal, rollout: Rollout, act: str, detail: dict[str, Any]) -> None:
-        subject = refs.make("endpoint", rollout.endpoint)
-        known = {"rollout": rollout.id, "champion": rollout.champion, "challenger": rollout.challenger}
-        self._govern.audit(tx, who, f"deploy.rollout.{act}", subject, detail={**known, **detail})
-
-    def _emit(self, tx: Tx, who: Principal, event: Event, endpoint: str) -> None:
-        self._bus.emit(tx, event, subject=refs.make("endpoint", endpoint), actor=who.id)
+            self._course.end(tx, who, rollout, state=state, reason=reason)
 
     def _locked(self, tx: Tx, rollout_id: str) -> Rollout:
         """Return a rollout as it stands once nobody else can change its endpoint."""
