@@ -1,5 +1,6 @@
 """LightGBM models: boosters in LightGBM's own text format, and its scikit-learn classes in skops files."""
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,7 @@ def load(folder: ModelFolder, *, allow_pickle: bool) -> Model:
         from trimtab.serving.loaders.sklearn import prepare
         from trimtab.serving.loaders.trusted import load_skops
 
+        _import(folder, "matplotlib")
         return prepare(load_skops(path), folder)
     if path.suffix in (".pkl", ".pickle", ".cloudpickle"):
         if not allow_pickle:
@@ -71,13 +73,18 @@ def load(folder: ModelFolder, *, allow_pickle: bool) -> Model:
 
         with path.open("rb") as file:
             return prepare(cloudpickle.load(file), folder)
-    with without("sklearn", "matplotlib", *(() if _needs_frames(folder) else ("pandas", "pyarrow"))):
-        import lightgbm
+    lightgbm = _import(folder, "sklearn", "matplotlib")
     try:
         booster = lightgbm.Booster(model_file=path)
     except lightgbm.basic.LightGBMError as error:
         raise ModelNotLoaded(f"LightGBM cannot read {path.name}: {error}") from None
     return LightgbmModel(booster, folder, (ValueError, TypeError, lightgbm.basic.LightGBMError))
+
+
+def _import(folder: ModelFolder, *unused: str) -> Any:
+    """Return LightGBM, imported without what the model has no use for."""
+    with without(*unused, *(() if _needs_frames(folder) else ("pandas", "pyarrow"))):
+        return import_module("lightgbm")
 
 
 def _needs_frames(folder: ModelFolder) -> bool:
