@@ -1,9 +1,10 @@
 """The names of MLflow that a model's own code needs to be loaded, without MLflow: until any other name is asked for.
 
 A model logged as code, or as a pickled class, names `mlflow.pyfunc.PythonModel` and little else, and MLflow takes one
-to two seconds and 60 MB to import. Here that class and three more names stand in its place. Whatever else is looked up
-or imported makes the real package take over at once, for good and for everybody: the modules here then hand every name
-through to it, and the classes here become subclasses of its own, so that models made before are its models too.
+to two seconds to import and, with what it brings along, 100 MB. Here that class and two more names stand in its place.
+Whatever else is looked up or imported makes the real package take over at once, for good and for everybody: the modules
+here then hand every name through to it, and the classes here become subclasses of its own, so that models made before
+are its models too.
 """
 
 import importlib
