@@ -8,8 +8,10 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import msgspec
@@ -60,13 +62,20 @@ class Outbound:
                 )
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Answer:
-        """Send a message once and return what came of it; never raises for what the network or receiver does."""
+        """Send a message once and return what came of it; never raises for what the network or receiver does.
+
+        ``timeout_s`` holds for each wait; the whole takes twice that at the most, however little comes at a time.
+        """
         started = time.monotonic()
         parts = urlsplit(url)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection: http.client.HTTPConnection | None = None
+        watch: threading.Timer | None = None
         try:
             connection = self._connection(parts.scheme, parts.hostname or "", parts.port, timeout_s)
+            watch = threading.Timer(2 * timeout_s, _cut, (connection.sock,))
+            watch.daemon = True
+            watch.start()
             connection.request("POST", path, body=body, headers={**headers, "connection": "close"})
             answer = connection.getresponse()
             text = answer.read(_MOST_ANSWER).decode("utf-8", "replace")
@@ -78,6 +87,8 @@ class Outbound:
             said = f"{type(error).__name__}: {error}"[:500]
             return Answer(None, said, time.monotonic() - started)
         finally:
+            if watch is not None:
+                watch.cancel()
             if connection is not None:
                 connection.close()
 
@@ -109,6 +120,12 @@ class Outbound:
                 continue
             return connection
         raise failure
+
+
+def _cut(connection: socket.socket) -> None:
+    """End what takes too long: whoever reads from it meets its end."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def is_public(address: str) -> bool:
