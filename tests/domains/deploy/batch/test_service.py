@@ -4,7 +4,7 @@ import io
 import struct
 import threading
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from tests.domains.deploy.conftest import Models
 from trimtab.app import App
 from trimtab.domains.data.model import DataFile
 from trimtab.domains.deploy.batch.errors import BatchPredictionEnded, BatchPredictionNotFound
+from trimtab.domains.deploy.batch.local import rules_of
 from trimtab.domains.deploy.batch.model import BatchPrediction, Options
 from trimtab.domains.deploy.batch.rules import UNTOLD
 from trimtab.domains.deploy.batch.service import PREDICT
@@ -26,6 +27,7 @@ from trimtab.infra.jobs import Interrupted
 from trimtab.infra.secrets import Secrets
 from trimtab.kernel.errors import Forbidden, Invalid, NotFound
 from trimtab.kernel.who import Principal
+from trimtab.sdk.client import Client
 from trimtab.serving.errors import MissingColumn
 from trimtab.serving.policies.fields import Anonymiser
 from trimtab.serving.policies.settings import FieldRule
@@ -132,6 +134,28 @@ def test_the_rules_of_what_is_written_down_hold_for_what_is_written_beside_predi
                 content = stream.read()
             assert struct.pack("<d", told) not in content
             assert b"1234.56789" not in content
+
+
+def test_a_dataset_that_is_written_from_elsewhere_has_the_rules_too(
+    ready: App, editor: Principal, http: TestClient
+) -> None:
+    class OverHttp:
+        def get(self, path: str) -> Any:
+            return http.get(f"/api/v1{path}").json()
+
+    client = cast(Client, OverHttp())
+    assert rules_of("model:churn/1", client) == {}
+    for name, rules in (("live", {"a": "generalise:10", "b": "mask"}), ("other", {"a": "generalise:20"})):
+        ready.deploy.deploy(editor, name, "models:/churn/1")
+        ready.deploy.settings.change(editor, name, {}, rules=rules)
+    assert rules_of("model:churn/1", client) == {"a": FieldRule("mask"), "b": FieldRule("mask")}
+    assert ready.deploy.settings.rules_of(editor, "churn") == rules_of("model:churn/1", client)
+    assert ready.deploy.settings.rules_of(editor, "another") == {}
+    ready.deploy.settings.change(editor, "other", {}, rules={"b": "hash"})
+    assert rules_of("model:churn/1", client)["b"] == FieldRule("mask"), "the stricter one"
+    ready.deploy.settings.change(Principal("o", "o", "approver"), "live", {}, rules={"b": None})
+    with pytest.raises(Invalid, match="'b' is hashed"):
+        rules_of("model:churn/1", client)
 
 
 @ON_SQLITE

@@ -10,12 +10,11 @@ import typer
 
 from trimtab.kernel.errors import Invalid
 from trimtab.sdk.client import Client, connect
+from trimtab.sdk.options import Json, Url
 from trimtab.sdk.terminal import show_json, show_table, when
 
 batch = typer.Typer(no_args_is_help=True)
 
-Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _POLL_S = 0.3
 _ENDED = ("succeeded", "failed", "cancelled")

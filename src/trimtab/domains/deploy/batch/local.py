@@ -15,10 +15,12 @@ from trimtab.domains.deploy.batch.model import Options, Summary, check_options
 from trimtab.domains.deploy.batch.parts import join
 from trimtab.domains.deploy.batch.run import Run, Tell
 from trimtab.domains.deploy.batch.sources import Table, digest_of_file, digest_of_folder
+from trimtab.domains.deploy.settings.model import DEFAULT, change_fields, stricter
 from trimtab.kernel.errors import Invalid, NotFound, did_you_mean
 from trimtab.sdk import data as datasets
 from trimtab.sdk import models
 from trimtab.sdk.client import Client
+from trimtab.serving.policies.settings import FieldRule
 
 _PARQUET = (".parquet", ".pq")
 
@@ -51,7 +53,8 @@ def predict_here(
 
     ``model`` is a folder with an MLmodel file or a registered version, ``data`` a file, a folder of files with the
     same columns, or a data version, ``output`` a Parquet file or the name of a dataset. ``path`` chooses one file of a
-    folder or version that holds several tables. What an earlier call was cut
+    folder or version that holds several tables. The rules of what is written down hold for datasets, and not for files
+    of this machine. What an earlier call was cut
     off from is continued with ``resume`` and begun anew without.
     """
     check_options(options)
@@ -61,10 +64,11 @@ def predict_here(
     folder, model_digest, model_ref = _model(model, connect)
     table, data_ref = _table(data, path, connect)
     target = Path(output)
+    rules = rules_of(model_ref, connect()) if model_ref and not _is_file(output) else {}
     parts_folder = target.with_name(f"{target.name}.parts")
     if not resume:
         shutil.rmtree(parts_folder, ignore_errors=True)
-    run = Run(table, folder, model_digest=model_digest, options=options, folder=parts_folder)
+    run = Run(table, folder, model_digest=model_digest, options=options, folder=parts_folder, rules=rules)
     done = run.carry_out(tell)
     files, refused = run.parts.files(done.parts), run.parts.refused_files(done.parts)
     if _is_file(output):
@@ -121,6 +125,26 @@ def _model(model: str, connect: Callable[[], Client]) -> tuple[Path, str, str | 
     found = models.get(model, client=client)
     folder = models.cached(found, client=client)
     return folder, found.digest, f"model:{found.name}/{found.version}"
+
+
+def rules_of(model_ref: str, client: Client) -> dict[str, FieldRule]:
+    """Return what is done to a registered model's inputs before they are written on the server; raises Invalid for hashes."""
+    name = model_ref.removeprefix("model:").rpartition("/")[0]
+    rules: dict[str, FieldRule] = {}
+    for endpoint in client.get("/endpoints")["items"]:
+        if endpoint["model"] != name:
+            continue
+        texts = client.get(f"/endpoints/{endpoint['name']}/settings")["fields"]
+        for column, rule in change_fields(DEFAULT, texts).policies.fields.items():
+            rules[column] = stricter(rules.get(column, rule), rule)
+    hashed = sorted(column for column, rule in rules.items() if rule.kind == "hash")
+    if hashed:
+        raise Invalid(
+            f"Column {hashed[0]!r} is hashed before it is written, by a key that only the server has: predict there, "
+            "without --local, or write a file of this machine.",
+            field="output",
+        )
+    return rules
 
 
 def _table(data: str, chosen: str, connect: Callable[[], Client]) -> tuple[Table, str | None]:
