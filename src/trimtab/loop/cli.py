@@ -10,13 +10,12 @@ import typer
 from trimtab.kernel.errors import Invalid, Unavailable
 from trimtab.kernel.time import DAY_US, SECOND_US
 from trimtab.sdk.client import connect
+from trimtab.sdk.options import Json, Url
 from trimtab.sdk.terminal import show_json, show_table, size, when
 
 trash = typer.Typer(no_args_is_help=True)
 holds = typer.Typer(no_args_is_help=True)
 
-Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _AGE = re.compile(r"(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?")
 _UNITS_US = (DAY_US, 3600 * SECOND_US, 60 * SECOND_US, SECOND_US)
 _LABELS = {

@@ -11,12 +11,11 @@ from trimtab.kernel.errors import Invalid
 from trimtab.moving.model import Report
 from trimtab.moving.terminal import counting, show_report
 from trimtab.sdk.client import connect
+from trimtab.sdk.options import Json, Url
 from trimtab.sdk.terminal import show_json
 
 imports = typer.Typer(no_args_is_help=True)
 
-Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would come in, and change nothing.")]
 Prefix = Annotated[str, typer.Option("--prefix", help="Put this before the names of experiments and models.")]
 

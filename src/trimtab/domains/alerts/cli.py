@@ -7,6 +7,7 @@ import typer
 
 from trimtab.kernel.errors import Invalid
 from trimtab.sdk.client import connect
+from trimtab.sdk.options import Json, Url
 from trimtab.sdk.terminal import show_json, show_table, when
 
 alerts = typer.Typer(no_args_is_help=True)
@@ -15,8 +16,6 @@ channels = typer.Typer(no_args_is_help=True, help="Where alerts are sent.")
 alerts.add_typer(rules, name="rules")
 alerts.add_typer(channels, name="channels")
 
-Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Note = Annotated[str, typer.Option("--note", help="Why, for those who read it later.")]
 
 _OPERATORS = ("==", "!=", ">=", "<=", ">", "<", "in", "contains", "exists")

@@ -9,12 +9,11 @@ import typer
 from trimtab.kernel.errors import Invalid
 from trimtab.sdk import data as sdk
 from trimtab.sdk.client import connect
+from trimtab.sdk.options import Json, Url
 from trimtab.sdk.terminal import show_json, show_table, size, when
 
 data = typer.Typer(no_args_is_help=True)
 
-Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[
     str, typer.Argument(metavar="NAME[@VERSION]", help="A dataset, at its newest version or this one.")
 ]

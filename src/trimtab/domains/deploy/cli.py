@@ -9,6 +9,7 @@ from trimtab.domains.deploy.exports import cli as exports
 from trimtab.domains.deploy.settings import cli as settings
 from trimtab.kernel.errors import Conflict, Invalid, Unavailable
 from trimtab.sdk.client import Client, connect
+from trimtab.sdk.options import Json, Url
 from trimtab.sdk.terminal import show_json, show_table, when
 
 endpoints = typer.Typer(no_args_is_help=True)
@@ -20,8 +21,6 @@ endpoints.command("set")(settings.change)
 endpoints.command("settings")(settings.show)
 endpoints.command("policy")(settings.anonymise)
 
-Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the history.")]
 
 

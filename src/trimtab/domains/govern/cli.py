@@ -5,13 +5,11 @@ from typing import Annotated
 import typer
 
 from trimtab.sdk.client import connect
+from trimtab.sdk.options import Json, Url
 from trimtab.sdk.terminal import show_json, show_table, when
 
 tokens = typer.Typer(no_args_is_help=True)
 audit = typer.Typer(no_args_is_help=True)
-
-Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @tokens.command("create")

@@ -5,12 +5,10 @@ from typing import Annotated, Any
 import typer
 
 from trimtab.sdk.client import connect
+from trimtab.sdk.options import Json, Url
 from trimtab.sdk.terminal import show_json, show_table, when
 
 monitors = typer.Typer(no_args_is_help=True)
-
-Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @monitors.command("create")

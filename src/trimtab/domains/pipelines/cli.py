@@ -7,12 +7,11 @@ import typer
 
 from trimtab.kernel.errors import Invalid
 from trimtab.sdk.client import Client, connect
+from trimtab.sdk.options import Json, Url
 from trimtab.sdk.terminal import show_json, show_table, when
 
 pipelines = typer.Typer(no_args_is_help=True)
 
-Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Params = Annotated[list[str] | None, typer.Option("--param", "-p", help="KEY=VALUE; may be repeated.")]
 
 _MARKS = {

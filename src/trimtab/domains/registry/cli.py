@@ -10,10 +10,11 @@ from trimtab.domains.registry.aliases import cli as aliases
 from trimtab.domains.registry.compilation import cli as compilation
 from trimtab.domains.registry.evidence import cli as evidence
 from trimtab.domains.registry.runtimes import cli as runtimes
-from trimtab.domains.registry.targets import Json, Target, Url, path_of, split
+from trimtab.domains.registry.targets import Target, path_of, split
 from trimtab.kernel.errors import Invalid
 from trimtab.sdk import models as sdk
 from trimtab.sdk.client import connect
+from trimtab.sdk.options import Json, Url
 from trimtab.sdk.terminal import show_json, show_table, size, when
 
 models = typer.Typer(no_args_is_help=True)

@@ -7,8 +7,6 @@ import typer
 
 from trimtab.kernel.errors import Invalid
 
-Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Target = Annotated[
     str, typer.Argument(metavar="NAME[/VERSION|@ALIAS]", help="A model, or one version of it.")
 ]

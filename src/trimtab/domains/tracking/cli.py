@@ -9,14 +9,13 @@ from trimtab.domains.tracking.runs.cli import register
 from trimtab.domains.tracking.runs.cli import run_id as _run_id
 from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.sdk.client import Client, connect
+from trimtab.sdk.options import Json, Url
 from trimtab.sdk.terminal import show_json, show_table, size, when
 
 runs = typer.Typer(no_args_is_help=True)
 experiments = typer.Typer(no_args_is_help=True)
 register(runs)
 
-Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _MOST_COLUMNS = 4
 
 

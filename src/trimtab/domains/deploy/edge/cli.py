@@ -9,12 +9,11 @@ import typer
 
 from trimtab.kernel.errors import Conflict, Invalid, Unavailable
 from trimtab.sdk.client import Client, connect
+from trimtab.sdk.options import Json, Url
 from trimtab.sdk.terminal import show_json, show_table, size, when
 
 edge = typer.Typer(no_args_is_help=True)
 
-Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Channel = Annotated[
     str, typer.Argument(metavar="NAME@ALIAS", help="A model and the alias that devices follow.")
 ]

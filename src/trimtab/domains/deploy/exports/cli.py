@@ -14,8 +14,7 @@ import typer
 
 from trimtab.kernel.errors import Conflict, Invalid, Unavailable
 from trimtab.sdk.client import Client, connect
-
-Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
+from trimtab.sdk.options import Url
 
 
 def export(

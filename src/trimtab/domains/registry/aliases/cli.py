@@ -7,9 +7,9 @@ from urllib.parse import quote
 import msgspec
 import typer
 
-from trimtab.domains.registry.targets import Json, Url
 from trimtab.kernel.errors import Invalid
 from trimtab.sdk.client import connect
+from trimtab.sdk.options import Json, Url
 from trimtab.sdk.terminal import show_json, show_table, when
 
 

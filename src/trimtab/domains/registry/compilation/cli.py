@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from trimtab.domains.registry.targets import Json, Target, Url, path_of, split
+from trimtab.domains.registry.targets import Target, path_of, split
 from trimtab.sdk.client import connect
+from trimtab.sdk.options import Json, Url
 from trimtab.sdk.terminal import show_json
 
 

@@ -8,6 +8,7 @@ import typer
 
 from trimtab.kernel.errors import Conflict, Unavailable
 from trimtab.sdk.client import connect
+from trimtab.sdk.options import Json, Url
 from trimtab.sdk.terminal import show_json, size, when
 
 
@@ -30,10 +31,8 @@ def environment(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Return when it is made and tried.")] = True,
     timeout: Annotated[float, typer.Option(help="Seconds to wait at the most.")] = 900.0,
     lock: Annotated[bool, typer.Option("--lock", help="Print the lock alone.")] = False,
-    url: Annotated[
-        str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    url: Url = None,
+    json: Json = False,
 ) -> None:
     """Show in which Python and with which packages a version is loaded, or have its environment made."""
     client = connect(url)

@@ -7,10 +7,8 @@ import typer
 
 from trimtab.kernel.errors import Invalid, Unavailable
 from trimtab.sdk.client import Client, connect
+from trimtab.sdk.options import Json, Url
 from trimtab.sdk.terminal import show_json, show_table, size, when
-
-Url = Annotated[str | None, typer.Option("--url", help="The server; default TRIMTAB_URL or this machine's.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def sync(
