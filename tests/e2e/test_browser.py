@@ -240,6 +240,7 @@ def test_a_rollout_is_started_approved_followed_and_taken_back(
     dialog.get_by_role("button", name="Start").click()
     playwright.expect(dialog).to_contain_text("alpha lies between 0 and 0.5")
     playwright.expect(dialog.get_by_label("Chance of a false alarm")).to_be_focused()
+    playwright.expect(dialog.get_by_role("alert")).to_have_count(0)
     dialog.get_by_label("Chance of a false alarm").fill("0.01")
     dialog.get_by_label("Somebody else has to approve it first").check()
     dialog.get_by_role("button", name="Start").click()

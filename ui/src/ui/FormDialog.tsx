@@ -1,5 +1,5 @@
 // A form in a dialog: Enter sends it, and what the server refuses stands at the field that it names, which gets the focus.
-import { useEffect, useRef, type ReactNode } from "react";
+import { useEffect, useLayoutEffect, useRef, useState, type ReactNode } from "react";
 import { Problem } from "../api/client.ts";
 import { Button } from "./Button.tsx";
 import { Dialog } from "./Dialog.tsx";
@@ -34,8 +34,10 @@ export function FormDialog(props: Props) {
     field.focus();
   }, [act.error]);
   const { wrong, elsewhere } = refusals(act.error instanceof Problem ? act.error : null);
-  const fields = children(wrong);
-  const refused = act.error && elsewhere() ? act.error.message : null;
+  // Only when every field was drawn is it known whether one of them took the refusal.
+  const [loose, setLoose] = useState(true);
+  useLayoutEffect(() => setLoose(elsewhere()));
+  const refused = act.error && loose ? act.error.message : null;
   return (
     <Dialog
       title={title}
@@ -54,7 +56,7 @@ export function FormDialog(props: Props) {
       }
     >
       <div ref={form} className="form">
-        {fields}
+        {children(wrong)}
         {(refused ?? note) && (
           <div className={`callout ${refused || bad ? "callout-alarm" : ""}`} role={refused ? "alert" : "status"}>
             <span className="break">{refused ?? note}</span>

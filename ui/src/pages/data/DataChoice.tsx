@@ -15,16 +15,25 @@ export interface DataChoice {
   version: string;
   detail: DataVersionDetail | null;
   ref: string | null;
+  /** The same with the number of the version, whichever is the newest. */
+  pinned: string | null;
   setName: (name: string) => void;
   setVersion: (version: string) => void;
 }
 
+interface Initial {
+  name?: string | undefined;
+  version?: string | undefined;
+  /** Nothing need be chosen. */
+  optional?: boolean;
+}
+
 /** What is chosen; where there is one dataset, that one. */
-export function useDataChoice(initial: { name?: string | undefined; version?: string | undefined } = {}): DataChoice {
+export function useDataChoice(initial: Initial = {}): DataChoice {
   const [name, setName] = useState(initial.name ?? "");
   const [version, setVersion] = useState(initial.version ?? "");
   const datasets = useQuery(q.datasetChoice()).data?.items ?? [];
-  const wanted = name || (datasets.length === 1 ? (datasets[0]?.name ?? "") : "");
+  const wanted = name || (datasets.length === 1 && !initial.optional ? (datasets[0]?.name ?? "") : "");
   const dataset = datasets.find((each) => each.name === wanted) ?? null;
   const versions = useQuery({ ...q.dataVersions(wanted), enabled: dataset !== null }).data?.items ?? [];
   const number = version || String(dataset?.latest_version ?? "");
@@ -36,6 +45,7 @@ export function useDataChoice(initial: { name?: string | undefined; version?: st
     version,
     detail,
     ref: dataset ? `data:${dataset.name}${version && `@${version}`}` : null,
+    pinned: dataset ? `data:${dataset.name}@${number}` : null,
     setName: (next) => {
       setName(next);
       setVersion("");
@@ -54,12 +64,13 @@ interface Props {
   choice: DataChoice;
   wrong: Wrong;
   label?: string;
+  versionLabel?: string;
   /** Names of the field in the API, and codes of what may be wrong with it. */
   names?: string[];
   optional?: string;
 }
 
-export function DataFields({ choice, wrong, label = "Data", names = ["data"], optional }: Props) {
+export function DataFields({ choice, wrong, label = "Data", versionLabel = `${label} version`, names = ["data"], optional }: Props) {
   const { datasets, dataset, versions, version } = choice;
   const none = optional ?? (datasets.length ? "choose" : "no dataset has been added yet");
   const rows = (each: DataVersion): string => (each.rows === null ? `v${each.version}` : `v${each.version}, ${count(each.rows)} rows`);
@@ -73,7 +84,7 @@ export function DataFields({ choice, wrong, label = "Data", names = ["data"], op
         options={[...(dataset && !optional ? [] : [["", none] as const]), ...datasets.map((each) => [each.name, each.name] as const)]}
       />
       <SelectField
-        label={`${label} version`}
+        label={versionLabel}
         value={version}
         disabled={!dataset}
         onChange={choice.setVersion}

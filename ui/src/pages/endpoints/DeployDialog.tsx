@@ -25,7 +25,7 @@ export function DeployDialog({ endpoint, onClose }: Props) {
   const client = useQueryClient();
   const router = useRouter();
   const mayApprove = useMay("approve");
-  const model = useModelChoice({}, endpoint?.model);
+  const model = useModelChoice({ newest: endpoint !== undefined }, endpoint?.model);
   const [typed, setName] = useState("");
   const [weight, setWeight] = useState("100");
   const [native, setNative] = useState(false);

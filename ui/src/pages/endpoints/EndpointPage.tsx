@@ -23,6 +23,7 @@ import { DeployDialog } from "./DeployDialog.tsx";
 import { errorShare } from "./EndpointsPage.tsx";
 import { ExportDialog } from "./ExportDialog.tsx";
 import { Predictions } from "./Predictions.tsx";
+import { ReleaseDialog } from "./ReleaseDialog.tsx";
 import { RollbackDialog } from "./RollbackDialog.tsx";
 import { RolloutDialog } from "./RolloutDialog.tsx";
 import { Rollouts, RunningRollout } from "./Rollouts.tsx";
@@ -54,7 +55,7 @@ export function EndpointPage() {
   const query = useQuery(q.endpoint(name));
   const rollouts = useQuery(q.rollouts(name));
   const monitors = useQuery(q.monitors(name));
-  const [dialog, setDialog] = useState<"traffic" | "rollback" | "rollout" | "export" | "deploy" | "stop" | null>(null);
+  const [dialog, setDialog] = useState<"traffic" | "rollback" | "rollout" | "export" | "deploy" | "release" | "stop" | null>(null);
   const mayWrite = useMay("write");
   const endpoint = query.data;
   const chain = endpoint
@@ -108,6 +109,7 @@ export function EndpointPage() {
                   label="More"
                   items={[
                     { label: "Deploy a version", icon: "endpoints", act: () => setDialog("deploy") },
+                    { label: "Release a version", icon: "gate", act: () => setDialog("release") },
                     { label: "Stop", icon: "trash", act: () => setDialog("stop") },
                   ]}
                 />
@@ -148,6 +150,7 @@ export function EndpointPage() {
             />
             {dialog === "rollout" && <RolloutDialog endpoint={data} onClose={() => setDialog(null)} />}
             {dialog === "deploy" && <DeployDialog endpoint={data} onClose={() => setDialog(null)} />}
+            {dialog === "release" && <ReleaseDialog endpoint={data} onClose={() => setDialog(null)} />}
             {dialog === "stop" && <StopDialog endpoint={data} onClose={() => setDialog(null)} />}
             {dialog === "export" && <ExportDialog endpoint={data} onClose={() => setDialog(null)} />}
             {dialog === "traffic" && <TrafficDialog endpoint={data} onClose={() => setDialog(null)} />}

@@ -18,8 +18,15 @@ export interface ModelChoice {
   setPick: (pick: string) => void;
 }
 
+interface Initial {
+  name?: string | undefined;
+  pick?: string | undefined;
+  /** The newest version before the champion. */
+  newest?: boolean;
+}
+
 /** What is chosen, the champion or the newest version until someone chooses; `only` keeps to one model. */
-export function useModelChoice(initial: { name?: string | undefined; pick?: string | undefined } = {}, only = ""): ModelChoice {
+export function useModelChoice(initial: Initial = {}, only = ""): ModelChoice {
   const [name, setName] = useState(initial.name ?? "");
   const [picked, setPick] = useState(initial.pick ?? "");
   const models = useQuery(q.modelChoice()).data?.items ?? [];
@@ -27,7 +34,7 @@ export function useModelChoice(initial: { name?: string | undefined; pick?: stri
   const model = models.find((each) => each.name === wanted) ?? null;
   const versions = useQuery({ ...q.modelVersions(wanted), enabled: wanted !== "" }).data?.items ?? [];
   const newest = versions[0] ? `/${versions[0].version}` : "";
-  const pick = picked || (model?.aliases["champion"] ? "@champion" : newest);
+  const pick = picked || (model?.aliases["champion"] && !initial.newest ? "@champion" : newest);
   const number = pick.startsWith("@") ? model?.aliases[pick.slice(1)] : Number(pick.slice(1));
   return {
     models,

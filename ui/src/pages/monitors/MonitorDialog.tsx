@@ -34,7 +34,7 @@ export function NewMonitorDialog({ onClose }: { onClose: () => void }) {
       post<Monitor>("/monitors", {
         name,
         endpoint,
-        reference: data.ref && data.dataset ? `data:${data.dataset.name}@${data.version || data.dataset.latest_version}` : null,
+        reference: data.pinned,
         features: features.size ? columns.filter((column) => features.has(column)) : null,
         group_by: groupBy || null,
         policy: rules,
@@ -106,7 +106,7 @@ export function ChangeMonitorDialog({ monitor, onClose }: { monitor: Monitor; on
   const data = useDataChoice({ name, version });
   const [policy, setPolicy] = useState(textsOf(monitor.policy));
   const rules = policyBody(policy);
-  const reference = data.dataset ? `data:${data.dataset.name}@${data.version || data.dataset.latest_version}` : monitor.reference;
+  const reference = data.pinned ?? monitor.reference;
   const change = useMutation({
     mutationFn: () =>
       post(`/monitors/${seg(monitor.name)}/reference`, { policy: rules, ...(reference === monitor.reference ? {} : { reference }) }),
