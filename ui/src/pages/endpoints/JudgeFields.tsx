@@ -4,6 +4,7 @@ import type { Strategy } from "../../api/types.ts";
 import { number } from "../../format/number.ts";
 import { Check, SelectField, TextField } from "../../ui/Fields.tsx";
 import type { Wrong } from "../../ui/refusals.ts";
+import "./endpoints.css";
 import { goalOf, isAmount, isJudged, isRequired, KINDS, NUMBERS, type JudgeTexts, type Kind, type LimitTexts } from "./judge.ts";
 
 interface Props {

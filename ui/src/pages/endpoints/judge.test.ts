@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { judgeBody, UNTOUCHED } from "./judge.ts";
+import { judgeBody, judgeTexts, UNTOUCHED, withWeights } from "./judge.ts";
 
 test("only what someone said is sent to the judge", () => {
   assert.deepEqual(judgeBody(UNTOUCHED, "canary"), {});
@@ -23,4 +23,17 @@ test("the target is named where the better version is looked for", () => {
 test("what is no number is not sent", () => {
   assert.equal(judgeBody({ ...UNTOUCHED, numbers: { alpha: "x" } }, "canary"), null);
   assert.equal(judgeBody({ ...UNTOUCHED, limits: { errors: { harm: "-1" } } }, "canary"), null);
+});
+
+test("a stored policy comes back as it was", () => {
+  const policy = {
+    alpha: 0.01,
+    latency: null,
+    predictions: { harm: 0.4, weight: 0 },
+    quality: { margin: 0.02, required: true },
+    goal: "better",
+    target: "errors",
+  };
+  assert.deepEqual(withWeights(judgeBody(judgeTexts(policy), "canary") ?? {}, policy), policy);
+  assert.deepEqual(judgeBody(judgeTexts({}), "canary"), {});
 });

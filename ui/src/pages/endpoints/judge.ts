@@ -94,3 +94,34 @@ export function judgeBody(texts: JudgeTexts, strategy: Strategy): Record<string,
   if (goalOf(texts, strategy) === "better" && texts.target !== "quality") found["target"] = texts.target;
   return found;
 }
+
+/** The texts of a policy that is stored, of which `judgeBody` makes the same again but for weights. */
+export function judgeTexts(policy: Record<string, unknown>): JudgeTexts {
+  const texts: JudgeTexts = { numbers: {}, limits: {}, goal: "", target: "quality" };
+  for (const [name] of NUMBERS) if (typeof policy[name] === "number") texts.numbers[name] = String(policy[name]);
+  for (const { name } of KINDS) {
+    const limit = policy[name] as { harm?: number; margin?: number; required?: boolean } | null | undefined;
+    if (limit === undefined) continue;
+    texts.limits[name] = limit
+      ? {
+          judged: true,
+          ...(limit.harm === undefined ? {} : { harm: String(limit.harm) }),
+          ...(limit.margin === undefined ? {} : { margin: String(limit.margin) }),
+          ...(limit.required === undefined ? {} : { required: limit.required }),
+        }
+      : { judged: false };
+  }
+  if (policy["goal"] === "harmless" || policy["goal"] === "better") texts.goal = policy["goal"];
+  if (policy["target"] === "errors") texts.target = "errors";
+  return texts;
+}
+
+/** A body with the weights of limits that a stored policy has and no form shows. */
+export function withWeights(body: Record<string, unknown>, before: Record<string, unknown>): Record<string, unknown> {
+  const found = { ...body };
+  for (const { name } of KINDS) {
+    const weight = (before[name] as { weight?: number } | null | undefined)?.weight;
+    if (weight !== undefined && found[name] !== null) found[name] = { ...(found[name] as object | undefined), weight };
+  }
+  return found;
+}

@@ -8,6 +8,7 @@ import { Field } from "../../ui/Field.tsx";
 import { Check, Fold, SelectField, TextField } from "../../ui/Fields.tsx";
 import { FormDialog } from "../../ui/FormDialog.tsx";
 import { toast } from "../../ui/Toasts.tsx";
+import { JudgeFields } from "../endpoints/JudgeFields.tsx";
 import { flawsOf, loopBody, loopTexts, type LoopTexts } from "./loop.ts";
 import { Causes } from "./PolicyFields.tsx";
 
@@ -113,6 +114,9 @@ export function LoopDialog({ endpoint, policy, onClose }: Props) {
               {text("steps", "Steps, percent", "Growing shares of the requests", wrong("canary.steps", "canary.weight", "steps"))}
               {text("bake", "Bake time", "How long each step lasts at the least", wrong("canary.bake_us", "bake_us"))}
             </div>
+          </Fold>
+          <Fold label="What its judge asks for">
+            <JudgeFields texts={texts.judge} strategy="canary" wrong={wrong} onChange={(judge) => set({ judge })} />
           </Fold>
         </>
       )}

@@ -11,7 +11,7 @@ const POLICY = {
   on: ["drift" as const],
   cooldown_us: 43_200e6,
   gate: { label: "late", key: null, group_by: "day", min_auc: 0.6, auc_margin: 0.02, brier_margin: 0.01, must_improve: true },
-  canary: { weight: 20, judge: { alpha: 0.01 }, steps: [5, 50], bake_us: 600e6 },
+  canary: { weight: 20, judge: { alpha: 0.01, quality: { weight: 0.5 } }, steps: [5, 50], bake_us: 600e6 },
 };
 
 test("a policy comes back as it was, with what the form does not show", () => {

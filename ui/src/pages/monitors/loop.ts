@@ -1,4 +1,5 @@
 // A loop's policy as its form has it.
+import { judgeBody, judgeTexts, UNTOUCHED, withWeights, type JudgeTexts } from "../endpoints/judge.ts";
 import { shares } from "../endpoints/strategies.ts";
 import type { LoopPolicy } from "../../api/types.ts";
 import { timeText, timeUs } from "../../format/time.ts";
@@ -18,6 +19,7 @@ export interface LoopTexts {
   mustImprove: boolean;
   steps: string;
   bake: string;
+  judge: JudgeTexts;
 }
 
 const NEW: LoopTexts = {
@@ -35,6 +37,7 @@ const NEW: LoopTexts = {
   mustImprove: false,
   steps: "20",
   bake: "0",
+  judge: UNTOUCHED,
 };
 
 export function loopTexts(policy: LoopPolicy | null): LoopTexts {
@@ -55,6 +58,7 @@ export function loopTexts(policy: LoopPolicy | null): LoopTexts {
     mustImprove: gate.must_improve,
     steps: (canary.steps.length ? canary.steps : [canary.weight]).join(", "),
     bake: timeText(canary.bake_us),
+    judge: judgeTexts(canary.judge),
   };
 }
 
@@ -78,10 +82,11 @@ export function flawsOf(texts: LoopTexts): Flaws {
   if (shares(texts.steps) === null) found.steps = "Numbers, separated by commas";
   for (const name of ["minAuc", "aucMargin", "brierMargin"] as const)
     if (texts[name].trim() === "" || !Number.isFinite(Number(texts[name]))) found[name] = "A number";
+  if (judgeBody(texts.judge, "canary") === null) found.judge = "Numbers from 0";
   return found;
 }
 
-/** The policy as the API takes it; what the form does not show, such as the judge's limits, stays as it was. */
+/** The policy as the API takes it; what the form does not show, such as the weights of the judge's limits, stays as it was. */
 export function loopBody(texts: LoopTexts, model: string, before: LoopPolicy | null): Omit<LoopPolicy, "endpoint"> {
   const steps = shares(texts.steps) ?? [];
   return {
@@ -101,7 +106,7 @@ export function loopBody(texts: LoopTexts, model: string, before: LoopPolicy | n
       must_improve: texts.mustImprove,
     },
     canary: {
-      judge: before?.canary.judge ?? {},
+      judge: withWeights(judgeBody(texts.judge, "canary") ?? {}, before?.canary.judge ?? {}),
       weight: steps.length === 1 ? (steps[0] ?? 0) : (before?.canary.weight ?? 20),
       steps: steps.length > 1 ? steps : [],
       bake_us: timeUs(texts.bake) ?? 0,
