@@ -15,6 +15,7 @@ from trimtab.domains.monitor import service
 from trimtab.domains.monitor.errors import FeatureNotFound, MonitorExists, MonitorNotFound, PredictionNotFound
 from trimtab.domains.monitor.model import Baseline, Policy
 from trimtab.kernel.errors import Invalid, NotFound
+from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 from trimtab.serving.segments import Prediction
 
@@ -293,3 +294,17 @@ def test_labels_of_windows_that_lie_apart_are_measured_together(watched: Watched
         watched.take_in(watched.labels(made[:5], day=day))
     watched.take_in(watched.labels([*days[0][5:], *days[2][5:]], day=16))
     assert windows(watched) == [(10, 10, 10, True), (11, 10, 5, True), (12, 10, 10, False)]
+
+
+def test_a_time_that_is_still_to_come_closes_nothing(watched: Watched) -> None:
+    made = watched.predictions(10, 30)
+    wrong = msgspec.structs.replace(watched.predictions(10, 1)[0], event_us=now_us() + 400 * DAY)
+    watched.take_in(made, [wrong])
+    watched.take_in(watched.predictions(10, 30))
+    late = msgspec.structs.replace(watched.labels(made[:1], day=11)[0], event_us=now_us() + 400 * DAY)
+    watched.take_in([late])
+    assert windows(watched)[0] == (10, 60, 1, False)
+    assert sum(watched.app.monitors.windows(watched.owner, "churn")[0].counts["a"]) == 60
+    monitor = watched.app.monitors.monitor(watched.owner, "churn")
+    assert monitor.watermark_us < 11 * DAY
+    assert monitor.label_watermark_us == 0

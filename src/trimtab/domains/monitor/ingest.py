@@ -21,7 +21,7 @@ from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database, Where
 from trimtab.kernel import refs
 from trimtab.kernel.events import Event
-from trimtab.kernel.time import now_us
+from trimtab.kernel.time import DAY_US, now_us
 from trimtab.science import plain
 from trimtab.science.drift import sketch
 from trimtab.science.sequential.difference import on_knots
@@ -32,6 +32,7 @@ _MOST_SEGMENTS = 64
 _MOST_BYTES = 16 << 20
 """Read at once: numbers take some four times the space in memory."""
 _PAST_PARTS = 10
+_AHEAD_US = DAY_US  # by so much the clock of a caller may be ahead
 _ACTOR = "system:monitor"
 
 
@@ -166,7 +167,7 @@ class Ingest:
             for name, cells in counted.counts.items():
                 before = window.counts.get(name, [0] * len(cells))
                 window.counts[name] = [a + b for a, b in zip(before, cells, strict=True)]
-        newest = max(monitor.watermark_us, int(rows.event_us[live].max(initial=0)))
+        newest = _newest(rows.event_us[live], monitor.watermark_us)
         batch.monitors[monitor.name] = msgspec.structs.replace(
             batch.monitors[monitor.name], watermark_us=newest
         )
@@ -249,7 +250,7 @@ class Ingest:
         known_us = labels.column("label_us").to_numpy()
         champion = np.asarray(labels.column("version").to_pylist()) == monitor.champion
         usable = champion & np.isfinite(scores) & np.isfinite(truth)
-        newest = max(monitor.label_watermark_us, int(known_us.max(initial=0)))
+        newest = _newest(known_us, monitor.label_watermark_us)
         updated = msgspec.structs.replace(batch.monitors[monitor.name], label_watermark_us=newest)
         batch.monitors[monitor.name] = updated
         for start in np.unique(known_us[usable] - known_us[usable] % width).tolist():
@@ -373,6 +374,11 @@ def _labelled(rows: Rows, at: int, label: Feedback) -> tuple[Any, ...]:
 def _label_table(values: list[tuple[Any, ...]]) -> pa.Table:
     columns = list(zip(*values, strict=True))
     return pa.table({name: list(column) for name, column in zip(_LABEL_COLUMNS, columns, strict=True)})
+
+
+def _newest(times_us: NDArray[np.int64], known_us: int) -> int:
+    """Return the newest moment seen. One that is still to come is a slip: it would close every window until then."""
+    return max(known_us, int(times_us[times_us <= now_us() + _AHEAD_US].max(initial=0)))
 
 
 def _of(batch: _Batch, endpoint: str) -> Iterable[Monitor]:
