@@ -2,7 +2,7 @@
 import type { RecentPrediction } from "../../api/types.ts";
 
 const ROUTES: Record<string, { name: string; says: string }> = {
-  split: { name: "split", says: "chosen by the traffic's weights: evidence on its version in a rollout" },
+  split: { name: "split", says: "chosen by the traffic's weights, and evidence on its version in a rollout" },
   key: { name: "same key", says: "its routing key led to the version that an earlier request had" },
   pinned: { name: "pinned", says: "the caller, or a proxy, named the version" },
   cached: { name: "cached", says: "kept from an earlier request with the same features" },
