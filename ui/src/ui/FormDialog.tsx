@@ -32,6 +32,8 @@ export function FormDialog(props: Props) {
     if (!field) return;
     for (let fold = field.closest("details"); fold; fold = fold.parentElement?.closest("details") ?? null) fold.open = true;
     field.focus();
+    // Its sentence stands below it, and is to be seen as well.
+    field.closest(".field, .limit, .group, .check")?.scrollIntoView({ block: "center" });
   }, [act.error]);
   const { wrong, elsewhere } = refusals(act.error instanceof Problem ? act.error : null);
   // Only when every field was drawn is it known whether one of them took the refusal.
