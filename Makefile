@@ -37,8 +37,12 @@ ui: .venv/.runtime ## Build the web UI where its sources changed
 demo: .venv/.runtime ui ## Run the whole loop on real data
 	@$(BIN)/trimtab demo $(DEMO)
 
+# Those that kill servers or drive a browser have the machine to themselves.
+ALONE := tests/chaos tests/e2e
+
 test: setup ## Run every test
-	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(ALONE))
+	@$(PYTEST) $(ALONE)
 
 fmt: .venv/.dev ## Format the code
 	@$(BIN)/ruff format src tests bench tools examples
