@@ -11,12 +11,15 @@ from tests.domains.deploy.conftest import PLANE, Models
 from tests.domains.monitor.conftest import DAY, Watched
 from trimtab.domains.deploy.rollouts.plans import Plan
 from trimtab.domains.govern.errors import NotPermitted
-from trimtab.domains.monitor import service
+from trimtab.domains.monitor import service, store
 from trimtab.domains.monitor.errors import FeatureNotFound, MonitorExists, MonitorNotFound, PredictionNotFound
 from trimtab.domains.monitor.model import Baseline, Policy
+from trimtab.infra.db import Where
 from trimtab.kernel.errors import Invalid, NotFound
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
+from trimtab.science import plain
+from trimtab.science.sequential import difference, judge
 from trimtab.serving.segments import Prediction
 
 
@@ -308,3 +311,28 @@ def test_a_time_that_is_still_to_come_closes_nothing(watched: Watched) -> None:
     monitor = watched.app.monitors.monitor(watched.owner, "churn")
     assert monitor.watermark_us < 11 * DAY
     assert monitor.label_watermark_us == 0
+
+
+def test_a_label_that_is_sent_again_is_no_new_evidence(
+    watched: Watched, models: Models, owner: Principal
+) -> None:
+    deploy = watched.app.deploy
+    models.version()
+    deploy.deploy(owner, "churn", "models:/churn/2", weight=None)
+    deploy.replica_ready(PLANE, "churn", "2", pid=2)
+    rollout = deploy.rollouts.start(owner, "churn", "2", plan=Plan(steps=(50,)))
+    made = [
+        *watched.predictions(10, 30, rows=2),
+        *watched.predictions(10, 30, version="2", role="challenger", rows=2),
+    ]
+    live = [msgspec.structs.replace(one, at_us=rollout.steps[0].at_us + 1) for one in made]
+    told = watched.labels(live, day=12)
+    first_rows = [one for one in told if one.row == 0]
+    watched.take_in(live, first_rows)
+    watched.take_in(first_rows, told)  # the second time round with the rows that were left out
+    watched.take_in(told)
+    with watched.app.db.read() as tx:
+        (losses,) = store.losses(tx, where=Where())
+        (trial,) = store.trials(tx, where=Where())
+    assert losses.rows == 60  # of the champion, two rows a request
+    assert difference.rows(plain.load(judge.Judge, trial.state).quality) == (30, 30)  # one row a request

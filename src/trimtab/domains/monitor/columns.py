@@ -17,6 +17,8 @@ from trimtab.kernel.time import now_us
 from trimtab.serving.segments import Prediction
 
 FEATURE_PREFIX = "input."
+NOTHING_NEW, NEW_ROW, NEW_REQUEST = 0, 1, 2
+"""What a label tells: a row that was told before, another row of a prediction, or the first of its prediction."""
 _KEPT = ("prediction_id", "row", "version", "role", "route", "at_us", "event_us", "score")
 _CACHED_PARTS = 64
 _CACHED_ROWS = 1_000_000

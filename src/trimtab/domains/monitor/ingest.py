@@ -14,7 +14,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from trimtab.domains.monitor import alarms, performance, store, trials
-from trimtab.domains.monitor.columns import PartCache, Rows, flatten, inputs, read_part, write_part
+from trimtab.domains.monitor.columns import (
+    NEW_REQUEST,
+    NEW_ROW,
+    NOTHING_NEW,
+    PartCache,
+    Rows,
+    flatten,
+    inputs,
+    read_part,
+    write_part,
+)
 from trimtab.domains.monitor.model import Losses, Monitor, Part, Trial, Window, window_start
 from trimtab.infra.blobs import Blobs
 from trimtab.infra.bus import Bus
@@ -203,14 +213,33 @@ class Ingest:
                     )
                 elif answered:
                     break
-        tables = {endpoint: _label_table(values) for endpoint, values in found.items()}
-        for endpoint, table in tables.items():
-            batch.parts.append(write_part(self._blobs, endpoint, "labels", table.drop_columns("route")))
-        judged = dict(tables)
-        for endpoint, values in shadowed.items():
-            if values:
-                judged[endpoint] = _label_table([*found.get(endpoint, ()), *values])
+        tables: dict[str, pa.Table] = {}
+        judged: dict[str, pa.Table] = {}
+        for endpoint in found.keys() | shadowed.keys():
+            answers, copies = found.get(endpoint, []), shadowed.get(endpoint, [])
+            if not answers and not copies:
+                continue
+            told = self._told(endpoint, wanted[0], wanted[-1])
+            judged[endpoint] = _label_table([*answers, *copies], told)
+            if answers:
+                tables[endpoint] = _label_table(answers, told)
+                kept = tables[endpoint].drop_columns(["route", "news"])
+                batch.parts.append(write_part(self._blobs, endpoint, "labels", kept))
         return tables, judged
+
+    def _told(self, endpoint: str, first: str, last: str) -> set[tuple[str, int]]:
+        """Return the rows of predictions with ids in a span whose label was told before."""
+        where = Where().equals(endpoint=endpoint, kind="labels")
+        where.add("max_id >= :first", first=first).add("min_id <= :last", last=last)
+        told: set[tuple[str, int]] = set()
+        with self._db.read() as tx:
+            parts = store.parts(tx, where=where)
+        for part in parts:
+            table = read_part(self._blobs, part, ["prediction_id", "row"])
+            told.update(
+                zip(table.column("prediction_id").to_pylist(), table.column("row").to_pylist(), strict=True)
+            )
+        return told
 
     def _score(self, batch: _Batch, monitor: Monitor, labels: pa.Table) -> None:
         """Measure the windows that labels arrived for, and add the champion's losses to the alarm's steps."""
@@ -222,7 +251,8 @@ class Ingest:
             window = self._window(batch, monitor, start)
             inside = known.filter(pa.array((event_us >= start) & (event_us < start + width)))
             self._measure(monitor, window, inside)
-        self._add_losses(batch, monitor, labels)
+        fresh = labels.column("news").to_numpy() > NOTHING_NEW
+        self._add_losses(batch, monitor, labels.filter(pa.array(fresh)))
 
     def _measure(self, monitor: Monitor, window: Window, labels: pa.Table) -> None:
         scores = labels.column("score").to_numpy()
@@ -371,9 +401,18 @@ def _labelled(rows: Rows, at: int, label: Feedback) -> tuple[Any, ...]:
     )
 
 
-def _label_table(values: list[tuple[Any, ...]]) -> pa.Table:
+def _label_table(values: list[tuple[Any, ...]], told: set[tuple[str, int]]) -> pa.Table:
+    """Return labels as a table, each with its ``news``: the tests take every loss for one more observation."""
     columns = list(zip(*values, strict=True))
-    return pa.table({name: list(column) for name, column in zip(_LABEL_COLUMNS, columns, strict=True)})
+    table = pa.table({name: list(column) for name, column in zip(_LABEL_COLUMNS, columns, strict=True)})
+    requests = {prediction_id for prediction_id, _ in told}
+    seen: set[tuple[str, int, str]] = set()
+    news: list[int] = []
+    for prediction_id, row, version in zip(*columns[:3], strict=True):
+        again = (prediction_id, row) in told or (prediction_id, row, version) in seen
+        seen.add((prediction_id, row, version))
+        news.append(NOTHING_NEW if again else NEW_ROW if prediction_id in requests else NEW_REQUEST)
+    return table.append_column("news", pa.array(news, pa.int8()))
 
 
 def _newest(times_us: NDArray[np.int64], known_us: int) -> int:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from trimtab.domains.monitor import performance, store
-from trimtab.domains.monitor.columns import scores_of
+from trimtab.domains.monitor.columns import NEW_REQUEST, scores_of
 from trimtab.domains.monitor.events import TrialJudged
 from trimtab.domains.monitor.model import Trial
 from trimtab.infra.db import Database, Where
@@ -161,9 +161,12 @@ def _losses(rollout: Running, version: str, labels: pa.Table | None) -> Any:
     scores, truth = labels.column("score").to_numpy(), labels.column("label").to_numpy()
     keep = np.zeros(labels.num_rows, bool)
     seen: set[str] = set()
-    columns = [labels.column(name).to_pylist() for name in ("prediction_id", "version", "role", "route")]
-    for position, (prediction_id, by, role, route) in enumerate(zip(*columns, strict=True)):
-        if by == version and prediction_id not in seen and _counts(rollout, role, route, prediction_id):
+    names = ("prediction_id", "version", "role", "route", "news")
+    columns = [labels.column(name).to_pylist() for name in names]
+    for position, (prediction_id, by, role, route, news) in enumerate(zip(*columns, strict=True)):
+        if by != version or news != NEW_REQUEST or prediction_id in seen:
+            continue
+        if _counts(rollout, role, route, prediction_id):
             seen.add(prediction_id)
             keep[position] = True
     keep &= np.isfinite(truth)
