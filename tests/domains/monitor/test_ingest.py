@@ -336,3 +336,14 @@ def test_a_label_that_is_sent_again_is_no_new_evidence(
         (trial,) = store.trials(tx, where=Where())
     assert losses.rows == 60  # of the champion, two rows a request
     assert difference.rows(plain.load(judge.Judge, trial.state).quality) == (30, 30)  # one row a request
+
+
+@pytest.mark.parametrize("value", [2**63, [1.0, 2.0], [], {"x": 1}, {}, [{}], [[], []], b"\xff", True, None])
+def test_whatever_a_request_holds_stops_nothing(watched: Watched, value: Any) -> None:
+    odd = msgspec.structs.replace(
+        watched.predictions(10, 1)[0], columns={"a": [value], "c": [value]}, outputs=[value]
+    )
+    watched.take_in([odd], watched.predictions(10, 3), watched.predictions(11, 1))
+    assert windows(watched)[0] == (10, 4, 0, True)
+    found = watched.app.monitors.prediction(watched.owner, odd.id)
+    assert found["rows"][0]["inputs"].keys() == {"a", "b", "c"}
