@@ -231,6 +231,8 @@ def test_names_of_modules_stay_apart() -> None:
     assert all(name.isidentifier() for name in made)
 
 
-def test_a_lock_with_digests_is_told_without_them() -> None:
-    lock = Lock([], "a==1 \\\n    --hash=sha256:00\n# why\nb==2 ; sys_platform == 'linux'\n", "c==3\n")
+def test_a_lock_is_told_without_digests_and_without_what_ray_brings() -> None:
+    lock = Lock(
+        [], "a==1 \\\n    --hash=sha256:00\n# why\nb==2 ; sys_platform == 'linux'\n", "c==3\nuvloop==1\n"
+    )
     assert requirements_of(lock) == ["a==1", "b==2 ; sys_platform == 'linux'", "c==3"]

@@ -203,8 +203,8 @@ On one machine, or from a machine that reaches the cluster:
 
     serve run --working-dir . serve.yaml
 
-On a cluster, pack this folder, put it where the nodes can get it, export with `--working-dir s3://bucket/NAME.zip`, and
-run `serve deploy serve.yaml`; or have the folder on every node and on its PYTHONPATH.
+For a cluster, export with `--working-dir s3://bucket/NAME.zip`, put the folder into that archive as its only entry
+(`zip -r NAME.zip FOLDER`), and run `serve deploy serve.yaml`; or have the folder on every node and on its PYTHONPATH.
 
 The router answers what the gateway does, by HTTP: Open Inference v2, KServe v1, MLflow, TensorFlow Serving, SageMaker,
 Vertex AI, Azure ML. `TRIMTAB_TOKEN_DIGESTS` (SHA-256 of keys in hex, separated by commas) in the nodes' environment or in

@@ -16,6 +16,9 @@ ALWAYS = ("msgspec", "uvloop", "httptools", "PyYAML", "numpy")
 ON_RAY = ("msgspec", "PyYAML", "numpy")
 """What a router on Ray Serve imports."""
 
+_CONNECTIONS = frozenset(("uvloop", "httptools", "grpcio"))
+"""What Ray brings at its own version."""
+
 WHERE_INSTALLED = ("grpcio",)
 """What the gateway can do without, and packs where this server has it."""
 
@@ -123,12 +126,18 @@ def pinned(names: Sequence[str]) -> list[str]:
 
 
 def requirements_of(packages: Lock) -> list[str]:
-    """Return every line of a lock without its digests, for those who have no place for them."""
-    lines = [
-        line.partition(" \\")[0].partition(" --hash")[0]
-        for line in (packages.model + packages.server).splitlines()
-    ]
-    return [line.strip() for line in lines if line.strip() and not line.startswith((" ", "#", "-"))]
+    """Return a lock's lines for Ray, which has no place for digests and connections of its own.
+
+    What something else in the lock needs of those comes with it.
+    """
+    lines = [line.partition("#")[0] for line in (packages.model + packages.server).splitlines()]
+    wanted = [line.partition(" \\")[0].partition(" --hash")[0].strip() for line in lines if _NAME.match(line)]
+    return [line for line in wanted if not _of_ray(line)]
+
+
+def _of_ray(line: str) -> bool:
+    match = _PINNED.match(line)
+    return match is not None and normal(match[1]) in _CONNECTIONS
 
 
 def _lines(packages: Iterable[Package]) -> str:
