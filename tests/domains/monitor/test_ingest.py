@@ -16,6 +16,7 @@ from trimtab.domains.monitor.errors import FeatureNotFound, MonitorExists, Monit
 from trimtab.domains.monitor.model import Baseline, Policy
 from trimtab.infra.db import Where
 from trimtab.kernel.errors import Invalid, NotFound
+from trimtab.kernel.ids import new_id
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 from trimtab.science import plain
@@ -338,12 +339,14 @@ def test_a_label_that_is_sent_again_is_no_new_evidence(
     assert difference.rows(plain.load(judge.Judge, trial.state).quality) == (30, 30)  # one row a request
 
 
-@pytest.mark.parametrize("value", [2**63, [1.0, 2.0], [], {"x": 1}, {}, [{}], [[], []], b"\xff", True, None])
-def test_whatever_a_request_holds_stops_nothing(watched: Watched, value: Any) -> None:
-    odd = msgspec.structs.replace(
-        watched.predictions(10, 1)[0], columns={"a": [value], "c": [value]}, outputs=[value]
-    )
-    watched.take_in([odd], watched.predictions(10, 3), watched.predictions(11, 1))
-    assert windows(watched)[0] == (10, 4, 0, True)
-    found = watched.app.monitors.prediction(watched.owner, odd.id)
-    assert found["rows"][0]["inputs"].keys() == {"a", "b", "c"}
+def test_whatever_a_request_holds_stops_nothing(watched: Watched) -> None:
+    values: list[Any] = [2**63, [1.0, 2.0], [], {"x": 1}, {}, [{}], [[], []], b"\xff", True, None]
+    for value in values:
+        odd = msgspec.structs.replace(
+            watched.predictions(10, 1)[0], columns={"a": [value], "c": [value]}, outputs=[value]
+        )
+        watched.take_in([odd])
+        watched.take_in([msgspec.structs.replace(odd, id=new_id())], watched.predictions(10, 2))
+        found = watched.app.monitors.prediction(watched.owner, odd.id)
+        assert found["rows"][0]["inputs"].keys() == {"a", "c"}
+    assert windows(watched) == [(10, 4 * len(values), 0, False)]

@@ -107,3 +107,9 @@ def test_groups_that_differ_are_noticed_and_like_ones_are_not():
     assert max(found.column("like").clustering) < 0.02
     assert found.column("moody").clustering[0] > 0.3
     assert found.column("moody").group_rows == 100
+
+
+def test_lists_are_not_counted():
+    reference = sketch.build({"n": [1.0, 2.0] * 20, "k": ["a", "b"] * 20})
+    lists = pa.array([[1.0], [2.0, 3.0]])
+    assert sketch.count(reference, {"n": lists, "k": lists}) == sketch.Window(2, {})

@@ -183,12 +183,17 @@ class PartCache:
         return known
 
 
-def _array(values: list[Any]) -> Any:
+def _array(values: list[Any]) -> pa.Array:
+    """Return values as a column that Parquet can keep: as text where they are of several kinds, or objects."""
     try:
-        return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        found = pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
         return pa.array([_text(value) for value in values])
+    kind = found.type
+    while pa.types.is_list(kind):
+        kind = kind.value_type
+    return pa.array([_text(value) for value in values]) if pa.types.is_struct(kind) else found
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+    return None if value is None else str(value).encode("utf-8", "replace").decode()

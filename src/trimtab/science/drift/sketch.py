@@ -123,7 +123,7 @@ def build(
 
 def count(reference: Reference, data: Mapping[str, Any]) -> Window:
     """The window of a table's rows. A column that `data` lacks is left out, and so is one with texts where the
-    reference has numbers (hashed or masked ones, say); one the reference lacks is ignored.
+    reference has numbers (hashed or masked ones, say), or with lists; one the reference lacks is ignored.
 
     >>> reference = build({"hour": [5, 6, 6, 7], "carrier": ["UA", "AA", "UA", None]})
     >>> count(reference, {"hour": [6, 23], "carrier": ["DL", "UA"]})
@@ -136,14 +136,14 @@ def count(reference: Reference, data: Mapping[str, Any]) -> Window:
             continue
         values = data[column.name]
         rows = max(rows, len(values))
-        if column.kind == "numeric":
-            try:
+        try:
+            if column.kind == "numeric":
                 cells = _numeric_cells(table.numbers(values), column.edges)
-            except ValueError:
-                continue
-            counts[column.name] = tuple(np.bincount(cells, minlength=column.cells).tolist())
-        else:
-            counts[column.name] = _categorical_counts(column.values, values)
+                counts[column.name] = tuple(np.bincount(cells, minlength=column.cells).tolist())
+            else:
+                counts[column.name] = _categorical_counts(column.values, values)
+        except (TypeError, ValueError, NotImplementedError):  # the last is how Arrow refuses to count lists
+            continue
     return Window(rows=rows, counts=counts)
 
 
