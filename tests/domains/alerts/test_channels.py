@@ -16,7 +16,8 @@ from trimtab.domains.alerts import webhook
 from trimtab.domains.alerts.errors import ChannelExists, ChannelInUse, ChannelNotFound
 from trimtab.domains.alerts.model import Rule
 from trimtab.domains.govern.errors import NotPermitted
-from trimtab.kernel.errors import Invalid
+from trimtab.infra.db.queries import statement
+from trimtab.kernel.errors import Conflict, Invalid
 from trimtab.kernel.who import Principal
 
 
@@ -177,3 +178,19 @@ def test_channels_are_named_once_and_kept_while_used(app: App, owner: Principal)
     app.alerts.channels.remove(owner, "ops")
     with pytest.raises(ChannelNotFound):
         app.alerts.channels.remove(owner, "ops")
+
+
+def test_a_secret_that_does_not_open_is_told_at_its_message(
+    app: App, owner: Principal, receiver: Receiver
+) -> None:
+    app.alerts.channels.add(owner, name="ops", url=receiver.url)
+    drift(app, owner)
+    damaged = statement("damage", "update alerts_channel set secret = 'sealed:1:AAAA'")
+    with app.db.write() as tx:
+        tx.run(damaged)
+    (waiting,) = app.alerts.channels.deliveries(owner, "ops").items
+    with pytest.raises(Conflict):
+        app.alerts.channels.deliver(owner, waiting.id, last=False)
+    (failed,) = app.alerts.channels.deliveries(owner, "ops").items
+    assert (failed.state, failed.attempts, len(receiver.got)) == ("failed", 1, 0)
+    assert "does not open" in (failed.error or "")

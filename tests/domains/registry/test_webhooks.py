@@ -15,6 +15,7 @@ from trimtab.app import App, build
 from trimtab.domains.govern.errors import NotPermitted
 from trimtab.domains.registry.errors import WebhookNotFound
 from trimtab.domains.registry.webhooks.model import EXAMPLES, WebhookEvent, check_url
+from trimtab.infra.db.queries import statement
 from trimtab.infra.outbound import Outbound, is_public
 from trimtab.infra.secrets import Secrets, SecretUnreadable, is_sealed
 from trimtab.kernel.errors import Invalid
@@ -272,3 +273,17 @@ def test_secrets_of_channels_are_sealed_also_those_from_before(
         assert again.alerts.channels.test(owner, "ops").ok
     finally:
         again.close()
+
+
+def test_a_secret_that_does_not_open_is_told_at_its_message(app: App, owner: Principal) -> None:
+    hooks = app.registry.webhooks
+    event = WebhookEvent("registered_model", "created")
+    made = hooks.create(owner, name="w", url="https://127.0.0.1:1/", events=[event], secret="s" * 32)
+    app.registry.create_model(owner, "m")
+    with app.db.write() as tx:
+        tx.run(statement("damage", "update registry_webhook set secret = 'sealed:1:AAAA'"))
+    (waiting,) = hooks.deliveries(owner, made.id).items
+    hooks.deliver(owner, waiting.id, attempt=4)
+    (failed,) = hooks.deliveries(owner, made.id).items
+    assert failed.state == "failed"
+    assert "does not open" in (failed.error or "")

@@ -24,7 +24,7 @@ from trimtab.domains.govern import GovernService
 from trimtab.infra.db import Database, Duplicate, Tx, Where
 from trimtab.infra.jobs import Jobs
 from trimtab.infra.outbound import Outbound
-from trimtab.infra.secrets import Secrets, is_sealed
+from trimtab.infra.secrets import Secrets, SecretUnreadable, is_sealed
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Conflict, Invalid, did_you_mean
 from trimtab.kernel.ids import new_id
@@ -176,7 +176,12 @@ class ChannelService:
                 )
                 self._record(delivery_id, gone, last=True)
             raise Conflict(f"The channel {name!r} is gone or switched off.")
-        opened = self._secrets.open(secret, purpose=_purpose(name))
+        try:
+            opened = self._secrets.open(secret, purpose=_purpose(name))
+        except SecretUnreadable as error:
+            unsigned = Outcome(ok=False, status_code=None, error=error.message, seconds=0.0)
+            self._record(delivery_id, unsigned, last=True)
+            raise Conflict(error.message) from error
         outcome = webhook.send(
             self._outbound, channel.url, opened, message_id=delivery_id, body=body.encode()
         )

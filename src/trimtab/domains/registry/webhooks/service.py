@@ -30,7 +30,7 @@ from trimtab.domains.registry.webhooks.model import (
 from trimtab.infra.db import Database, Tx, Where
 from trimtab.infra.jobs import Jobs
 from trimtab.infra.outbound import Answer, Outbound
-from trimtab.infra.secrets import Secrets
+from trimtab.infra.secrets import Secrets, SecretUnreadable
 from trimtab.kernel import refs
 from trimtab.kernel.ids import new_id
 from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
@@ -248,7 +248,10 @@ class WebhookService:
 
     def _send(self, webhook: Webhook, sealed: str | None, message_id: str, body: str) -> Answer:
         raw = body.encode()
-        secret = self._secrets.open(sealed, purpose=_purpose(webhook.id)) if sealed else None
+        try:
+            secret = self._secrets.open(sealed, purpose=_purpose(webhook.id)) if sealed else None
+        except SecretUnreadable as error:
+            return Answer(None, error.message, 0.0)
         signed = headers(secret, message_id=message_id, at_s=int(time.time()), body=raw)
         return self._outbound.post(webhook.url, raw, signed, timeout_s=_TIMEOUT_S)
 
