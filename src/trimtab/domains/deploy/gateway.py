@@ -48,21 +48,26 @@ class Gateway:
         return self._process.pid
 
     def keep(self) -> bool:
-        """Have it run; returns whether it is a new one, which knows nothing yet. Raises Unavailable saying why it is not."""
-        if self._process is None or self._process.poll() is not None:
-            if self._process is not None:
-                log.warning("gateway ended", extra={"exit_code": self._process.returncode})
-            self._process = self._start()
-            self._answered = False
+        """Have it run; returns whether it is a new one, which knows nothing yet and does not answer at once."""
+        if self._process is not None:
+            if self._process.poll() is None:
+                return False
+            log.warning("gateway ended", extra={"exit_code": self._process.returncode})
+        self._process = self._start()
+        self._answered = False
+        return True
+
+    def wait_ready(self) -> None:
+        """Wait until it answers. Raises Unavailable saying why it does not."""
         if self._answered:
-            return False
+            return
+        assert self._process is not None, "it was started"
         try:
             self.control.wait_ready(_START_S)
         except Unavailable:
             self._tell_why(self._process.poll())
             raise
         self._answered = True
-        return True
 
     def _start(self) -> "subprocess.Popen[bytes]":
         self._folder.mkdir(parents=True, exist_ok=True)

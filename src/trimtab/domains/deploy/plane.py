@@ -138,6 +138,8 @@ class Plane:
                     if self._gateway.keep():
                         self._pushed = None
                         self._loaded.clear()
+                        self._follow_all(self._deploy.plane_view(_WHO))  # they load while it starts
+                    self._gateway.wait_ready()
                     self._reconcile()
                     if time.monotonic() - sampled >= _SAMPLE_S:
                         sampled = time.monotonic()
@@ -157,9 +159,7 @@ class Plane:
     def _reconcile(self) -> None:
         endpoints = self._deploy.plane_view(_WHO)
         wanted = {(endpoint.name, one.version) for endpoint in endpoints for one in endpoint.served}
-        for endpoint in endpoints:
-            for one in endpoint.served:
-                self._follow(endpoint, one)
+        self._follow_all(endpoints)
         gone = [key for key in self._ready if key not in wanted]
         for key in gone:
             del self._ready[key]
@@ -170,6 +170,11 @@ class Plane:
         for key in self._target.running() - wanted:
             if self._idle(key):
                 self._target.stop(key)
+
+    def _follow_all(self, endpoints: list[Endpoint]) -> None:
+        for endpoint in endpoints:
+            for one in endpoint.served:
+                self._follow(endpoint, one)
 
     def _follow(self, endpoint: Endpoint, one: Served) -> None:
         key = (endpoint.name, one.version)
