@@ -4,6 +4,7 @@ One job at a time does this, in a worker process. All that a batch changes is co
 with the names of its segments, so that a batch counts once however often it is tried.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -219,7 +220,7 @@ class Ingest:
             answers, copies = found.get(endpoint, []), shadowed.get(endpoint, [])
             if not answers and not copies:
                 continue
-            told = self._told(endpoint, wanted[0], wanted[-1])
+            told = self._told(endpoint, wanted)
             judged[endpoint] = _label_table([*answers, *copies], told)
             if answers:
                 tables[endpoint] = _label_table(answers, told)
@@ -227,18 +228,23 @@ class Ingest:
                 batch.parts.append(write_part(self._blobs, endpoint, "labels", kept))
         return tables, judged
 
-    def _told(self, endpoint: str, first: str, last: str) -> set[tuple[str, int]]:
-        """Return the rows of predictions with ids in a span whose label was told before."""
+    def _told(self, endpoint: str, wanted: list[str]) -> set[tuple[str, int]]:
+        """Return the rows whose label was told before, of predictions with these ids, which rise."""
         where = Where().equals(endpoint=endpoint, kind="labels")
-        where.add("max_id >= :first", first=first).add("min_id <= :last", last=last)
+        where.add("max_id >= :first", first=wanted[0]).add("min_id <= :last", last=wanted[-1])
         told: set[tuple[str, int]] = set()
+        among = set(wanted)
         with self._db.read() as tx:
             parts = store.parts(tx, where=where)
         for part in parts:
+            at = bisect_left(wanted, part.min_id)
+            if wanted[at : at + 1] > [part.max_id]:
+                continue  # it lies between two of them
             table = read_part(self._blobs, part, ["prediction_id", "row"])
-            told.update(
-                zip(table.column("prediction_id").to_pylist(), table.column("row").to_pylist(), strict=True)
+            keys = zip(
+                table.column("prediction_id").to_pylist(), table.column("row").to_pylist(), strict=True
             )
+            told.update(key for key in keys if key[0] in among)
         return told
 
     def _score(self, batch: _Batch, monitor: Monitor, labels: pa.Table) -> None:
