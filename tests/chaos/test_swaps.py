@@ -33,10 +33,11 @@ def _start(client: Client, challenger: str, plan: dict[str, Any], **more: Any) -
     return client.post(f"/endpoints/{ENDPOINT}/rollouts", body)["id"]
 
 
-def _over(client: Client, rollout: str) -> dict[str, Any]:
+def _over(client: Client, rollout: str, load: Load | None = None) -> dict[str, Any]:
     until = time.monotonic() + PATIENCE_S
     while (view := client.get(f"/rollouts/{rollout}"))["state"] == "running":
-        assert time.monotonic() < until, view
+        assert load is None or not load.failures, load.failures
+        assert time.monotonic() < until, (view, load.versions if load else None)
         time.sleep(0.05)
     return view
 
@@ -62,7 +63,7 @@ def test_the_judge_takes_harm_back_by_itself(server: Server) -> None:
         judge = {"latency": None, "predictions": {"harm": 0.0}, "prediction_mean": {"harm": 0.0}}
         begun = _start(client, warm, {"steps": [50], "bake_us": 3_600_000_000}, judge=judge)
         with Load(server.inference_port, ENDPOINT, ROWS, clients=2) as load:
-            ended = _over(client, begun)
+            ended = _over(client, begun, load)
         assert (ended["state"], ended["champion"]) == ("rolled-back", champion), ended
         assert "prediction" in ended["reason"]
         assert not load.failures

@@ -171,7 +171,9 @@ def test_the_main_path_by_keyboard(watched: Watched) -> None:
     page.keyboard.press("Control+k")
     expect(page.get_by_role("combobox")).to_be_focused()
     page.keyboard.type("flights")
-    page.keyboard.press("Enter")  # before anything was found: what is listed yet was found for less of the name
+    page.keyboard.press(
+        "Enter"
+    )  # before anything was found: what is listed yet was found for less of the name
     expect(page).to_have_url(re.compile("/data/flights$"))
     watched.blameless()
 
