@@ -67,7 +67,7 @@ class Schema:
             row = msgspec.defstruct(
                 "Row",
                 [
-                    (f"c{at}", kind) if field.required else (f"c{at}", kind, None)
+                    (f"c{at}", kind) if field.required or self.tensor else (f"c{at}", kind, None)
                     for at, (field, kind) in enumerate(zip(self.fields, values, strict=True))
                 ],
                 rename=rename,
@@ -114,6 +114,8 @@ class Schema:
         rows = _row_count(given)
         if not self.fields:
             return dict(given)
+        if self.tensor:
+            given = self.by_position(given)
         typed = self.convert(given)
         if typed is not None and (finite or all(map(_is_finite, typed.values()))):
             return typed
@@ -129,6 +131,20 @@ class Schema:
             else:
                 checked[field.name] = [None] * rows
         return checked
+
+    def by_position(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return columns by an array's names, which has none of its own: others count by position, as in MLflow."""
+        known = sum(name in given for name in self.names)
+        if known == 0 and len(given) == len(self.names):
+            return dict(zip(self.names, given.values(), strict=True))
+        if known < len(self.names):
+            first = next(name for name in self.names if name not in given)
+            raise Invalid(
+                f"column {first!r} is missing: the model takes an array of {len(self.names)} columns, and"
+                f" {len(given)} are given",
+                field=first,
+            )
+        return given
 
     def convert(self, given: Mapping[str, list[Any]]) -> dict[str, list[Any]] | None:
         """Return columns that keep the signature as they are, in its order, or None."""

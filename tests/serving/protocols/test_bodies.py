@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -212,6 +213,31 @@ def test_v2_packs_one_row_of_floats() -> None:
     ):
         with pytest.raises(Invalid, match=message):
             v2.decode(floats, encoded({"inputs": [tensor("b", "FP32", [bad]), tensor("a", "FP64", [1])]}))
+
+
+@pytest.mark.parametrize("optional", [False, True])
+def test_columns_of_an_array_count_by_position_where_they_have_other_names(optional: bool) -> None:
+    fields = [Field("0", "double", required=not optional), Field("1", "double", required=not optional)]
+    schema = Schema(Signature(fields, tensor=True))
+    table = pa.table({"a": [1.0], "b": [2.0]})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    bodies: list[tuple[bytes, bytes]] = [
+        (encoded({"dataframe_records": [{"a": 1, "b": 2}]}), b"application/json"),
+        (encoded({"dataframe_records": [{"1": 2, "0": 1}]}), b"application/json"),
+        (encoded({"dataframe_split": {"columns": ["a", "b"], "data": [[1, 2]]}}), b"application/json"),
+        (encoded({"inputs": {"a": [1], "b": [2]}}), b"application/json"),
+        (b"a,b\n1,2\n", b"text/csv"),
+        (sink.getvalue().to_pybytes(), b"application/vnd.apache.arrow.stream"),
+    ]
+    for body, kind in bodies:
+        decoded = mlflow.decode(schema, body, {b"content-type": kind})
+        batch = decoded if isinstance(decoded, Batch) else decoded()
+        assert batch.by_name(schema.fields) == {"0": [1.0], "1": [2.0]}, body
+    for row in ({"0": 1}, {"a": 1}, {"0": 1, "b": 2}, {"a": 1, "b": 2, "c": 3}):
+        with pytest.raises(Invalid, match=r"column '[01]' is missing: the model takes an array of 2 columns"):
+            mlflow.decode(schema, encoded({"dataframe_records": [row]}))
 
 
 def test_v2_array_models_take_one_matrix_of_any_name() -> None:

@@ -203,16 +203,16 @@ def _from_split(schema: Schema, value: Any, *, finite: bool) -> dict[str, list[A
 
 def _from_records(schema: Schema, rows: list[Any], *, finite: bool) -> dict[str, list[Any]]:
     """Return columns from objects; a key absent in some rows is null there, unless the signature requires it."""
-    names: dict[str, None] = dict.fromkeys(schema.names)
+    names: dict[str, None] = dict.fromkeys(() if schema.tensor else schema.names)
     for at, row in enumerate(rows):
         if not isinstance(row, dict):
             raise Invalid(f"row {at} is not an object of columns")
         for field in schema.fields:
-            if field.required and field.name not in row:
+            if field.required and field.name not in row and not schema.tensor:
                 unknown = set(row) - set(schema.names)
                 hint = did_you_mean(field.name, unknown).replace("Did you mean", "Is it the given column")
                 raise Invalid(f"column {field.name!r} is missing in row {at}.{hint}", field=field.name)
-        if not schema.fields:
+        if not schema.fields or schema.tensor:
             names.update(dict.fromkeys(row))
     return schema.columns({name: [row.get(name) for row in rows] for name in names}, finite=finite)
 

@@ -56,10 +56,8 @@ def _decode(schema: Schema, body: bytes, kind: bytes, answer: Any) -> Batch:
 def _in_place(schema: Schema, body: bytes, answer: Any) -> Batch:
     wanted = schema.names if schema.fields and not schema.tensor else None
     parts = read(body, wanted, max_rows=tensors.MAX_ROWS, max_values=tensors.MAX_VALUES)
-    if schema.tensor and len(parts) == len(schema.names) and not set(parts) & set(schema.names):
-        parts = dict(
-            zip(schema.names, parts.values(), strict=True)
-        )  # an array's columns have positions, and no names
+    if schema.tensor:
+        parts = schema.by_position(parts)
     if not parts:
         missing = next((field.name for field in schema.fields if field.required), None)
         hint = f"; column {missing!r} is missing" if missing else ""
