@@ -6,7 +6,8 @@ import msgspec
 
 from trimtab.infra.http import Request, Route, route
 from trimtab.kernel.pages import Page
-from trimtab.loop.model import CanaryPolicy, Episode, GatePolicy, LoopPolicy, Step
+from trimtab.kernel.time import DAY_US
+from trimtab.loop.model import Alarm, CanaryPolicy, Episode, GatePolicy, LoopPolicy, Mode, Step
 from trimtab.loop.overview import Overview, OverviewService
 from trimtab.loop.release import Release
 from trimtab.loop.retrain import Retrain
@@ -20,9 +21,9 @@ class SetPolicy(msgspec.Struct, forbid_unknown_fields=True):
     model: str
     pipeline: str
     params: dict[str, Any] = {}
-    mode: str = "auto"
-    on: tuple[str, ...] = ("drift", "performance")
-    cooldown_us: int = 30 * 86_400_000_000
+    mode: Mode = "auto"
+    on: tuple[Alarm, ...] = ("drift", "performance")
+    cooldown_us: int = 30 * DAY_US
     gate: GatePolicy = GatePolicy()
     canary: CanaryPolicy = CanaryPolicy()
 
@@ -99,8 +100,8 @@ def routes(
     @route("PUT", "/api/v1/loops/{endpoint}", body=SetPolicy, returns=LoopPolicy, tags=["loop"])
     def set_policy(request: Request, body: SetPolicy) -> LoopPolicy:
         """Say what happens by itself when the endpoint's monitor alarms."""
-        given = {**msgspec.to_builtins(body), "endpoint": request.path["endpoint"]}
-        return loop.set_policy(request.who, msgspec.convert(given, LoopPolicy))
+        policy = LoopPolicy(endpoint=request.path["endpoint"], **msgspec.structs.asdict(body))
+        return loop.set_policy(request.who, policy)
 
     @route("DELETE", "/api/v1/loops/{endpoint}", tags=["loop"])
     def remove_policy(request: Request) -> None:

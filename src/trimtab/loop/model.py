@@ -63,6 +63,10 @@ class CanaryPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Plan(steps=steps, bake_us=self.bake_us, min_requests=0).settled()
 
 
+Mode = Literal["auto", "suggest"]
+Alarm = Literal["drift", "performance"]
+
+
 class LoopPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What happens by itself when an endpoint's monitor alarms.
 
@@ -75,8 +79,8 @@ class LoopPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str
     pipeline: str
     params: dict[str, Any] = {}
-    mode: Literal["auto", "suggest"] = "auto"
-    on: tuple[Literal["drift", "performance"], ...] = ("drift", "performance")
+    mode: Mode = "auto"
+    on: tuple[Alarm, ...] = ("drift", "performance")
     cooldown_us: int = 30 * DAY_US
     gate: GatePolicy = GatePolicy()
     canary: CanaryPolicy = CanaryPolicy()
