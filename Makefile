@@ -95,8 +95,8 @@ exports: .venv-exports/.done ## Test exports with real proxies and the real sche
 	@$(UV) pip install --quiet --python .venv-ray/bin/python -r requirements/ray.lock
 	@touch $@
 
-ray: .venv-ray/.done ## Test the export for Ray Serve with the real one, in an environment of its own
-	@TRIMTAB_RAY=$(CURDIR)/.venv-ray $(PYTEST) tests/domains/deploy/exports/test_ray_serve.py
+ray: .venv-ray/.done ## Test batches on Ray and the export for Ray Serve with the real one, in an environment of its own
+	@TRIMTAB_RAY=$(CURDIR)/.venv-ray $(PYTEST) tests/domains/deploy/batch/test_ray.py tests/domains/deploy/exports/test_ray_serve.py
 
 # A Debian with the Python of the tests. MIRROR is debootstrap's, by default the one that apt has here.
 MIRROR ?= $(shell sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/*.sources 2>/dev/null | head -1)
@@ -128,7 +128,7 @@ lock: .venv/.runtime ## Resolve the pinned requirements anew
 	@$(UV) pip compile -q --universal --python-version 3.11 --no-annotate --no-header --extra postgres --extra demo pyproject.toml -o requirements/runtime.lock
 	@$(UV) pip compile -q --universal --python-version 3.11 --no-annotate --no-header --extra postgres --extra demo --extra xgboost --extra lightgbm --extra compile --extra grpc --group dev pyproject.toml -c requirements/runtime.lock -c requirements/build.lock -o requirements/dev.lock
 	@$(UV) pip compile -q --python-version 3.11 --no-annotate --no-header requirements/clients.in -o requirements/clients.lock
-	@$(UV) pip compile -q --python-version 3.11 --no-annotate --no-header requirements/ray.in -c requirements/dev.lock -o requirements/ray.lock
+	@$(UV) pip compile -q --python-version 3.11 --no-annotate --no-header requirements/ray.in pyproject.toml -c requirements/dev.lock -o requirements/ray.lock
 	@rm -f requirements/autolog.lock
 	@$(UV) pip compile -q --python-version 3.11 --no-annotate --no-header $(addprefix --find-links ,$(PIP_FIND_LINKS)) requirements/autolog.in -c requirements/dev.lock -o requirements/autolog.lock
 	@sed -i '/^nvidia-/d; /^cuda-/d; /^triton=/d; /^--find-links/d; s/+cpu//' requirements/autolog.lock # for processors alone

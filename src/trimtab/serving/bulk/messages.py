@@ -53,7 +53,7 @@ class Reply(msgspec.Struct, array_like=True, frozen=True):
     message: str = ""
 
 
-_encoder = msgspec.msgpack.Encoder()
+encode = msgspec.msgpack.Encoder().encode
 decode_greeting = msgspec.msgpack.Decoder(Greeting).decode
 decode_order = msgspec.msgpack.Decoder(Order).decode
 decode_reply = msgspec.msgpack.Decoder(Reply).decode
@@ -61,7 +61,11 @@ decode_reply = msgspec.msgpack.Decoder(Reply).decode
 
 def send(sock: socket.socket, message: Greeting | Order | Reply) -> None:
     """Send a message; blocks until all of it is on its way."""
-    body = _encoder.encode(message)
+    send_encoded(sock, encode(message))
+
+
+def send_encoded(sock: socket.socket, body: bytes) -> None:
+    """Send the bytes of a message; blocks until all of it is on its way."""
     sock.sendall(len(body).to_bytes(_LENGTH_BYTES, "little"))
     sock.sendall(body)
 

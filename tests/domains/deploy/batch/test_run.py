@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import psutil
 import pyarrow as pa
@@ -20,6 +21,8 @@ from tests.domains.deploy.batch.conftest import expected, table
 from trimtab.domains.deploy.batch.errors import BadTable, ModelProcessFailed, RowRefused
 from trimtab.domains.deploy.batch.model import Options, Progress
 from trimtab.domains.deploy.batch.parts import join
+from trimtab.domains.deploy.batch.pool import Pool
+from trimtab.domains.deploy.batch.processes import Loading, Process, start
 from trimtab.domains.deploy.batch.rules import TableRules
 from trimtab.domains.deploy.batch.run import Finished, Run
 from trimtab.domains.deploy.batch.sources import Table, cut, digest_of_file
@@ -311,9 +314,6 @@ def test_reading_begins_at_any_row(tmp_path: Path, skip: int) -> None:
 
 
 def test_no_more_batches_are_held_than_processes_need(tmp_path: Path, model_folder: Path) -> None:
-    from trimtab.domains.deploy.batch.pool import Pool
-    from trimtab.domains.deploy.batch.processes import Loading
-
     whole = table(2000).select(["a", "b"]).combine_chunks().to_batches()[0]
     read = taken = most = 0
 
@@ -329,6 +329,30 @@ def test_no_more_batches_are_held_than_processes_need(tmp_path: Path, model_fold
             taken += 1
     assert (read, taken) == (200, 200)
     assert most <= 4
+
+
+def test_a_process_that_cannot_be_started_again_leaves_its_work_to_the_others(
+    tmp_path: Path, model_folder: Path
+) -> None:
+    whole = table(300).select(["a", "b"]).combine_chunks().to_batches()[0]
+    started: list[Process] = []
+
+    def begin(loading: Loading, log: Path) -> Process:
+        there = loading.model if len(started) < 2 else tmp_path
+        started.append(start(msgspec.structs.replace(loading, model=there), log))
+        return started[-1]
+
+    batches = ((at, whole.slice(at, 10), whole.slice(at, 10)) for at in range(0, 300, 10))
+    done: list[int] = []
+    with Pool(Loading(model_folder), workers=2, log=tmp_path / "log", start=begin) as pool:
+        found = pool.predict(batches, skip=False, idle=lambda: None)
+        done.append(next(found)[0])
+        started[0].end()
+        done += [next(found)[0] for _ in range(20)]
+        assert done == [*range(0, 210, 10)]
+        started[1].end()
+        with pytest.raises((ModelNotLoaded, ModelProcessFailed)):
+            _ = [*found]
 
 
 def test_one_of_several_tables_on_this_machine(

@@ -52,7 +52,9 @@ def predict(
     part_rows: Annotated[
         int, typer.Option(help="Rows of one part: the most that is done again after a crash.")
     ] = 262_144,
-    workers: Annotated[int, typer.Option(help="Processes that predict; 0 for one a processor.")] = 0,
+    workers: Annotated[
+        int, typer.Option(help="Processes that predict; 0 for one a processor, of Ray's with --ray.")
+    ] = 0,
     path: Annotated[str, typer.Option(help="One file of a data version that holds several tables.")] = "",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a call with the same options was cut off.")
@@ -60,6 +62,13 @@ def predict(
     local: Annotated[
         bool, typer.Option("--local", help="Predict on this machine, not by the server.")
     ] = False,
+    ray: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Predict on a Ray cluster, from this machine: auto, HOST:PORT or ray://HOST:PORT.",
+        ),
+    ] = "",
     detach: Annotated[bool, typer.Option("--detach", help="Do not wait for the server.")] = False,
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Load unsafe formats, which run code from the file.")
@@ -90,11 +99,17 @@ def predict(
         "allow_pickle": allow_pickle,
         "native": native,
     }
-    here = local or not data.startswith("data:") or not model.startswith("models:/") or _is_file(output)
+    here = (
+        local
+        or bool(ray)
+        or not data.startswith("data:")
+        or not model.startswith("models:/")
+        or _is_file(output)
+    )
     if here:
         if detach:
             raise Invalid("This runs on this machine, where nothing goes on without it.", field="detach")
-        _predict_here(model, data, output, chosen, path=path, resume=resume, url=url, json=json)
+        _predict_here(model, data, output, chosen, path=path, resume=resume, ray=ray, url=url, json=json)
         return
     if resume:
         raise Invalid("The server goes on by itself where it was cut off.", field="resume")
@@ -174,6 +189,7 @@ def _predict_here(
     *,
     path: str,
     resume: bool,
+    ray: str,
     url: str | None,
     json: bool,
 ) -> None:
@@ -196,6 +212,7 @@ def _predict_here(
                 path=path,
                 connect=lambda: connect(url),
                 tell=tell,
+                ray=ray,
             )
         except KeyboardInterrupt:
             print("trimtab: stopped. The same command with --resume goes on from here.", file=sys.stderr)

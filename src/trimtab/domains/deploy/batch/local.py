@@ -4,7 +4,8 @@ Heavy: imported only where it runs, by the command line.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from trimtab.domains.data.tables import format_of
 from trimtab.domains.deploy.batch.errors import BadTable
 from trimtab.domains.deploy.batch.model import Options, Summary, check_options
 from trimtab.domains.deploy.batch.parts import join
+from trimtab.domains.deploy.batch.processes import Start, start
 from trimtab.domains.deploy.batch.run import Run, Tell
 from trimtab.domains.deploy.batch.sources import Table, digest_of_file, digest_of_folder
 from trimtab.domains.deploy.settings.model import DEFAULT, change_fields, stricter
@@ -48,8 +50,9 @@ def predict_here(
     path: str = "",
     connect: Callable[[], Client],
     tell: Tell,
+    ray: str = "",
 ) -> Written:
-    """Predict a table in processes of this machine and write the predictions.
+    """Predict a table in processes of this machine, or of the Ray cluster at an address, and write the predictions.
 
     ``model`` is a folder with an MLmodel file or a registered version, ``data`` a file, a folder of files with the
     same columns, or a data version, ``output`` a Parquet file or the name of a dataset. ``path`` chooses one file of a
@@ -68,8 +71,17 @@ def predict_here(
     parts_folder = target.with_name(f"{target.name}.parts")
     if not resume:
         shutil.rmtree(parts_folder, ignore_errors=True)
-    run = Run(table, folder, model_digest=model_digest, options=options, folder=parts_folder, rules=rules)
-    done = run.carry_out(tell)
+    with _processes(ray, folder) as (begin, most):
+        run = Run(
+            table,
+            folder,
+            model_digest=model_digest,
+            options=msgspec.structs.replace(options, workers=options.workers or most),
+            folder=parts_folder,
+            rules=rules,
+            start=begin,
+        )
+        done = run.carry_out(tell)
     files, refused = run.parts.files(done.parts), run.parts.refused_files(done.parts)
     if _is_file(output):
         left_out = target.with_name(f"{target.stem}.refused{target.suffix}")
@@ -85,6 +97,18 @@ def predict_here(
         written = Written(upload.add(output, files, f"Predictions {what}"), left_out, done.summary)
     run.parts.remove()
     return written
+
+
+@contextmanager
+def _processes(ray: str, model: Path) -> Generator[tuple[Start, int]]:
+    """Lend what starts processes, and how many there are to be; 0 leaves that to this machine."""
+    if not ray:
+        yield start, 0
+        return
+    from trimtab.domains.deploy.batch.ray import Cluster
+
+    with Cluster(ray, model) as cluster:
+        yield cluster.start, cluster.processors
 
 
 class _Upload:

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,8 +33,8 @@ from trimtab.serving.loaders.mlmodel import ModelFolder
 from trimtab.serving.processes import OWN, Interpreter, replica_command, replica_environment
 from trimtab.serving.schema import encode_columns
 
-_LONGEST_LOAD_S = 300.0
-_LONGEST_BATCH_S = 1800.0
+LONGEST_LOAD_S = 300.0
+LONGEST_BATCH_S = 1800.0
 _TAIL_BYTES = 4000
 _PIECE = 1 << 20
 
@@ -67,6 +67,10 @@ class Process(Protocol):
         ...
 
 
+Start = Callable[[Loading, Path], Process]
+"""Starts a process that loads a model; what it says goes to the log."""
+
+
 def start(loading: Loading, log: Path) -> Process:
     """Start a process that loads a model; what it says goes to the log."""
     if loading.interpreter.own or loading.compiled is not None:
@@ -80,10 +84,8 @@ class _ArrowProcess:
     def __init__(self, loading: Loading, log: Path) -> None:
         ours, theirs = socket.socketpair()
         command = [OWN.python, "-m", "trimtab.serving.bulk.process", "--model", str(loading.model)]
-        command += ["--inputs", json.dumps([*loading.inputs]), "--nice", str(loading.nice)]
-        command += ["--allow-pickle"] if loading.allow_pickle else []
+        command += bulk_options(loading)
         command += ["--compiled", str(loading.compiled)] if loading.compiled else []
-        command += ["--probabilities"] if loading.probabilities else []
         self._log = log
         self._sock = ours
         with theirs:
@@ -91,18 +93,18 @@ class _ArrowProcess:
             self._popen = _popen(command, replica_environment(os.environ), log, (theirs.fileno(),))
 
     def greeting(self) -> Greeting:
-        body = self._receive(_LONGEST_LOAD_S)
+        body = self._receive(LONGEST_LOAD_S)
         if body is None:
             raise _ended(self._popen, self._log, "while it loaded")
         return messages.decode_greeting(body)
 
     def ask(self, order: Order) -> Reply:
         try:
-            self._sock.settimeout(_LONGEST_BATCH_S)
+            self._sock.settimeout(LONGEST_BATCH_S)
             messages.send(self._sock, order)
         except OSError as error:
             raise _ended(self._popen, self._log, f"at row {order.first_row}") from error
-        body = self._receive(_LONGEST_BATCH_S)
+        body = self._receive(LONGEST_BATCH_S)
         if body is None:
             raise _ended(self._popen, self._log, f"at row {order.first_row} or after it")
         return messages.decode_reply(body)
@@ -115,7 +117,7 @@ class _ArrowProcess:
         try:
             return messages.receive(self._sock)
         except TimeoutError as error:
-            raise _too_long(longest_s) from error
+            raise too_long(longest_s) from error
         except (OSError, EOFError):
             return None
 
@@ -140,16 +142,16 @@ class _ReplicaProcess:
             os.setpriority(os.PRIO_PROCESS, self._popen.pid, loading.nice)
 
     def greeting(self) -> Greeting:
-        deadline = time.monotonic() + _LONGEST_LOAD_S
+        deadline = time.monotonic() + LONGEST_LOAD_S
         while not self._path.exists():
             if self._popen.poll() is not None:
                 raise _ended(self._popen, self._log, "while it loaded")
             if time.monotonic() > deadline:
-                raise _too_long(_LONGEST_LOAD_S)
+                raise too_long(LONGEST_LOAD_S)
             time.sleep(0.02)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            sock.settimeout(_LONGEST_BATCH_S)
+            sock.settimeout(LONGEST_BATCH_S)
             with frames.socket_address(self._path) as address:
                 sock.connect(address)
             self._remote = _Remote(sock)
@@ -172,7 +174,7 @@ class _ReplicaProcess:
             return self._bulk.answer(order)
         except _Gone as error:
             if isinstance(error.__cause__, TimeoutError):
-                raise _too_long(_LONGEST_BATCH_S) from error
+                raise too_long(LONGEST_BATCH_S) from error
             raise _ended(self._popen, self._log, f"at row {order.first_row} or after it") from error
 
     def end(self) -> None:
@@ -237,6 +239,13 @@ class _Remote:
                 return body
 
 
+def bulk_options(loading: Loading) -> list[str]:
+    """Return how a model is loaded, in the words of `trimtab.serving.bulk.process`; without what lies on this machine."""
+    options = ["--inputs", json.dumps([*loading.inputs]), "--nice", str(loading.nice)]
+    options += ["--allow-pickle"] if loading.allow_pickle else []
+    return [*options, *(["--probabilities"] if loading.probabilities else [])]
+
+
 def _popen(
     command: Sequence[str], environment: dict[str, str], log: Path, passed: tuple[int, ...] = ()
 ) -> "subprocess.Popen[bytes]":
@@ -262,7 +271,7 @@ def _end(popen: "subprocess.Popen[bytes]", sock: socket.socket | None) -> None:
             sock.shutdown(socket.SHUT_RDWR)  # closed with its object: another thread may still read from it
 
 
-def _too_long(longest_s: float) -> ModelProcessFailed:
+def too_long(longest_s: float) -> ModelProcessFailed:
     return ModelProcessFailed(f"The model's process did not answer within {longest_s:g} s.")
 
 
@@ -271,8 +280,14 @@ def _ended(popen: "subprocess.Popen[bytes]", log: Path, when: str) -> ModelProce
     try:
         code = popen.wait(10.0)
     except subprocess.TimeoutExpired:
+        code = None
+    return ended(code, _tail(log), when)
+
+
+def ended(code: int | None, tail: Sequence[str], when: str) -> ModelProcessFailed | ModelNotLoaded:
+    """Return why a process is gone, by its exit code, None where it runs on, and the last lines that it said."""
+    if code is None:
         return ModelProcessFailed(f"The model's process closed its connection {when}.")
-    tail = _tail(log)
     if code == EXIT_NOT_LOADED:
         for line in reversed(tail):
             if line.startswith("{") and '"load-failed"' in line:

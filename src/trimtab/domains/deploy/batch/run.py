@@ -20,7 +20,7 @@ from trimtab.domains.deploy.batch.errors import RowRefused
 from trimtab.domains.deploy.batch.model import Options, Progress, RowCounts, Summary, check_written
 from trimtab.domains.deploy.batch.parts import Parts, PartWriter
 from trimtab.domains.deploy.batch.pool import Pool
-from trimtab.domains.deploy.batch.processes import Loading
+from trimtab.domains.deploy.batch.processes import Loading, Start, start
 from trimtab.domains.deploy.batch.rules import UNTOLD, TableRules
 from trimtab.domains.deploy.batch.sources import Table, cut
 from trimtab.kernel.errors import Invalid, Unavailable, did_you_mean
@@ -61,10 +61,12 @@ class Run:
         nice: int = 0,
         rules: Mapping[str, FieldRule] | None = None,
         hash_key: bytes = b"",
+        start: Start = start,
     ) -> None:
         """Compare the table with the model's signature; raises MissingColumn or WrongType before anything is done.
 
         ``rules`` say what is done to the model's inputs before they are written, with ``hash_key`` for hashes.
+        ``start`` starts the processes.
         """
         self._table = table
         self._model = model
@@ -73,6 +75,7 @@ class Run:
         self._compiled = compiled
         self._interpreter = interpreter
         self._nice = nice
+        self._start = start
         taken = _inputs(ModelFolder(model), table, options)
         self._inputs = [*dict.fromkeys(taken.values())]
         self._rules = TableRules(rules or {}, hash_key, inputs=taken)
@@ -142,7 +145,8 @@ class Run:
             interpreter=self._interpreter,
             nice=self._nice,
         )
-        with Pool(loading, workers=workers, log=self._folder / "processes.log") as pool:
+        log = self._folder / "processes.log"
+        with Pool(loading, workers=workers, log=log, start=self._start) as pool:
             pool.greeting()
             started = time.monotonic()
             counts = before
