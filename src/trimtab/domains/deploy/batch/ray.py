@@ -139,6 +139,7 @@ def _look(address: str) -> None:
 
 def _line(error: Exception) -> str:
     """Return what of Ray's long messages says most: a module that a node lacks, else the first line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    text = str(getattr(error, "error_message", None) or error)  # without Ray's heading
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
     lacking = [line for line in lines if line.startswith("ModuleNotFoundError")]
     return (lacking or lines)[0][:500]
