@@ -6,6 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from trimtab.app import App
+from trimtab.domains.tracking.metrics import store as metrics
 from trimtab.http import asgi
 
 RUN = "0123456789abcdef0123456789abcdef"
@@ -59,6 +60,13 @@ def put(http: TestClient, *runs: dict[str, Any]) -> list[dict[str, Any]]:
     answer = http.post("/api/v1/import/runs", json={"origin": "test", "runs": list(runs)})
     assert answer.status_code == 200, answer.text
     return answer.json()["items"]
+
+
+def test_whoever_brings_many_runs_leaves_nothing_for_the_next_search(http: TestClient, app: App) -> None:
+    to = experiment(http)["id"]
+    put(http, *(run(to, id=f"{at:032x}", params={}, datasets=[], model_outputs=[]) for at in range(600)))
+    with app.db.read() as tx:
+        assert metrics.newest_unfolded(tx) is None
 
 
 def test_a_run_comes_in_whole_and_goes_out_the_same(http: TestClient) -> None:

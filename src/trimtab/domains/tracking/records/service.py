@@ -19,6 +19,7 @@ from trimtab.domains.tracking.experiments.service import active as active_experi
 from trimtab.domains.tracking.keys import Keys
 from trimtab.domains.tracking.metrics import store as metrics_store
 from trimtab.domains.tracking.metrics.compaction import Compactor
+from trimtab.domains.tracking.metrics.settling import pay
 from trimtab.domains.tracking.names import check_run_id
 from trimtab.domains.tracking.records import store
 from trimtab.domains.tracking.records.model import (
@@ -154,6 +155,7 @@ class RecordService:
                 self.govern.audit(tx, who, "tracking.run.import", subject, detail=detail)
                 event = RunsImported(origin=origin, created=len(created), updated=len(updated))
                 self._bus.emit(tx, event, subject=subject, actor=who.id)
+        pay(self._db, rows=len(created) + len(updated))
         return placed
 
     def _put_run(
