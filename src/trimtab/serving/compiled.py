@@ -14,7 +14,7 @@ from trimtab.serving.loaders import Model, Rows
 from trimtab.serving.routes import Signature
 from trimtab.serving.schema import Schema
 
-_INLINE_NS = 2_000_000
+_INLINE_NS = 500_000
 """What may be predicted on the event loop, by what rows took so far; more goes to a thread, so that others are answered."""
 _FIRST_ROWS_NS = 50_000
 """What a row is taken to cost before anything is known."""
