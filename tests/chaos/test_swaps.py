@@ -9,7 +9,7 @@ import pytest
 import trimtab
 from tests.chaos.load import Load
 from tests.chaos.swaps import PATIENCE_S, change
-from tests.objects import ENDPOINT, ROWS
+from tests.objects import ENDPOINT, ROWS, add_version, alarmist
 from tests.processes import Server, running
 from trimtab.sdk.client import Client
 
@@ -58,10 +58,10 @@ def test_changes_of_version_fail_no_request(seen: dict[str, Any]) -> None:
 @pytest.mark.usefixtures("seen")
 def test_the_judge_takes_harm_back_by_itself(server: Server) -> None:
     with Client(server.url) as client:
-        champion, warm = _pair(client)
-        # Two versions predict otherwise; under a strict limit that is harm.
+        champion, _ = _pair(client)
+        harmful = add_version(client, model=alarmist()).version
         judge = {"latency": None, "predictions": {"harm": 0.0}, "prediction_mean": {"harm": 0.0}}
-        begun = _start(client, warm, {"steps": [50], "bake_us": 3_600_000_000}, judge=judge)
+        begun = _start(client, str(harmful), {"steps": [50], "bake_us": 3_600_000_000}, judge=judge)
         with Load(server.inference_port, ENDPOINT, ROWS, clients=2) as load:
             ended = _over(client, begun, load)
         assert (ended["state"], ended["champion"]) == ("rolled-back", champion), ended
