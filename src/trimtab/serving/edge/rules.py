@@ -13,9 +13,12 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 MASKED = "***"
+DIGEST_BYTES = 16
+
+Change = Callable[[Any], Any]
+"""What is made of a value that is there."""
 
 _BLOCK_BYTES = 64
-_DIGEST_BYTES = 16
 _DATE_LENGTHS = {"day": 10, "month": 7, "year": 4}
 _DATE_REST = {4: "-01-01", 7: "-01"}
 
@@ -32,15 +35,20 @@ class Rules:
 
     def apply(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Return the columns as they may be written down; those without a rule are the same lists."""
-        kept: dict[str, list[Any]] = {}
-        for name, values in columns.items():
-            if name not in self._rules:
-                kept[name] = values
-                continue
-            change = self._rules[name]
-            if change is not None:
-                kept[name] = [None if value is None else change(value) for value in values]
-        return kept
+        return applied(self._rules, columns)
+
+
+def applied(changes: Mapping[str, Change | None], columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """Return the columns after what is done to each; those that nothing is done to are the same lists, None drops one."""
+    kept: dict[str, list[Any]] = {}
+    for name, values in columns.items():
+        if name not in changes:
+            kept[name] = values
+            continue
+        change = changes[name]
+        if change is not None:
+            kept[name] = [None if value is None else change(value) for value in values]
+    return kept
 
 
 def _change(name: str, kind: str, by: str, key: bytes) -> Callable[[Any], Any] | None:
@@ -48,7 +56,7 @@ def _change(name: str, kind: str, by: str, key: bytes) -> Callable[[Any], Any] |
         return lambda _: MASKED
     if kind == "hash":
         digest = keyed_hash(hmac.digest(key, name.encode(), "sha256"))
-        return lambda value: digest(json.dumps(_whole(value)).encode())[:_DIGEST_BYTES].hex()
+        return lambda value: digest(json.dumps(_whole(value)).encode())[:DIGEST_BYTES].hex()
     if kind == "generalise":
         with suppress(ValueError):
             return coarser(by)

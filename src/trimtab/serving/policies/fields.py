@@ -12,13 +12,12 @@ from typing import Any
 import msgspec
 
 from trimtab.serving.batch import Batch, Output, packed_column
-from trimtab.serving.edge.rules import MASKED, coarser, keyed_hash
+from trimtab.serving.edge.rules import DIGEST_BYTES, MASKED, applied, coarser, keyed_hash
 from trimtab.serving.policies.settings import FieldRule
 from trimtab.serving.routes import Field
 from trimtab.serving.segments import Prediction
 
 _KEY_BYTES = 32
-_DIGEST_BYTES = 16
 _DOUBLE_BYTES = 8
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -101,15 +100,7 @@ class Anonymiser:
 
     def apply(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Return the columns as they may be written down; those without a rule are the same lists."""
-        kept: dict[str, list[Any]] = {}
-        for name, values in columns.items():
-            if name not in self._rules:
-                kept[name] = values
-                continue
-            change = self._rules[name]
-            if change is not None:
-                kept[name] = [None if value is None else change(value) for value in values]
-        return kept
+        return applied(self._rules, columns)
 
 
 def _rule(name: str, rule: FieldRule, key: bytes) -> Callable[[Any], Any] | None:
@@ -122,7 +113,7 @@ def _rule(name: str, rule: FieldRule, key: bytes) -> Callable[[Any], Any] | None
         case "hash":
             # Equal values of two columns must not look equal.
             digest = keyed_hash(hmac.digest(key, name.encode(), "sha256"))
-            return lambda value: digest(_canonical(value))[:_DIGEST_BYTES].hex()
+            return lambda value: digest(_canonical(value))[:DIGEST_BYTES].hex()
         case "generalise":
             return coarser(rule.by)
 
