@@ -5,15 +5,15 @@ import msgspec
 from trimtab.domains.traces import TracesService
 from trimtab.domains.traces.assessments.model import Changes
 from trimtab.infra.http import Request
-from trimtab.wire.mlflow.binding import Handler, handler
-from trimtab.wire.mlflow.errors import missing
-from trimtab.wire.mlflow.messages import Empty
-from trimtab.wire.mlflow.trace_messages import (
+from trimtab.wire.mlflow.assessment_messages import (
     AssessmentMessage,
     assessed,
     assessment_view,
     read_assessment,
 )
+from trimtab.wire.mlflow.binding import Handler, handler
+from trimtab.wire.mlflow.errors import missing
+from trimtab.wire.mlflow.messages import Empty
 
 
 class Write(msgspec.Struct):
