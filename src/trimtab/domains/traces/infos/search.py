@@ -1,4 +1,4 @@
-"""Turns the filters and orderings of a search for traces into SQL with bound values, and checks for what SQL cannot.
+"""Turns the filters of a search for traces into SQL with bound values, and checks for what SQL cannot.
 
 Regular expressions, and what stands inside compressed spans, are looked at in Python, in the order of the search.
 """
@@ -17,6 +17,8 @@ from trimtab.domains.traces.infos.model import (
     SESSION_KEY,
     USAGE_KEY,
 )
+from trimtab.domains.traces.infos.names import NUMBERS, TEXTS, meaning
+from trimtab.domains.traces.infos.ordering import ordering
 from trimtab.domains.traces.infos.patterns import Predicate, like, longest, predicate, regex
 from trimtab.domains.traces.listing import Term
 from trimtab.domains.traces.spans.codec import Line
@@ -24,38 +26,10 @@ from trimtab.domains.traces.spans.model import SPAN_TYPE, Span, count, dumps, fi
 from trimtab.infra.db import Where, comparison
 from trimtab.infra.db.port import Dialect
 from trimtab.kernel.errors import did_you_mean
-from trimtab.kernel.filters import ORDERINGS, BadFilter, Clause, parse_filter, parse_ordering
+from trimtab.kernel.filters import ORDERINGS, Clause, parse_filter
 
 SpanTest = Callable[[Line], bool]
 
-_ENTITIES = {
-    "attribute": "attribute",
-    "attributes": "attribute",
-    "trace": "attribute",
-    "tag": "tag",
-    "tags": "tag",
-    "request_metadata": "metadata",
-    "metadata": "metadata",
-    "span": "span",
-    "feedback": "feedback",
-    "expectation": "expectation",
-    "issue": "issue",
-}
-_TEXTS = {"request_id": "t.id", "status": "t.state", "client_request_id": "t.client_request_id"}
-_NUMBERS = {
-    "timestamp_ms": "(t.request_us / 1000)",
-    "execution_time_ms": "(t.duration_us / 1000)",
-    "end_time_ms": "((t.request_us + coalesce(t.duration_us, 0)) / 1000)",
-}
-_ALIASES = {"timestamp": "timestamp_ms", "execution_time": "execution_time_ms", "end_time": "end_time_ms"}
-_MEANINGS = {
-    "name": ("tag", NAME_TAG),
-    "prompt": ("tag", PROMPTS_TAG),
-    "run_id": ("metadata", RUN_KEY),
-    "text": ("span", "content"),
-}
-_SEARCHED = sorted([*_TEXTS, *_NUMBERS, *_ALIASES, *_MEANINGS])
-_ORDERED = sorted([*_NUMBERS, *_ALIASES, "experiment_id", "status", "request_id", "name", "run_id"])
 _SPAN_COLUMNS = {"name": "s.name", "type": "s.type", "status": "s.status"}
 _STRING = ("=", "!=", "IN", "NOT IN", "LIKE", "ILIKE", "RLIKE")
 _TAGGED = ("=", "!=", "LIKE", "ILIKE", "RLIKE", "IS NULL", "IS NOT NULL")
@@ -94,29 +68,8 @@ def plan(
     for index, clause in enumerate(parse_filter(filter_text)):
         reader.add(clause, f"f{index}")
     reader.finish()
-    _order(result, order_by)
+    result.terms, result.params = ordering(order_by)
     return result
-
-
-def meaning(clause: Clause) -> tuple[str, str]:
-    """Return what kind of thing a clause compares, and which one."""
-    entity = _ENTITIES.get(clause.entity or "attribute")
-    if entity is None:
-        raise clause.refuse(
-            f"Invalid entity type '{clause.entity}'. Valid values are {sorted(_ENTITIES)}"
-            f"{did_you_mean(clause.entity or '', _ENTITIES)}"
-        )
-    if entity == "attribute" and clause.key not in _SEARCHED:
-        raise clause.refuse(
-            f"Invalid attribute key '{clause.key}' specified. Valid keys are '{_SEARCHED}'"
-            f"{did_you_mean(clause.key, _SEARCHED)}"
-        )
-    if clause.entity is None and clause.key == "text":
-        raise clause.refuse("Invalid clause(s) in filter string: write trace.text.")
-    if entity == "span":
-        return entity, clause.key
-    lowered = clause.key.lower()
-    return _MEANINGS.get(lowered) or (entity, _ALIASES.get(lowered, clause.key))
 
 
 class _Reader:
@@ -176,7 +129,7 @@ class _Reader:
         self._where(*comparison(column, clause.operator, clause.value, name=name, dialect=self._dialect))
 
     def _attribute(self, clause: Clause, key: str, name: str) -> None:
-        if column := _NUMBERS.get(key):
+        if column := NUMBERS.get(key):
             if clause.operator not in ORDERINGS:
                 raise clause.refuse(f"Invalid comparator '{clause.operator}' not one of '{ORDERINGS}'")
             if key == "timestamp_ms" and not isinstance(clause.value, int):
@@ -184,7 +137,7 @@ class _Reader:
             self._where(f"{column} {clause.operator} :{name}", {name: _number(clause)})
             return
         _allow(clause, _STRING, _is_text(clause) or (_is_list(clause) and clause.key in _LISTED))
-        self._text(_TEXTS[key], clause, name)
+        self._text(TEXTS[key], clause, name)
 
     def _tag(self, clause: Clause, key: str, name: str) -> None:
         if key == PROMPTS_TAG:
@@ -372,65 +325,3 @@ def _number(clause: Clause) -> float:
         return float(clause.value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         raise clause.refuse(f"Expected a number, found {clause.value!r}.") from None
-
-
-def _order(result: Plan, order_by: Sequence[str]) -> None:
-    """Add the sort terms: what was asked for, missing values last, then newest first, then by id."""
-    seen: set[tuple[str, str]] = set()
-    for index, text in enumerate(order_by):
-        ordering = parse_ordering(text)
-        entity = _ENTITIES.get(ordering.entity or "attribute")
-        if entity is None or (entity == "attribute" and ordering.key not in _ORDERED):
-            raise BadFilter(
-                f"Invalid order_by '{text[:200]}'. Valid keys are {_ORDERED}.{did_you_mean(ordering.key, _ORDERED)}",
-                field="order_by",
-            )
-        lowered, key = ordering.key.lower(), ordering.key
-        if entity != "span":
-            entity, key = _MEANINGS.get(lowered) or (entity, _ALIASES.get(lowered, key))
-        if entity not in ("attribute", "tag", "metadata"):
-            raise BadFilter(f"Invalid identifier type '{entity}'", field="order_by")
-        if entity == "metadata" and key in COLUMNS_OF:
-            raise BadFilter(
-                f"Ordering by reserved metadata '{key}' is not supported because it is represented by multiple"
-                " columns.",
-                field="order_by",
-            )
-        if (entity, key) in seen:
-            raise BadFilter(f"`order_by` contains duplicate fields: {list(order_by)}", field="order_by")
-        seen.add((entity, key))
-        _term(result, entity, key, ascending=ordering.ascending, name=f"o{index}")
-    if ("attribute", "timestamp_ms") not in seen:
-        result.terms.append(Term("t.request_us", int, ascending=False))
-    if ("attribute", "request_id") not in seen:
-        result.terms.append(Term("t.id", str))
-
-
-def _term(result: Plan, entity: str, key: str, *, ascending: bool, name: str) -> None:
-    plain = {
-        "timestamp_ms": ("t.request_us", int),
-        "end_time_ms": ("(t.request_us + coalesce(t.duration_us, 0))", int),
-        "request_id": ("t.id", str),
-        "status": ("t.state", str),
-        "experiment_id": ("t.experiment_no", int),
-    }
-    if entity == "attribute" and key in plain:
-        sql, kind = plain[key]
-        result.terms.append(Term(sql, kind, ascending))
-        return
-    if entity == "attribute":
-        value, empty, kind = "t.duration_us", "0", int
-    elif (entity, key) == ("tag", NAME_TAG):
-        value, empty, kind = "t.name", "''", str
-    elif (entity, key) == ("metadata", SESSION_KEY):
-        value, empty, kind = "t.session", "''", str
-    else:
-        table = "traces_tag" if entity == "tag" else "traces_metadata"
-        value, empty, kind = (
-            f"(select x.value from {table} x where x.trace_no = t.no and x.key = :{name}_key)",
-            "''",
-            str,
-        )
-        result.params[f"{name}_key"] = key
-    result.terms.append(Term(f"(case when {value} is null then 1 else 0 end)", int))
-    result.terms.append(Term(f"coalesce({value}, {empty})", kind, ascending))
