@@ -1,4 +1,4 @@
-"""The registry as one face: models, versions, files, aliases, gates and compilations, each written in its own module."""
+"""The registry as one face: models, versions, stages, files, aliases, gates and compilations, each written in its own module."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -10,12 +10,13 @@ from trimtab.domains.registry.compilation.service import Compilations
 from trimtab.domains.registry.evidence.comparison import Comparisons
 from trimtab.domains.registry.evidence.gates import Gates
 from trimtab.domains.registry.evidence.service import Evidence
+from trimtab.domains.registry.stages import Stages
 from trimtab.domains.registry.trash.service import RegistryTrash
 from trimtab.kernel import refs
 from trimtab.kernel.who import Principal
 
 
-class RegistryService(Aliases, Gates, Compilations, Evidence, Comparisons):
+class RegistryService(Aliases, Gates, Compilations, Evidence, Comparisons, Stages):
     """Which models there are, what they are made of, which version is meant, and on what evidence."""
 
     def refresh_run(self, who: Principal, run_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The versions of a model: registered from logged files, described, tagged, staged, resolved from URIs, deleted."""
+"""The versions of a model: registered from logged files, described, tagged, resolved from URIs, deleted."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NoReturn
@@ -7,10 +7,9 @@ from trimtab.domains.registry import store
 from trimtab.domains.registry.aliases import store as aliases
 from trimtab.domains.registry.catalog import Catalog
 from trimtab.domains.registry.errors import AliasNotFound, BadSource, ModelVersionNotFound
-from trimtab.domains.registry.events import ModelVersionCreated, ModelVersionDeleted, StageChanged
+from trimtab.domains.registry.events import ModelVersionCreated, ModelVersionDeleted
 from trimtab.domains.registry.evidence import store as evidence
 from trimtab.domains.registry.model import (
-    ACTIVE_STAGES,
     LATEST,
     MOST_VERSION,
     PROMPT_MARKS,
@@ -246,21 +245,6 @@ class Versions(Catalog):
         more = cursor_after(found[size - 1], order) if len(found) > size else None
         return Page(found[:size], more)
 
-    def latest_versions(
-        self, who: Principal, names: Sequence[str], *, stages: Sequence[str] = ()
-    ) -> dict[str, list[ModelVersion]]:
-        """Return the newest version in each stage, or in the given stages, for each name (MLflow's latest versions).
-
-        Raises Invalid for an unknown stage; an unknown name has an empty list.
-        """
-        self.govern.permit(who, "read", "models")
-        wanted = [stage_of(stage) for stage in stages]
-        found: dict[str, list[ModelVersion]] = {name: [] for name in names}
-        with self._db.read() as tx:
-            for version in store.latest_by_stage(tx, list(found), stages=wanted):
-                found[version.name].append(version)
-        return found
-
     def describe_version(self, who: Principal, name: str, version: int, *, description: str) -> ModelVersion:
         """Change a version's description; raises ModelVersionNotFound."""
         self.govern.permit(who, "write", refs.model(name, version))
@@ -299,49 +283,6 @@ class Versions(Catalog):
         if noun == "alias":
             return "prompt_alias" if prompt else "model_version_alias"
         return "prompt_version" if prompt else "model_version"
-
-    def move_to_stage(
-        self, who: Principal, name: str, version: int, *, stage: str, archive_others: bool = False
-    ) -> ModelVersion:
-        """Move a version to one of MLflow's legacy stages; ``archive_others`` archives what was in an active one.
-
-        Raises ModelVersionNotFound and Invalid. Aliases say the same and keep their history.
-        """
-        self.govern.permit(who, "write", refs.model(name, version))
-        target = stage_of(stage)
-        if archive_others and target not in ACTIVE_STAGES:
-            raise Invalid(
-                "Model version transition cannot archive existing model versions because"
-                f" {stage!r} is not an Active stage. Valid stages are {', '.join(ACTIVE_STAGES)}.",
-                field="archive_existing_versions",
-            )
-        now = now_us()
-        with self._db.write() as tx:
-            self._lock(tx, name)
-            before = self._version(tx, name, version)
-            changes = [(version, before.stage, target)]
-            if archive_others:
-                archived = store.archive_others(tx, name=name, version=version, stage=target, now_us=now)
-                changes += [(number, target, "Archived") for number in archived]
-            store.set_stage(tx, name=name, version=version, stage=target, now_us=now)
-            store.touch_model(tx, name=name, now_us=now)
-            moved = [(number, old, new) for number, old, new in changes if old != new]
-            for number, old, new in moved:
-                self.govern.audit(
-                    tx,
-                    who,
-                    "registry.version.stage",
-                    refs.model(name, number),
-                    detail={"from": old, "to": new},
-                )
-            for number, old, new in moved:
-                self._bus.emit(
-                    tx,
-                    StageChanged(name=name, version=number, stage=new, previous=old),
-                    subject=refs.model(name, number),
-                    actor=who.id,
-                )
-            return self._version(tx, name, version)
 
     def delete_version(self, who: Principal, name: str, version: int) -> None:
         """Move a version and the aliases that point to it to the trash; its number is not used again.
