@@ -12,7 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimtab.app import App
-from trimtab.domains.tracking.metrics import blocks, compaction, folding, settling, store, tails
+from trimtab.domains.tracking.metrics import (
+    blocks,
+    chain,
+    compaction,
+    folding,
+    series,
+    settling,
+    store,
+    tails,
+)
 from trimtab.domains.tracking.metrics.model import Point, PointColumns, columns_of
 from trimtab.infra.db.queries import statement
 from trimtab.kernel.who import Principal
@@ -23,15 +32,74 @@ values = st.floats(width=64)
 points = st.lists(st.tuples(st.sampled_from("abc"), whole, times, values), min_size=1, max_size=40)
 
 
-@given(st.lists(st.tuples(whole, times, values), min_size=1, max_size=60))
-def test_a_block_gives_back_what_it_took(rows: list[tuple[int, int, float]]) -> None:
+@given(st.lists(st.tuples(whole, times, values), min_size=1, max_size=60), st.sampled_from([1, 1024]))
+def test_a_block_gives_back_what_it_took(rows: list[tuple[int, int, float]], long: int) -> None:
     step, at_us = (np.asarray([row[place] for row in rows], np.int64) for place in (0, 1))
     value = np.asarray([row[2] for row in rows])
-    for times_us in (at_us, at_us // 1000 * 1000):
-        steps, seen_us, seen = blocks.decode(blocks.encode(step, times_us, value))
-        assert steps.tolist() == step.tolist()
-        assert seen_us.tolist() == times_us.tolist()
-        assert seen.tobytes() == value.tobytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "_LONG_POINTS", long)
+        contents = [
+            (times_us, blocks.encode(step, times_us, value)) for times_us in (at_us, at_us // 1000 * 1000)
+        ]
+    for times_us, content in contents:
+        for kept in (np.arange(len(rows)), np.arange(0, len(rows), 3)):
+            for found in (
+                blocks.Block(7, 8, content).take(kept),
+                blocks.Block(7, 8, content).whole().take(kept),
+            ):
+                assert found.step.tolist() == step[kept].tolist()
+                assert found.at_us.tolist() == times_us[kept].tolist()
+                assert found.value.tobytes() == value[kept].tobytes()
+
+
+def test_a_full_block_of_noise_is_read_without_being_decompressed() -> None:
+    """The low bytes of noise lie as they are, so that a chart of it costs little; nothing takes more than its bytes."""
+    source = np.random.default_rng(1)
+    step, value = np.arange(blocks.MOST_POINTS), source.random(blocks.MOST_POINTS)
+    content = blocks.encode(step, step * 1_000_000, value)
+    assert len(content) < 8 * blocks.MOST_POINTS
+    assert value.view(np.uint8)[::8].tobytes() in content
+    assert blocks.Block(1, 1, content).whole().value.tobytes() == value.tobytes()
+
+
+def test_a_block_of_a_later_version_is_refused() -> None:
+    with pytest.raises(ValueError, match="version 9"):
+        blocks.Block(1, 1, bytes([9]) + bytes(60))
+
+
+spans = st.none() | st.tuples(st.integers(-5, 60), st.integers(-5, 60))
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 20), min_size=1, max_size=8), min_size=1, max_size=5),
+    spans,
+    st.booleans(),
+)
+def test_a_chain_takes_what_all_points_together_have(
+    gaps: list[list[int]], span: tuple[int, int] | None, overlapping: bool
+) -> None:
+    """Parts one behind the other, or two that overlap, give the same points, whichever part they lie in."""
+    parts: list[tuple[chain.Place, chain.Place, chain.Part]] = []
+    everything: list[series.Series] = []
+    start = 0
+    for number, gap in enumerate(gaps):
+        step = np.cumsum(gap) + (0 if overlapping else start)
+        at_us = np.arange(step.size) * 1000 + number
+        one = series.of_one(1, 2, step, at_us, np.sin(step) + number)
+        content = blocks.encode(step, at_us, one.value)
+        parts.append((one.place(0), one.place(-1), one if number % 2 else blocks.Block(1, 2, content)))
+        everything.append(one)
+        start = int(step[-1]) + 1
+    wanted = series.within(everything, span)
+    found = chain.chained(parts[::-1], steps=span)
+    if wanted is None:
+        assert len(found) == 0
+        return
+    assert (len(found), found.value.tolist()) == (len(wanted), wanted.value.tolist())
+    rows = np.arange(0, len(wanted), 2)
+    for mine, theirs in ((found.take(rows), wanted.take(rows)), (found.whole(), wanted)):
+        for column in ("run", "key", "step", "at_us", "value"):
+            assert getattr(mine, column).tolist() == getattr(theirs, column).tolist()
 
 
 @given(points)

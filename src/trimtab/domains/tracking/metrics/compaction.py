@@ -71,7 +71,7 @@ def _made(
         old += [place[0] for place in touched]
         kept[key_no] = sum(place[2] for place in known) - sum(place[2] for place in touched)
     for _, key_no, block in store.blocks_among(tx, old):
-        parts[key_no].append(series.of_one(run_no, key_no, [blocks.decode(block)]))
+        parts[key_no].append(blocks.Block(run_no, key_no, block).whole())
     made: list[dict[str, Any]] = []
     counts: list[dict[str, Any]] = []
     for key_no, together in parts.items():

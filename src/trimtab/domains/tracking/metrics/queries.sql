@@ -67,9 +67,8 @@ select no, key_no, columns from tracking_metric_block where no in (select value 
 select no, key_no, columns from tracking_metric_block where no = any(:numbers);
 
 -- name: blocks
-select columns from tracking_metric_block
-where run_no = :run_no and key_no = :key_no and last_step >= :first_step and first_step <= :last_step
-order by first_step, first_us, no;
+select first_step, first_us, last_step, last_us, columns from tracking_metric_block
+where run_no = :run_no and key_no = :key_no and last_step >= :first_step and first_step <= :last_step;
 
 -- name: drop_blocks
 delete from tracking_metric_block where no in (select value from json_each(:numbers));

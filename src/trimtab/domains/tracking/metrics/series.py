@@ -23,6 +23,14 @@ class Series:
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> "Series":
         return Series(self.run[rows], self.key[rows], self.step[rows], self.at_us[rows], self.value[rows])
 
+    def place(self, row: int) -> tuple[int, int]:
+        """Return the step and the time of a point."""
+        return int(self.step[row]), int(self.at_us[row])
+
+    def whole(self) -> "Series":
+        """Return all points."""
+        return self
+
     def by_step(self) -> "Series":
         """Return the distinct points in the order of (run, key, step, time, value)."""
         if _rises(self.run, self.key, self.step, self.at_us):
@@ -105,12 +113,9 @@ def _distinct(series: Series) -> NDArray[np.intp]:
 
 
 def of_one(
-    run_no: int,
-    key_no: int,
-    parts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]],
+    run_no: int, key_no: int, step: NDArray[np.int64], at_us: NDArray[np.int64], value: NDArray[np.float64]
 ) -> Series:
-    """Return the points of one metric from (steps, times, values) of at least one part of it."""
-    step, at_us, value = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+    """Return points of one metric as a series."""
     run, key = (np.broadcast_to(np.int64(number), step.shape) for number in (run_no, key_no))
     return Series(run, key, step, at_us, value)
 

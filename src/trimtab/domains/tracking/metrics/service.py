@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from trimtab.domains.tracking.metrics.series import Series
+    from trimtab.domains.tracking.metrics.chain import Chain
 
 MOST_IN_A_PAGE = 1_000_000
 MOST_IN_A_CURVE = 10_000
@@ -58,10 +58,10 @@ class MetricService:
         after = _place(cursor) if cursor else None
         with self._db.read() as tx:
             head = runs_store.head(tx, run_id=run_id)
-            found = None if head is None else store.series(tx, head.no, key, keys=self._keys)
+            found = None if head is None else store.points(tx, head.no, key, keys=self._keys)
         if found is None:
             return History(_NONE)
-        ordered = found.by_time()
+        ordered = found.whole().by_time()
         start = 0 if after is None else ordered.rows_upto(*after)
         page = ordered.take(slice(start, start + size))
         steps, times, values = page.step.tolist(), page.at_us.tolist(), page.value.tolist()
@@ -85,7 +85,7 @@ class MetricService:
         self.govern.permit(who, "read", "runs")
         _check_most(most)
         with self._db.read() as tx:
-            found = store.series(tx, _number(tx, run_id), key, keys=self._keys, steps=steps)
+            found = store.points(tx, _number(tx, run_id), key, keys=self._keys, steps=steps)
         points, total = _thinned(found, most)
         return Curve(key, points, total, len(points) < total)
 
@@ -113,7 +113,7 @@ class MetricService:
             for run_id in run_ids:
                 number = _number(tx, run_id)
                 for key in keys:
-                    series = store.series(tx, number, key, keys=self._keys, steps=steps)
+                    series = store.points(tx, number, key, keys=self._keys, steps=steps)
                     if series is not None:
                         points, total = _thinned(series, most)
                         found.append(RunCurve(run_id, key, points, total, len(points) < total))
@@ -136,7 +136,7 @@ class MetricService:
         found: list[tuple[str, PointColumns]] = []
         with self._db.read() as tx:
             for run_id in run_ids:
-                series = store.series(tx, _number(tx, run_id), key, keys=self._keys, steps=steps)
+                series = store.points(tx, _number(tx, run_id), key, keys=self._keys, steps=steps)
                 found.append((run_id, _NONE if series is None else _sampled(series, key, most)))
         return found
 
@@ -160,16 +160,16 @@ def _check_most(most: int) -> None:
         raise Invalid(f"points must be between 2 and {MOST_IN_A_CURVE}, not {most}.", field="points")
 
 
-def _thinned(series: "Series | None", most: int) -> tuple[list[tuple[int, int, float | None]], int]:
+def _thinned(series: "Chain | None", most: int) -> tuple[list[tuple[int, int, float | None]], int]:
     """Return at most so many points that keep the first, the last and every visible extreme; and how many there are."""
     if series is None:
         return [], 0
-    kept = series.take(_extremes(series, most)) if len(series) > most else series
+    kept = series.take(_extremes(series, most)) if len(series) > most else series.whole()
     values = map(finite, kept.value.tolist())
     return list(zip(kept.step.tolist(), kept.at_us.tolist(), values, strict=True)), len(series)
 
 
-def _extremes(series: "Series", most: int) -> "NDArray[np.intp]":
+def _extremes(series: "Chain", most: int) -> "NDArray[np.intp]":
     import numpy as np
 
     from trimtab.science.downsample import minmax
@@ -179,20 +179,20 @@ def _extremes(series: "Series", most: int) -> "NDArray[np.intp]":
     return minmax.indices(np.arange(len(series)), series.value, most)
 
 
-def _sampled(series: "Series", key: str, most: int) -> PointColumns:
+def _sampled(series: "Chain", key: str, most: int) -> PointColumns:
+    kept = series.whole() if len(series) <= most else series.take(_spaced(len(series), most))
+    return PointColumns([key] * len(kept), kept.value.tolist(), kept.at_us.tolist(), kept.step.tolist())
+
+
+def _spaced(count: int, most: int) -> "NDArray[np.intp]":
+    """Return the first row of each of ``most`` equal parts, as SQL's ntile makes them, and the last of all."""
     import numpy as np
 
-    if (
-        len(series) > most
-    ):  # the first of each of ``most`` equal parts, as SQL's ntile makes them, and the last of all
-        length, longer = divmod(len(series), most)
-        parts = np.arange(most)
-        places = parts * length + np.minimum(parts, longer)
-        places[-1] = len(series) - 1
-        series = series.take(places)
-    return PointColumns(
-        [key] * len(series), series.value.tolist(), series.at_us.tolist(), series.step.tolist()
-    )
+    length, longer = divmod(count, most)
+    parts = np.arange(most)
+    places = parts * length + np.minimum(parts, longer)
+    places[-1] = count - 1
+    return places
 
 
 def _place(cursor: str) -> tuple[int, int, float, bool]:

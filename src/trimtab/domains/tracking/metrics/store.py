@@ -14,7 +14,7 @@ from trimtab.domains.tracking.metrics.recent import Recent
 from trimtab.infra.db import Tx, load
 
 if TYPE_CHECKING:
-    from trimtab.domains.tracking.metrics.series import Series
+    from trimtab.domains.tracking.metrics.chain import Chain
 
 Q = load(__package__ or "")
 
@@ -105,23 +105,30 @@ def _row(run_no: int, key_no: int, experiment_no: int, one: Latest) -> dict[str,
     }
 
 
-def series(
+def points(
     tx: Tx, run_no: int, key: str, *, keys: Keys, steps: tuple[int, int] | None = None
-) -> "Series | None":
+) -> "Chain | None":
     """Return the distinct points of a metric, or of a span of steps, in the order of steps; None where there are none."""
     number = keys.find(tx, key)
     if number is None:
         return None
-    from trimtab.domains.tracking.metrics import blocks
-    from trimtab.domains.tracking.metrics.series import of_one, within
+    from trimtab.domains.tracking.metrics.blocks import Block
+    from trimtab.domains.tracking.metrics.chain import Part, Place, chained
 
     first, last = steps or (_FIRST_STEP, _LAST_STEP)
-    rows = tx.all(Q.blocks, run_no=run_no, key_no=number, first_step=first, last_step=last)
-    parts = [of_one(run_no, number, [blocks.decode(row) for (row,) in rows])] if rows else []
+    parts: list[tuple[Place, Place, Part]] = [
+        ((first_step, first_us), (last_step, last_us), Block(run_no, number, content))
+        for first_step, first_us, last_step, last_us, content in tx.all(
+            Q.blocks, run_no=run_no, key_no=number, first_step=first, last_step=last
+        )
+    ]
     if waiting := tx.all(Q.tail, run_no=run_no):
         tail = tails.unpack([(run_no, row) for _, row in waiting])
-        parts.append(tail.take(tail.key == number))
-    return within(parts, steps)
+        tail = tail.take(tail.key == number).by_step()
+        if len(tail):
+            parts.append((tail.place(0), tail.place(-1), tail))
+    found = chained(parts, steps=steps)
+    return found if len(found) else None
 
 
 def keys_of_experiment(tx: Tx, experiment_no: int, *, limit: int) -> list[str]:
