@@ -13,7 +13,7 @@ from trimtab.infra.db import Database, Duplicate, Tx, Where
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Conflict, Invalid, did_you_mean
 from trimtab.kernel.ids import new_id
-from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
+from trimtab.kernel.pages import Page, check_limit, cursor_key, page_of
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 from trimtab.loop import store
@@ -124,14 +124,11 @@ class LoopService:
         size = check_limit(limit)
         where = Where().equals(subject=subject, episode_id=episode)
         if cursor:
-            (before,) = decode_cursor(cursor, 1)
-            if not isinstance(before, int):
-                raise Invalid("The cursor belongs to another listing.", field="cursor")
-            where.add("seq < :before", before=before)
+            where.add("seq < :before", before=cursor_key(cursor, int))
         with self._db.read() as tx:
             found = store.steps(tx, where=where, limit=size + 1)
-        more = encode_cursor((found[size - 1][0],)) if len(found) > size else None
-        return Page([step for _, step in found[:size]], more)
+        page = page_of(found, size, key=lambda one: one[0])
+        return Page([step for _, step in page.items], page.next_cursor)
 
     # What the stories use, inside their own transactions.
 

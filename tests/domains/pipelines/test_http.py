@@ -167,7 +167,7 @@ def test_bad_submissions_are_refused(
         ("/api/v1/pipeline-runs/none/steps/x/log", 404),
         ("/api/v1/pipeline-runs?state=odd", 400),
         ("/api/v1/pipeline-runs?cursor=odd", 400),
-        ("/api/v1/pipelines?cursor=WzFd", 200),
+        ("/api/v1/pipelines?cursor=WzFd", 400),
         ("/api/v1/pipeline-runs?limit=0", 400),
         ("/api/v1/pipeline-runs?pipline=x", 400),
     ],

@@ -28,7 +28,7 @@ from trimtab.infra.secrets import Secrets, SecretUnreadable, is_sealed
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Conflict, Invalid, did_you_mean
 from trimtab.kernel.ids import new_id
-from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
+from trimtab.kernel.pages import Page, check_limit, cursor_key, page_of
 from trimtab.kernel.time import iso, now_us
 from trimtab.kernel.who import Principal
 
@@ -153,13 +153,11 @@ class ChannelService:
         size = check_limit(limit)
         where = Where().equals(channel=name)
         if cursor:
-            (before,) = decode_cursor(cursor, 1)
-            where.add("id < :before", before=str(before))
+            where.add("id < :before", before=cursor_key(cursor, str))
         with self._db.read() as tx:
             self.require(tx, name)
             found = store.deliveries(tx, where=where, limit=size + 1)
-        more = encode_cursor((found[size - 1].id,)) if len(found) > size else None
-        return Page(found[:size], more)
+        return page_of(found, size, key=lambda delivery: delivery.id)
 
     def deliver(self, who: Principal, delivery_id: str, *, last: bool) -> None:
         """Send a stored message; raises DeliveryFailed where trying again may help, Conflict where it cannot."""

@@ -31,7 +31,7 @@ from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.kernel.events import EventRecord
 from trimtab.kernel.ids import new_id
-from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
+from trimtab.kernel.pages import Page, check_limit, cursor_key, page_of
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 
@@ -253,12 +253,10 @@ class AlertService:
             state=state, severity=severity, rule=rule, subject=subject, episode_id=episode_id
         )
         if cursor:
-            (before,) = decode_cursor(cursor, 1)
-            where.add("id < :before", before=str(before))
+            where.add("id < :before", before=cursor_key(cursor, str))
         with self._db.read() as tx:
             found = store.alerts(tx, where=where, limit=size + 1)
-        more = encode_cursor((found[size - 1].id,)) if len(found) > size else None
-        return Page(found[:size], more)
+        return page_of(found, size, key=lambda alert: alert.id)
 
     def evaluate(self, who: Principal, record: EventRecord) -> None:
         """Hold an event against every enabled rule; doing so again, or late after a newer one, changes nothing."""

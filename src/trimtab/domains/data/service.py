@@ -42,7 +42,7 @@ from trimtab.infra.db import Database, Tx, Where
 from trimtab.infra.jobs import Jobs
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid, did_you_mean
-from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
+from trimtab.kernel.pages import Page, check_limit, cursor_key, page_of
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 
@@ -178,12 +178,10 @@ class DataService:
         size = check_limit(limit)
         where = Where()
         if cursor:
-            (after,) = decode_cursor(cursor, 1)
-            where.add("d.name > :after", after=str(after))
+            where.add("d.name > :after", after=cursor_key(cursor, str))
         with self._db.read() as tx:
             found = store.datasets(tx, where=where, limit=size + 1)
-        more = encode_cursor((found[size - 1].name,)) if len(found) > size else None
-        return Page(found[:size], more)
+        return page_of(found, size, key=lambda one: one.name)
 
     def get(self, who: Principal, name: str) -> Dataset:
         """Return one dataset; raises DatasetNotFound."""
@@ -202,16 +200,12 @@ class DataService:
         size = check_limit(limit)
         where = Where().equals(dataset=name).add("removed_us is null")
         if cursor:
-            (before,) = decode_cursor(cursor, 1)
-            if not isinstance(before, int):
-                raise Invalid("The cursor belongs to another listing.", field="cursor")
-            where.add("version < :before", before=before)
+            where.add("version < :before", before=cursor_key(cursor, int))
         with self._db.read() as tx:
             found = store.versions(tx, where=where, limit=size + 1)
             if not found and not cursor:
                 raise self._unknown(tx, name)
-        more = encode_cursor((found[size - 1].version,)) if len(found) > size else None
-        return Page(found[:size], more)
+        return page_of(found, size, key=lambda one: one.version)
 
     def get_version(self, who: Principal, name: str, version: int | None = None) -> DataVersion:
         """Return a version, the newest for None; raises DatasetNotFound or VersionNotFound."""

@@ -33,7 +33,7 @@ from trimtab.infra.jobs import Jobs
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Conflict, Invalid, did_you_mean
 from trimtab.kernel.ids import new_id
-from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
+from trimtab.kernel.pages import Page, check_limit, cursor_key, page_of
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal, system
 
@@ -214,11 +214,10 @@ class DeployService:
         size = check_limit(limit)
         where = Where().equals(endpoint=name)
         if cursor:
-            (before,) = decode_cursor(cursor, 1)
-            where.add("id < :before", before=str(before))
+            where.add("id < :before", before=cursor_key(cursor, str))
         with self._db.read() as tx:
             found = store.changes(tx, where=where, limit=size + 1)
-        return Page(found[:size], encode_cursor((found[size - 1].id,)) if len(found) > size else None)
+        return page_of(found, size, key=lambda change: change.id)
 
     # What the data plane of the server and a rollout call, in their own name.
 

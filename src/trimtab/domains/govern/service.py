@@ -27,7 +27,7 @@ from trimtab.infra.db import Database, Tx, Where
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.kernel.ids import new_id
-from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
+from trimtab.kernel.pages import Page, check_limit, cursor_key, page_of
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import ROLES, Principal, Role
 
@@ -202,14 +202,10 @@ class GovernService:
         size = check_limit(limit)
         where = Where().equals(subject=subject)
         if cursor:
-            (before,) = decode_cursor(cursor, 1)
-            if not isinstance(before, int):
-                raise Invalid("The cursor belongs to another listing.", field="cursor")
-            where.add("seq < :before", before=before)
+            where.add("seq < :before", before=cursor_key(cursor, int))
         with self._db.read() as tx:
             records = store.audit_page(tx, where=where, limit=size + 1)
-        more = encode_cursor((records[size - 1].seq,)) if len(records) > size else None
-        return Page(records[:size], more)
+        return page_of(records, size, key=lambda record: record.seq)
 
     def verify_audit(self, who: Principal) -> AuditVerdict:
         """Recompute the whole chain and say whether, and from where, it was tampered with."""

@@ -39,7 +39,7 @@ from trimtab.infra.jobs.queue import JobNotFound
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Conflict, Invalid, NotFound, did_you_mean
 from trimtab.kernel.ids import new_id
-from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
+from trimtab.kernel.pages import Page, check_limit, cursor_key, encode_cursor, page_of
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 from trimtab.sdk.bundles import MOST_BYTES, unpack
@@ -128,7 +128,7 @@ class PipelineService:
         size = check_limit(limit)
         where = Where()
         if cursor:
-            where.add("name > :after", after=str(decode_cursor(cursor, 1)[0]))
+            where.add("name > :after", after=cursor_key(cursor, str))
         with self._db.read() as tx:
             found = store.pipelines(tx, where=where, limit=size + 1)
             shown = found[:size]
@@ -250,11 +250,10 @@ class PipelineService:
             raise Invalid(f"A run is {', '.join(RUN_STATES)}, not {state!r}.{hint}", field="state")
         where = Where().equals(pipeline=pipeline, state=state)
         if cursor:
-            where.add("id < :before", before=str(decode_cursor(cursor, 1)[0]))
+            where.add("id < :before", before=cursor_key(cursor, str))
         with self._db.read() as tx:
             found = store.runs(tx, where=where, limit=size + 1)
-        more = encode_cursor((found[size - 1].id,)) if len(found) > size else None
-        return Page(found[:size], more)
+        return page_of(found, size, key=lambda run: run.id)
 
     def get_steps(self, who: Principal, run_ids: list[str]) -> dict[str, list[StepRow]]:
         """Return the steps of some runs in the order of their graphs, by the id of the run."""

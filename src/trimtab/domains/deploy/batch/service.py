@@ -38,7 +38,7 @@ from trimtab.infra.secrets import Secrets
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid, TrimtabError, did_you_mean
 from trimtab.kernel.ids import new_id
-from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
+from trimtab.kernel.pages import Page, check_limit, cursor_key, page_of
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 from trimtab.serving.errors import MissingColumn
@@ -183,11 +183,10 @@ class BatchService:
         size = check_limit(limit)
         where = Where().equals(model=model, data=data, state=state)
         if cursor:
-            (before,) = decode_cursor(cursor, 1)
-            where.add("id < :before", before=str(before))
+            where.add("id < :before", before=cursor_key(cursor, str))
         with self._db.read() as tx:
             found = store.find(tx, where=where, limit=size + 1)
-        return Page(found[:size], encode_cursor((found[size - 1].id,)) if len(found) > size else None)
+        return page_of(found, size, key=lambda batch: batch.id)
 
     def cancel(self, who: Principal, batch_id: str) -> BatchPrediction:
         """Take one back: what runs of it ends within some seconds, and nothing of it is kept."""

@@ -12,7 +12,7 @@ from trimtab.domains.registry.webhooks.model import WebhookEvent
 from trimtab.infra.db import Tx, Where
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid
-from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
+from trimtab.kernel.pages import Page, check_limit, cursor_key, page_of
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 
@@ -77,15 +77,11 @@ class Aliases(Environments):
         size = check_limit(limit)
         where = Where().equals(model=name, alias=alias)
         if cursor:
-            (before,) = decode_cursor(cursor, 1)
-            if not isinstance(before, int):
-                raise Invalid("The cursor belongs to another listing.", field="cursor")
-            where.add("seq < :before", before=before)
+            where.add("seq < :before", before=cursor_key(cursor, int))
         with self._db.read() as tx:
             self._model(tx, name)
             moves = store.alias_moves(tx, where, limit=size + 1)
-        more = encode_cursor((moves[size - 1].seq,)) if len(moves) > size else None
-        return Page(moves[:size], more)
+        return page_of(moves, size, key=lambda move: move.seq)
 
     def _moved(
         self,

@@ -14,7 +14,7 @@ from trimtab.infra.db import Where
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.ids import new_id
-from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
+from trimtab.kernel.pages import Page, check_limit, cursor_key, page_of
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 
@@ -104,15 +104,11 @@ class Gates(Versions):
         size = check_limit(limit)
         where = Where().equals(model=name, version=version)
         if cursor:
-            (before,) = decode_cursor(cursor, 1)
-            if not isinstance(before, str):
-                raise Invalid("The cursor belongs to another listing.", field="cursor")
-            where.add("id < :before", before=before)
+            where.add("id < :before", before=cursor_key(cursor, str))
         with self._db.read() as tx:
             self._version(tx, name, version)
             found = store.gates(tx, where, limit=size + 1)
-        more = encode_cursor((found[size - 1].id,)) if len(found) > size else None
-        return Page(found[:size], more)
+        return page_of(found, size, key=lambda gate: gate.id)
 
 
 def _checks(checks: Sequence[GateCheck | Mapping[str, Any]]) -> list[GateCheck]:

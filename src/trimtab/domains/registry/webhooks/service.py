@@ -32,8 +32,9 @@ from trimtab.infra.jobs import Jobs
 from trimtab.infra.outbound import Answer, Outbound
 from trimtab.infra.secrets import Secrets, SecretUnreadable
 from trimtab.kernel import refs
+from trimtab.kernel.errors import Invalid
 from trimtab.kernel.ids import new_id
-from trimtab.kernel.pages import Page, check_limit, decode_cursor, encode_cursor
+from trimtab.kernel.pages import Page, check_limit, cursor_key, decode_cursor, encode_cursor, page_of
 from trimtab.kernel.time import SECOND_US, now_us
 from trimtab.kernel.who import Principal
 
@@ -102,10 +103,12 @@ class WebhookService:
         where = Where()
         if cursor:
             at_us, last = decode_cursor(cursor, 2)
+            if not isinstance(at_us, int) or not isinstance(last, str):
+                raise Invalid("The cursor belongs to another listing.", field="cursor")
             where.add(
                 "created_us < :at_us or (created_us = :at_us and id < :last)",
-                at_us=int(at_us),
-                last=str(last),
+                at_us=at_us,
+                last=last,
             )
         with self._db.read() as tx:
             found = store.webhooks(tx, where, limit=size + 1)
@@ -183,12 +186,11 @@ class WebhookService:
         size = check_limit(limit)
         where = Where().equals(webhook=webhook_id)
         if cursor:
-            (before,) = decode_cursor(cursor, 1)
-            where.add("id < :before", before=str(before))
+            where.add("id < :before", before=cursor_key(cursor, str))
         with self._db.read() as tx:
             self._webhook(tx, webhook_id)
             found = store.deliveries(tx, where, limit=size + 1)
-        return Page(found[:size], encode_cursor((found[size - 1].id,)) if len(found) > size else None)
+        return page_of(found, size, key=lambda delivery: delivery.id)
 
     def announce(self, tx: Tx, event: WebhookEvent, data: dict[str, Any]) -> None:
         """Have the webhooks of an event told of it, in the transaction that causes it."""
