@@ -41,6 +41,9 @@ class PostgresTx:
         return self._execute(query, params).rowcount
 
     def many(self, query: Query, params: Sequence[Mapping[str, Any]], /) -> None:
+        if len(params) == 1:  # a pipeline for one takes twice as long
+            self._execute(query, params[0])
+            return
         try:
             with self._connection.cursor() as cursor:
                 cursor.executemany(_sql(query.postgresql), params)
@@ -63,7 +66,7 @@ class PostgresTx:
     def after_commit(self, call: Callable[[], None], /) -> None:
         self.calls.append(call)
 
-    def _execute(self, query: Query, params: dict[str, Any]) -> "psycopg.Cursor[Row]":
+    def _execute(self, query: Query, params: Mapping[str, Any]) -> "psycopg.Cursor[Row]":
         try:
             # In text, bytes would come as twice as many digits.
             return self._connection.cursor(binary=True).execute(_sql(query.postgresql), params)
@@ -93,7 +96,7 @@ class PostgresDatabase:
             max_size=_MOST_CONNECTIONS,
             timeout=_CONNECT_TIMEOUT_S,
             open=False,
-            kwargs={"options": "-c timezone=UTC -c statement_timeout=120000"},
+            kwargs={"autocommit": True, "options": "-c timezone=UTC -c statement_timeout=120000"},
         )
         try:
             self._pool.open(wait=True, timeout=_CONNECT_TIMEOUT_S)
@@ -103,13 +106,12 @@ class PostgresDatabase:
 
     @contextmanager
     def read(self) -> Generator[PostgresTx]:
-        with self._connection() as connection:
-            connection.execute("set transaction isolation level repeatable read read only")
+        with self._begun("begin isolation level repeatable read read only") as connection:
             yield PostgresTx(connection)
 
     @contextmanager
     def write(self) -> Generator[PostgresTx]:
-        with self._connection() as connection:
+        with self._begun("begin") as connection:
             tx = PostgresTx(connection)
             yield tx
             for call in tx.last_calls:
@@ -118,9 +120,11 @@ class PostgresDatabase:
             call()
 
     @contextmanager
-    def _connection(self) -> "Generator[psycopg.Connection[Row]]":
+    def _begun(self, begin: LiteralString) -> "Generator[psycopg.Connection[Row]]":
+        """Return a connection in a transaction, which is committed at the end of the block."""
         try:
             with self._pool.connection() as connection:
+                connection.execute(begin)
                 yield connection
         except (PoolTimeout, psycopg.OperationalError) as error:
             raise Unavailable(f"PostgreSQL is not available: {type(error).__name__}.") from error
