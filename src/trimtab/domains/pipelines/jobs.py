@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
+from trimtab.domains.pipelines.definitions import SUBMIT
 from trimtab.domains.pipelines.execution import Place
-from trimtab.domains.pipelines.service import RUN, SUBMIT, PipelineService
+from trimtab.domains.pipelines.service import RUN, PipelineService
 from trimtab.infra.db import Tx
 from trimtab.infra.jobs import Job, JobContext, Jobs, Permanent
 from trimtab.kernel.errors import Conflict, Invalid, NotFound
