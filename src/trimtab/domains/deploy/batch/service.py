@@ -2,19 +2,17 @@
 
 import shutil
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from trimtab.domains.data import DataService
-from trimtab.domains.data.model import DataFile, check_name, parse_version
-from trimtab.domains.data.tables import format_of
+from trimtab.domains.data.model import check_name
 from trimtab.domains.deploy.admission import check_loadable
 from trimtab.domains.deploy.batch import store
-from trimtab.domains.deploy.batch.errors import BadTable, BatchPredictionEnded, BatchPredictionNotFound
+from trimtab.domains.deploy.batch.datasets import Datasets, data_parts
+from trimtab.domains.deploy.batch.errors import BatchPredictionEnded, BatchPredictionNotFound
 from trimtab.domains.deploy.batch.events import BatchPredictionFinished, BatchPredictionStarted
 from trimtab.domains.deploy.batch.model import (
     ENDED,
@@ -28,7 +26,6 @@ from trimtab.domains.deploy.batch.model import (
 from trimtab.domains.deploy.settings.model import HASHES
 from trimtab.domains.govern import GovernService
 from trimtab.domains.registry import RegistryService
-from trimtab.domains.registry.model import ModelVersion
 from trimtab.domains.registry.runtimes.service import RuntimeService
 from trimtab.infra.blobs import Blobs
 from trimtab.infra.bus import Bus
@@ -36,18 +33,13 @@ from trimtab.infra.db import Database, Tx, Where
 from trimtab.infra.jobs import Interrupted, JobContext, Jobs
 from trimtab.infra.secrets import Secrets
 from trimtab.kernel import refs
-from trimtab.kernel.errors import Invalid, TrimtabError, did_you_mean
+from trimtab.kernel.errors import Invalid, TrimtabError
 from trimtab.kernel.ids import new_id
 from trimtab.kernel.pages import Page, check_limit, cursor_key, page_of
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
-from trimtab.serving.errors import MissingColumn
 from trimtab.serving.policies.settings import FieldRule
 from trimtab.serving.processes import OWN, Interpreter
-from trimtab.serving.routes import signature_of
-
-if TYPE_CHECKING:
-    from trimtab.domains.deploy.batch.sources import Table
 
 PREDICT = "deploy.batch"
 _MOST_ATTEMPTS = 20  # of which most would be kills of the machine: a run that fails by itself gets three
@@ -86,10 +78,10 @@ class BatchService:
         self._db = db
         self._bus = bus
         self._jobs = jobs
-        self._blobs = blobs
         self._registry = registry
         self._runtimes = runtimes
         self._data = data
+        self._datasets = Datasets(data, blobs)
         self._folder = folder
         self._secrets = secrets
         self._rules_of = rules_of
@@ -119,13 +111,13 @@ class BatchService:
             raise Invalid(f"reason is longer than {_LONGEST_REASON} characters.", field="reason")
         found = self._registry.resolve(who, model)
         suspicious = check_loadable(self.govern, who, found, allow_pickle=options.allow_pickle, reason=reason)
-        name, version = _data_parts(data)
+        name, version = data_parts(data)
         rows = self._data.get_version(who, name, version)
         output = check_name(output or f"{name}-predictions")
         if output == name:
             raise Invalid("The predictions need a dataset of their own.", field="output")
         self.govern.permit(who, "write", refs.data(output))
-        self._check_files(who, found, name, rows.version, path, options)
+        self._datasets.check(who, found, rows, path=path, options=options)
         batch = BatchPrediction(
             id=new_id("bp_"),
             model=found.name,
@@ -245,7 +237,7 @@ class BatchService:
         model = self._registry.materialize(who, batch.model, batch.model_version, folder / "model")
         compiled = self._compiled(who, batch, folder)
         rules = self._rules_of(who, batch.model)
-        with self._table(who, batch, folder) as table:
+        with self._datasets.table(who, batch, folder) as table:
             run = Run(
                 table,
                 model,
@@ -259,9 +251,9 @@ class BatchService:
                 hash_key=self._secrets.derive(HASHES) if rules else b"",
             )
             done = run.carry_out(self._teller(batch, context))
-        written = self._add(who, batch, batch.output, run.parts.files(done.parts))
+        written = self._datasets.add(who, batch, batch.output, run.parts.files(done.parts))
         refused = run.parts.refused_files(done.parts)
-        left_out = self._add(who, batch, batch.refused, refused) if refused else None
+        left_out = self._datasets.add(who, batch, batch.refused, refused) if refused else None
         with self._db.write() as tx:
             tx.lock(f"deploy.batch:{batch.id}")
             self._end(tx, who, batch, "succeeded", summary=done.summary, output=written, refused=left_out)
@@ -300,61 +292,6 @@ class BatchService:
             context.heartbeat(progress=share, note=f"{progress.counts.rows} rows of {batch.data}")
 
         return tell
-
-    @contextmanager
-    def _table(self, who: Principal, batch: BatchPrediction, folder: Path) -> "Generator[Table]":
-        """Lend the rows of the data version, copied only where its blobs are not on this machine."""
-        from trimtab.domains.deploy.batch.sources import Table
-
-        version = self._data.get_version(who, batch.data, batch.data_version)
-        files = _tables(self._data.files(who, batch.data, batch.data_version), batch.path)
-        with ExitStack() as copies:
-            local: list[tuple[Path, str]] = []
-            for file in files:
-                path = self._blobs.path(file.blob)
-                if path is None:
-                    path = folder / "data" / file.blob.removeprefix("b3:")
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    copies.callback(path.unlink, missing_ok=True)
-                    with path.open("wb") as copy, self._blobs.open(file.blob) as source:
-                        shutil.copyfileobj(source, copy, 1 << 20)
-                local.append((path, file.path))
-            yield Table(local, digest=f"{version.digest}/{batch.path}")
-
-    def _add(self, who: Principal, batch: BatchPrediction, name: str, files: Sequence[Path]) -> int:
-        """Add files as the next version of a dataset, which came from the data and the model; return its number."""
-        held: list[DataFile] = []
-        for file in files:
-            with file.open("rb") as content:
-                held.append(DataFile(file.name, file.stat().st_size, self._blobs.put(content)))
-        data, model = (
-            refs.data(batch.data, batch.data_version),
-            refs.model(batch.model, batch.model_version),
-        )
-        what = "Rows refused by" if name == batch.refused else "Predictions of"
-        message = f"{what} {batch.model} version {batch.model_version} on {batch.data}@{batch.data_version}"
-        added = self._data.add(who, name, held, message=message, derived_from=[data, model])
-        return added.version.version
-
-    def _check_files(
-        self, who: Principal, found: ModelVersion, name: str, version: int, path: str, options: Options
-    ) -> None:
-        """Raise BadTable or MissingColumn for what is known to be wrong before any byte is read."""
-        files = _tables(self._data.files(who, name, version), path)
-        known = self._data.findings(who, name, version).columns
-        signature = signature_of(found.signature)
-        if signature is None or signature.tensor or options.inputs or not known or len(files) > 1 or path:
-            return
-        if len({column.table for column in known}) > 1:
-            return
-        have = [column.name for column in known]
-        for field in signature.inputs:
-            if field.required and field.name not in have:
-                hint = did_you_mean(field.name, have).replace("Did you mean", "Is it")
-                raise MissingColumn(
-                    f"column {field.name!r}, which the model needs, is missing in the data.{hint}",
-                    field=field.name,
-                )
 
     def _fail(self, who: Principal, batch: BatchPrediction, error: str) -> None:
         with self._db.write() as tx:
@@ -408,23 +345,3 @@ class BatchService:
 
 def _ref(batch: BatchPrediction) -> str:
     return refs.make("batch-prediction", batch.id)
-
-
-def _data_parts(ref: str) -> tuple[str, int | None]:
-    """Return (name, version or None for the newest) of ``data:NAME@3``, ``data:NAME@latest`` or ``data:NAME``."""
-    name, _, version = ref.removeprefix("data:").partition("@")
-    if not name or ":" in name:
-        raise Invalid(f"{ref[:80]!r} is not a data version such as data:flights@3.", field="data")
-    return name, parse_version(version or "latest")
-
-
-def _tables(files: Sequence[DataFile], path: str) -> "list[DataFile]":
-    """Return the files that are tables, or the one of them that is asked for; raises BadTable."""
-    tabular = [file for file in files if format_of(file.path)]
-    chosen = [file for file in tabular if file.path == path] if path else tabular
-    if chosen:
-        return chosen
-    if path:
-        hint = did_you_mean(path, [file.path for file in tabular[:1000]])
-        raise BadTable(f"The data has no table file {path[:200]!r}.{hint}", field="path")
-    raise BadTable("The data version holds no table: Parquet, Arrow, CSV or JSON lines.", field="data")
