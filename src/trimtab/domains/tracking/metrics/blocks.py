@@ -90,7 +90,7 @@ class Block:
         return of_one(self._run_no, self._key_no, self.step, self.at_us, self.value)
 
     def take(self, rows: NDArray[np.intp]) -> Series:
-        """Return some points."""
+        """Return some points; ``rows`` rise."""
         steps, times, values = self._planes
         picked = [plane if isinstance(plane, int) else plane[rows] for plane in values]
         return of_one(
@@ -194,11 +194,13 @@ def _picked(rows: NDArray[np.intp], first: int, even: int, planes: Planes) -> ND
     """Return some numbers of a column: the sums of each plane up to there, put together as its bytes are."""
     if even != _UNEVEN:
         return rows.astype(np.int64) * even + first
-    sums = np.zeros(rows.size, np.uint64)
-    for place, plane in enumerate(planes):
-        if isinstance(plane, int):
-            upto = rows.astype(np.uint64) * np.uint64(plane)
-        else:
-            upto = np.concatenate(([np.uint64(0)], np.cumsum(plane, dtype=np.uint64)))[rows]
-        sums += upto << np.uint64(8 * place)
+    shared = sum(plane << 8 * place for place, plane in enumerate(planes) if isinstance(plane, int))
+    sums = rows.astype(np.uint64) * np.uint64(shared)
+    later = rows[rows > 0]
+    if later.size:
+        starts = np.concatenate(([0], later[:-1]))
+        for place, plane in enumerate(planes):
+            if not isinstance(plane, int):
+                between = np.add.reduceat(plane[: later[-1]], starts, dtype=np.uint64)
+                sums[rows.size - later.size :] += np.cumsum(between) << np.uint64(8 * place)
     return sums.view(np.int64) + first

@@ -87,8 +87,6 @@ def _rises(*columns: NDArray[np.int64]) -> bool:
     level: NDArray[np.bool_] | None = None
     """Which rows are like the one before as far as the columns were compared; None for all."""
     for column in columns:
-        if column.strides == (0,):  # one number for all rows, which tells none from another
-            continue
         first, second = column[:-1], column[1:]
         if not bool((first <= second).all() if level is None else (first <= second)[level].all()):
             return False
@@ -116,7 +114,7 @@ def of_one(
     run_no: int, key_no: int, step: NDArray[np.int64], at_us: NDArray[np.int64], value: NDArray[np.float64]
 ) -> Series:
     """Return points of one metric as a series."""
-    run, key = (np.broadcast_to(np.int64(number), step.shape) for number in (run_no, key_no))
+    run, key = (np.full(step.size, number, np.int64) for number in (run_no, key_no))
     return Series(run, key, step, at_us, value)
 
 
