@@ -3,8 +3,9 @@
 import msgspec
 
 from trimtab.domains.deploy.events import EndpointDeployed, VersionFailed
+from trimtab.domains.deploy.reports import PLANE
 from trimtab.domains.deploy.rollouts.course import ADVANCE
-from trimtab.domains.deploy.service import PLANE, DeployService
+from trimtab.domains.deploy.service import DeployService
 from trimtab.domains.registry.events import ModelCompiled, ModelDeleted, ModelRenamed, ModelVersionDeleted
 from trimtab.infra.bus import Bus
 from trimtab.infra.jobs import Job, JobContext, Jobs
