@@ -7,16 +7,8 @@ import msgspec
 from trimtab.domains.govern import GovernService
 from trimtab.domains.lineage import LineageService
 from trimtab.domains.pipelines import store
-from trimtab.domains.pipelines.errors import (
-    PipelineNotFound,
-)
-from trimtab.domains.pipelines.model import (
-    Pipeline,
-    Run,
-    Spec,
-    check_entry,
-    check_spec,
-)
+from trimtab.domains.pipelines.errors import PipelineNotFound
+from trimtab.domains.pipelines.model import Pipeline, Run, Spec, check_entry, check_spec
 from trimtab.infra.blobs import Blobs
 from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database, Tx, Where

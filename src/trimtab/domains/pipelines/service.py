@@ -6,22 +6,10 @@ from typing import Any
 
 from trimtab.domains.pipelines import store
 from trimtab.domains.pipelines.definitions import Definitions, pipeline_ref, require
-from trimtab.domains.pipelines.errors import (
-    PipelineRunNotFound,
-    RunEnded,
-    RunNotRetryable,
-    StepNotFound,
-)
+from trimtab.domains.pipelines.errors import PipelineRunNotFound, RunEnded, RunNotRetryable, StepNotFound
 from trimtab.domains.pipelines.events import PipelineRunFinished
 from trimtab.domains.pipelines.execution import Execution, Place
-from trimtab.domains.pipelines.model import (
-    ENDED,
-    MOST_ATTEMPTS,
-    RUN_STATES,
-    Run,
-    StepRow,
-    check_trigger,
-)
+from trimtab.domains.pipelines.model import ENDED, MOST_ATTEMPTS, RUN_STATES, Run, StepRow, check_trigger
 from trimtab.domains.pipelines.values import blobs_of, refs_in
 from trimtab.infra.db import Tx, Where
 from trimtab.infra.jobs import JobContext

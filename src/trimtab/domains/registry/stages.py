@@ -4,11 +4,7 @@ from collections.abc import Sequence
 
 from trimtab.domains.registry import store
 from trimtab.domains.registry.events import StageChanged
-from trimtab.domains.registry.model import (
-    ACTIVE_STAGES,
-    ModelVersion,
-    stage_of,
-)
+from trimtab.domains.registry.model import ACTIVE_STAGES, ModelVersion, stage_of
 from trimtab.domains.registry.versions import Versions
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid

@@ -6,12 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from trimtab.domains.registry import RegistryService
-from trimtab.domains.registry.model import (
-    ModelVersion,
-    RegisteredModel,
-    check_alias_letters,
-    is_prompt,
-)
+from trimtab.domains.registry.model import ModelVersion, RegisteredModel, check_alias_letters, is_prompt
 from trimtab.domains.registry.uris import (
     ArtifactSource,
     ExternalSource,
@@ -26,12 +21,7 @@ from trimtab.kernel.errors import Invalid
 from trimtab.kernel.pages import Page
 from trimtab.wire.mlflow.binding import Handler, handler
 from trimtab.wire.mlflow.errors import missing as missing_field
-from trimtab.wire.mlflow.messages import (
-    Tag,
-    page_size,
-    required,
-    tag_pairs,
-)
+from trimtab.wire.mlflow.messages import Tag, page_size, required, tag_pairs
 from trimtab.wire.mlflow.registry_messages import (
     CreateVersion,
     FoundModels,

@@ -4,17 +4,8 @@ from typing import Any
 
 import msgspec
 
-from trimtab.domains.registry.model import (
-    ModelVersion,
-    RegisteredModel,
-)
-from trimtab.wire.mlflow.messages import (
-    Int64,
-    Tag,
-    TagView,
-    millis,
-    tag_views,
-)
+from trimtab.domains.registry.model import ModelVersion, RegisteredModel
+from trimtab.wire.mlflow.messages import Int64, Tag, TagView, millis, tag_views
 
 
 class VersionView(msgspec.Struct, omit_defaults=True):

@@ -10,10 +10,7 @@ from trimtab.domains.data import DataService
 from trimtab.domains.data.model import DataFile, DataVersion, parse_version
 from trimtab.domains.data.tables import format_of
 from trimtab.domains.deploy.batch.errors import BadTable
-from trimtab.domains.deploy.batch.model import (
-    BatchPrediction,
-    Options,
-)
+from trimtab.domains.deploy.batch.model import BatchPrediction, Options
 from trimtab.domains.registry.model import ModelVersion
 from trimtab.infra.blobs import Blobs
 from trimtab.kernel import refs

@@ -1,10 +1,6 @@
 """The names by which traces are searched and sorted, and what each stands for."""
 
-from trimtab.domains.traces.infos.model import (
-    NAME_TAG,
-    PROMPTS_TAG,
-    RUN_KEY,
-)
+from trimtab.domains.traces.infos.model import NAME_TAG, PROMPTS_TAG, RUN_KEY
 from trimtab.kernel.errors import did_you_mean
 from trimtab.kernel.filters import Clause
 

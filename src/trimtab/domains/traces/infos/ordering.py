@@ -3,11 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from trimtab.domains.traces.infos.model import (
-    COLUMNS_OF,
-    NAME_TAG,
-    SESSION_KEY,
-)
+from trimtab.domains.traces.infos.model import COLUMNS_OF, NAME_TAG, SESSION_KEY
 from trimtab.domains.traces.infos.names import ALIASES, ENTITIES, MEANINGS, ORDERED
 from trimtab.domains.traces.listing import Term
 from trimtab.kernel.errors import did_you_mean
