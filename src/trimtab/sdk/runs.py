@@ -8,9 +8,8 @@ import atexit
 import os
 import sys
 import threading
-import warnings
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from time import time_ns
 from types import TracebackType
@@ -24,6 +23,7 @@ from trimtab.sdk import entries, media, spool, start
 from trimtab.sdk.client import Client, connect
 from trimtab.sdk.entries import End, Entry, File, Input, Status
 from trimtab.sdk.hardware import Sampler
+from trimtab.sdk.notices import Notices, still_to_send
 from trimtab.sdk.pipelines import note_input, note_output
 from trimtab.sdk.sender import Sender
 from trimtab.sdk.spool import POINTS, Spool
@@ -32,7 +32,6 @@ __all__ = ["Run", "run"]
 
 _FINISH_S = 30.0
 _CHILD_FINISH_S = 3.0
-_MOST_WARNINGS = 20
 _MOST_TOGETHER = 1000
 
 
@@ -48,7 +47,7 @@ class Run:
         self._plan = plan
         self._client = client
         self._steps: dict[str, int] = dict(plan.steps)
-        self._told: set[str] = set()
+        self._notices = Notices()
         self._finished = False
         self._forked = False
         self._opening = threading.Lock()
@@ -100,7 +99,9 @@ class Run:
             elif not kept.append(POINTS, 1, payload):
                 self._full(kept)
         except Exception as error:  # noqa: BLE001 - logging never fails a training
-            self._tell(f"The metric {key!r} is no number and was not logged: {value!r:.100} ({error})")
+            self._notices.tell(
+                f"The metric {key!r} is no number and was not logged: {value!r:.100} ({error})"
+            )
 
     def log(self, values: Mapping[str, Any], *, step: int | None = None) -> None:
         """Log several values of one step; those of a mapping within are named ``outer/inner``."""
@@ -112,7 +113,7 @@ class Run:
                     number = float(value)
                     its = self._steps.get(key, -1) + 1 if step is None else int(step)
                 except Exception as error:  # noqa: BLE001 - the same
-                    self._tell(
+                    self._notices.tell(
                         f"The metric {key!r} is no number and was not logged: {value!r:.100} ({error})"
                     )
                     continue
@@ -121,7 +122,7 @@ class Run:
             for at in range(0, len(together), _MOST_TOGETHER):
                 self._put(entries.points(together[at : at + _MOST_TOGETHER], at_us))
         except Exception as error:  # noqa: BLE001 - the same
-            self._tell(f"Metrics were not logged: {error}")
+            self._notices.tell(f"Metrics were not logged: {error}")
 
     log_metrics = log
 
@@ -144,28 +145,30 @@ class Run:
     def log_artifact(self, path: str | os.PathLike[str], to: str | None = None) -> None:
         """Log a file, or a folder with all that is in it, below the folder ``to``; it is copied now and sent later."""
         source = Path(path)
-        self._safely(f"The file {path}", lambda: self._put_files(source, source.absolute().parent, to))
+        self._notices.guard(f"The file {path}", lambda: self._put_files(source, source.absolute().parent, to))
 
     def log_artifacts(self, folder: str | os.PathLike[str], to: str | None = None) -> None:
         """Log everything in a folder, below the folder ``to``."""
         source = Path(folder)
-        self._safely(f"The folder {folder}", lambda: self._put_files(source, source.absolute(), to))
+        self._notices.guard(f"The folder {folder}", lambda: self._put_files(source, source.absolute(), to))
 
     def log_figure(self, figure: Any, path: str) -> None:
         """Log a Matplotlib, Plotly or Pillow figure as ``name.png``, ``.svg``, ``.html``, ..."""
-        self._safely(f"The figure {path}", lambda: self._put_file(media.figure(figure, path), path))
+        self._notices.guard(f"The figure {path}", lambda: self._put_file(media.figure(figure, path), path))
 
     def log_table(self, table: Any, path: str) -> None:
         """Log a table as ``name.json`` (as MLflow lays tables out), ``.csv`` or ``.parquet``."""
-        self._safely(f"The table {path}", lambda: self._put_file(media.table(table, path), path))
+        self._notices.guard(f"The table {path}", lambda: self._put_file(media.table(table, path), path))
 
     def log_text(self, text: str, path: str) -> None:
         """Log a text as a file."""
-        self._safely(f"The text {path}", lambda: self._put_file(str(text).encode(), path))
+        self._notices.guard(f"The text {path}", lambda: self._put_file(str(text).encode(), path))
 
     def log_dict(self, value: Any, path: str) -> None:
         """Log a dictionary or list as ``name.json`` or ``.yaml``."""
-        self._safely(f"The dictionary {path}", lambda: self._put_file(media.mapping(value, path), path))
+        self._notices.guard(
+            f"The dictionary {path}", lambda: self._put_file(media.mapping(value, path), path)
+        )
 
     def log_input(self, data: Any, *, context: str = "training") -> None:
         """Note that a dataset version went into the run: ``data:flights@3``, or what ``trimtab.data`` returned."""
@@ -177,7 +180,7 @@ class Run:
             digest = getattr(data, "digest", None) or str(version or "")
             self._put(entries.note(Input(name, digest[-36:], ref, context)))
 
-        self._safely(f"The input {data!r:.100}", put)
+        self._notices.guard(f"The input {data!r:.100}", put)
 
     def child(self, name: str | None = None, **options: Any) -> "Run":
         """Start a run below this one, in the same experiment unless another is named."""
@@ -208,13 +211,15 @@ class Run:
         if kept is not None and kept.dropped:
             dropped = entries.fields("tags", {"trimtab.dropped_entries": str(kept.dropped)})
             kept.append(*dropped, must=True)
-            self._tell(f"{kept.dropped} entries of run {self.id} were left out, as the spool was full.")
+            self._notices.tell(
+                f"{kept.dropped} entries of run {self.id} were left out, as the spool was full."
+            )
         if kept is not None and (self._plan.owner or status != "FINISHED"):
             kept.append(*entries.note(End(status, now_us())), must=True)
         self._finished = True
         if self._sender is not None and not self._sender.finish(timeout_s):
             if not self._sender.refused:
-                self._tell(_still_to_send(self.id, self._sender.waiting, kept))
+                self._notices.tell(still_to_send(self.id, self._sender.waiting, kept))
         elif self._sender is None and kept is not None:
             kept.close(remove=False)
 
@@ -235,12 +240,12 @@ class Run:
     def _put(self, entry: Entry) -> None:
         kept = self._spool or self._open()
         if self._finished:
-            self._tell(f"Run {self.id} has ended; what is logged to it afterwards is left out.")
+            self._notices.tell(f"Run {self.id} has ended; what is logged to it afterwards is left out.")
         elif not kept.append(*entry):
             self._full(kept)
 
     def _full(self, kept: Spool) -> None:
-        self._tell(
+        self._notices.tell(
             f"The spool of run {self.id} is full ({kept.folder}, see TRIMTAB_SPOOL_MB): what is logged is left out "
             "until the server has taken some of it."
         )
@@ -259,12 +264,12 @@ class Run:
                 )
                 made = Spool(head)
                 if made.folder is None:
-                    self._tell(
+                    self._notices.tell(
                         f"{spool.root()} cannot be written (TRIMTAB_SPOOL): logging goes on in memory."
                     )
                 if not plan.offline:
                     self._sender = Sender(
-                        made, self._client, folder=None, tell=self._tell, leftovers=not self._forked
+                        made, self._client, folder=None, tell=self._notices.tell, leftovers=not self._forked
                     )
                     self._sender.start()
                 self._spool = made
@@ -276,7 +281,7 @@ class Run:
             for at in range(0, len(texts), _MOST_TOGETHER):
                 self._put(entries.fields(kind, dict([*texts.items()][at : at + _MOST_TOGETHER])))
 
-        self._safely(f"The {kind}", put)
+        self._notices.guard(f"The {kind}", put)
 
     def _put_files(self, source: Path, root: Path, to: str | None) -> None:
         files = [one for one in sorted(source.rglob("*")) if one.is_file()] if source.is_dir() else [source]
@@ -286,11 +291,13 @@ class Run:
 
     def _put_file(self, content: Path | bytes, path: str) -> None:
         if self._finished:
-            self._tell(f"Run {self.id} has ended; what is logged to it afterwards is left out.")
+            self._notices.tell(f"Run {self.id} has ended; what is logged to it afterwards is left out.")
             return
         added = (self._spool or self._open()).add_file(content)
         if added is None:
-            self._tell(f"The file {path} was not logged: the spool has no room for it (TRIMTAB_SPOOL_MB).")
+            self._notices.tell(
+                f"The file {path} was not logged: the spool has no room for it (TRIMTAB_SPOOL_MB)."
+            )
         else:
             self._put(entries.note(File(added[0], path.strip("/"), added[1])))
 
@@ -301,22 +308,7 @@ class Run:
             for path, content in files.items():
                 self._put_file(content, path)
 
-        self._safely("What the run was started from", put)
-
-    def _safely(self, what: str, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - logging never fails a training
-            self._tell(f"{what} was not logged: {error}")
-
-    def _tell(self, message: str) -> None:
-        if message in self._told or len(self._told) >= _MOST_WARNINGS:
-            return
-        self._told.add(message)
-        try:
-            warnings.warn(message, RuntimeWarning, stacklevel=4)
-        except Warning:  # warnings are errors here, and the training shall go on all the same
-            print(f"trimtab: {message}", file=sys.stderr)  # noqa: T201
+        self._notices.guard("What the run was started from", put)
 
     def _at_exit(self) -> None:
         self.finish(start.status_at_exit())
@@ -404,11 +396,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Any:
             yield from _flat(value, f"{prefix}{key}/")
         else:
             yield f"{prefix}{key}", value
-
-
-def _still_to_send(run_id: str, waiting: int, kept: Spool | None) -> str:
-    where = f"in {kept.folder}" if kept is not None and kept.folder is not None else "in memory"
-    return (
-        f"{waiting} entries of run {run_id} are still to be sent. They are kept {where}; the next trimtab.run() or "
-        "'trimtab runs sync' sends them."
-    )
