@@ -13,21 +13,14 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Coroutine
 from email.utils import formatdate
-from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
 
 from trimtab.kernel.errors import TooLarge, TrimtabError
-from trimtab.serving.http import (
-    Answer,
-    Application,
-    HeadersTooLarge,
-    NotHttp,
-    Request,
-    TooSlow,
-)
+from trimtab.serving.encoding import encode
+from trimtab.serving.http import Answer, Application, HeadersTooLarge, NotHttp, Request, TooSlow
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_WAITING = 64
@@ -37,7 +30,6 @@ _SWEEP_S = 1.0
 _LINGER_S = 2.0
 """How long what a refused client goes on to send is read and thrown away, so that it sees the answer."""
 
-_STATUS_LINES = {one.value: f"HTTP/1.1 {one.value} {one.phrase}\r\n".encode() for one in HTTPStatus}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -226,23 +218,9 @@ class Connection(asyncio.Protocol):
 
     def _write(self, request: Request, answer: Answer) -> None:
         server = self._server
-        status, content, content_type, headers = answer
-        parts = [
-            _STATUS_LINES[status],
-            server.date,
-            b"content-type: ",
-            content_type,
-            b"\r\ncontent-length: ",
-            b"%d" % len(content),
-            b"\r\n",
-        ]
-        for name, value in headers:
-            parts += (name, b": ", value, b"\r\n")
         last = not request.keep_alive or server.draining
-        parts.append(b"connection: close\r\n\r\n" if last else b"\r\n")
-        if request.method != b"HEAD":
-            parts.append(content)
-        self._send(b"".join(parts), last=last)
+        data = encode(answer, date=server.date, last=last, bodiless=request.method == b"HEAD")
+        self._send(data, last=last)
         self.deadline = server.now + server.keep_alive_s
 
     def _send(self, data: bytes, *, last: bool = False) -> None:
@@ -260,21 +238,8 @@ class Connection(asyncio.Protocol):
         self._closing = True
         if self._answering:  # those before it are answered first, and then the connection ends
             return
-        status, content, content_type, headers = self._application.refuse(self._request, error)
-        self._send(
-            b"".join(
-                (
-                    _STATUS_LINES[status],
-                    self._server.date,
-                    b"content-type: ",
-                    content_type,
-                    b"\r\n",
-                    *(b"%b: %b\r\n" % header for header in headers),
-                    b"content-length: %d\r\nconnection: close\r\n\r\n" % len(content),
-                    content,
-                )
-            )
-        )
+        answer = self._application.refuse(self._request, error)
+        self._send(encode(answer, date=self._server.date, last=True))
         self._server.end(self._transport)
         self.deadline = self._server.now + _LINGER_S
 
