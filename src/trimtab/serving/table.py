@@ -18,11 +18,12 @@ from trimtab.serving.compiled import Compiled
 from trimtab.serving.errors import EndpointNotFound, ModelNotLoaded, NoReplica, VersionNotFound
 from trimtab.serving.files import write_atomically
 from trimtab.serving.frames import EXPLANATIONS
-from trimtab.serving.links import Pool, Replicas
+from trimtab.serving.links import Replicas
 from trimtab.serving.policies import settings
 from trimtab.serving.policies.fields import hash_key
 from trimtab.serving.policies.guard import Guard
 from trimtab.serving.policies.quotas import Ledger
+from trimtab.serving.pool import Pool
 from trimtab.serving.protocols import mlflow
 from trimtab.serving.routes import RouteTable
 from trimtab.serving.schema import Schema
