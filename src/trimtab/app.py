@@ -1,10 +1,7 @@
 """The composition root: the only module that knows every domain and adapter, and wires them by hand."""
 
-import logging
 import os
-import threading
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 from trimtab.domains.alerts import AlertService
@@ -22,11 +19,7 @@ from trimtab.domains.deploy.edge.service import EdgeService
 from trimtab.domains.deploy.events import RolloutEnded, ServedVersionDeleted, VersionFailed
 from trimtab.domains.deploy.exports.package.service import PackageService
 from trimtab.domains.deploy.exports.service import ExportService
-from trimtab.domains.deploy.gateway import Gateway
 from trimtab.domains.deploy.plane import Plane
-from trimtab.domains.deploy.settings.model import HASHES
-from trimtab.domains.deploy.targets.limits import Limits
-from trimtab.domains.deploy.targets.process import ProcessTarget
 from trimtab.domains.govern import GovernService
 from trimtab.domains.lineage import LineageService
 from trimtab.domains.monitor import MonitorService
@@ -53,14 +46,10 @@ from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database
 from trimtab.infra.db.migrate import migrate
 from trimtab.infra.jobs import Job, JobContext, Jobs
-from trimtab.infra.jobs.pool import WorkerPool
-from trimtab.infra.jobs.runner import Runner, release_dead_owners
 from trimtab.infra.outbound import Outbound
 from trimtab.infra.secrets import Secrets
 from trimtab.infra.signing import Signer
-from trimtab.kernel.errors import TrimtabError
 from trimtab.kernel.time import DAY_US, now_us
-from trimtab.kernel.who import system
 from trimtab.loop import gc
 from trimtab.loop import jobs as loop_jobs
 from trimtab.loop.canary import Canary
@@ -71,12 +60,10 @@ from trimtab.loop.retrain import Retrain
 from trimtab.loop.search import SearchService
 from trimtab.loop.service import LoopService
 from trimtab.loop.trash import TrashStory
-from trimtab.reach import inference_grpc_port, inference_url, may_send_to_private, needs_sign_in, public_url
-from trimtab.serving.processes import Tls
+from trimtab.reach import inference_url, may_send_to_private, needs_sign_in, public_url
 from trimtab.settings import Settings
 
 STEP_PROCESS = "trimtab.domains.pipelines.step_process"
-log = logging.getLogger(__name__)
 
 EXPIRE = "infra.expire"
 
@@ -131,7 +118,7 @@ class App:
         )
         data_jobs.register(self.jobs, self.data)
         outbound = Outbound(private=may_send_to_private(settings))
-        secrets = self._secrets = Secrets(settings.secret_key_path)
+        secrets = Secrets(settings.secret_key_path)
         self.alerts = AlertService(
             database,
             self.bus,
@@ -313,7 +300,7 @@ class App:
         )
         self.jobs.handler(gc.GC, self.collector.run)
         self.plane: Plane | None = None
-        self._background: Background | None = None
+        """The hand on the data plane, in a running server."""
 
     def place(self) -> Place:
         """Return where this process carries out pipeline runs."""
@@ -353,90 +340,11 @@ class App:
     @property
     def serving_folder(self) -> Path:
         """Where the data plane keeps its sockets, models and prediction log."""
-        return self.settings.home_path / "serving"
-
-    def start(self, environment: Mapping[str, str]) -> None:
-        """Begin the background work of a server: deliveries, schedules, worker processes, the data plane."""
-        tls = self.settings.inference_tls
-        self.plane = Plane(
-            self.deploy,
-            govern=self.govern,
-            registry=self.registry,
-            gateway=Gateway(
-                self.serving_folder,
-                host=self.settings.host,
-                port=self.settings.inference_port_number,
-                grpc_port=inference_grpc_port(self.settings),
-                tls=Tls(*tls) if tls else None,
-                hash_key=self._secrets.derive(HASHES),
-                replica_secret=self.settings.replica_secret_path,
-            ),
-            target=ProcessTarget(
-                self.serving_folder, limits=Limits.of_machine(memory_mb=self.settings.replica_memory_mb)
-            ),
-            folder=self.serving_folder,
-            interpreter_of=partial(self.runtimes.interpreter, system("deploy")),
-        )
-        self.plane.start()
-        self.tracking.start()
-        self._background = Background(self, environment)
-
-    def stop(self) -> None:
-        """End the background work in order, then close the connections."""
-        if self._background is not None:
-            self._background.stop()
-            self.tracking.stop()
-        if self.plane is not None:
-            self.plane.stop()
-        self.close()
+        return self.settings.serving_folder
 
     def close(self) -> None:
         """Close the connections."""
         self.db.close()
-
-
-class Background:
-    """The threads and processes that a server keeps beside its requests."""
-
-    def __init__(self, app: App, environment: Mapping[str, str]) -> None:
-        release_dead_owners(app.db)
-        app.alerts.channels.seal_secrets()
-        with app.db.write() as tx:
-            app.jobs.schedule(tx, EXPIRE, kind=EXPIRE, cron="41 3 * * *")
-            data_jobs.schedule(app.jobs, tx)
-            monitor_jobs.schedule(app.jobs, tx)
-            alerts_jobs.schedule(app.jobs, tx)
-            pipelines_jobs.schedule(app.jobs, tx)
-            loop_jobs.schedule(app.jobs, tx)
-            gc.schedule(app.jobs, tx)
-        self._app = app
-        self._stopping = threading.Event()
-        self._runner = Runner(app.db, app.jobs, queue="light", threads=app.settings.light_threads)
-        self._pools = [
-            WorkerPool(app.db, app.jobs, queue="heavy", most=app.settings.workers, environment=environment),
-            WorkerPool(app.db, app.jobs, queue="stream", most=1, environment=environment),
-            WorkerPool(app.db, app.jobs, queue="pipelines", most=1, environment=environment),
-        ]
-        self._ticker = threading.Thread(target=self._tick, name="schedules", daemon=True)
-        self._runner.start()
-        for pool in self._pools:
-            pool.start()
-        self._ticker.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        for pool in self._pools:
-            pool.stop()
-        self._runner.stop()
-        self._ticker.join(5.0)
-
-    def _tick(self) -> None:
-        while not self._stopping.wait(0.25):
-            try:
-                self._app.jobs.tick()
-                monitor_jobs.notice(self._app.db, self._app.jobs, self._app.monitors)
-            except TrimtabError as error:
-                log.warning("schedules not read", extra={"error": str(error)})
 
 
 def build(settings: Settings, *, packages: Sequence[str] = MIGRATED) -> App:

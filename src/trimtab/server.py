@@ -1,28 +1,46 @@
-"""The server process behind ``trimtab up``: listens, serves, and runs the background work."""
+"""The server process behind ``trimtab up``: takes its home and its ports, and starts what answers predictions.
+
+Everything else of the server is imported after that, while the gateway starts beside it: this module imports little.
+"""
 
 import fcntl
-import os
-import signal
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+import msgspec
 
-from trimtab.app import App, build
-from trimtab.http import asgi
-from trimtab.infra.http.direct import DirectProtocol
-from trimtab.infra.http.sockets import listen
+from trimtab.domains.deploy.gateway import Gateway
+from trimtab.domains.deploy.processes import Processes
+from trimtab.domains.deploy.settings.model import HASHES
+from trimtab.domains.deploy.targets.limits import Limits
+from trimtab.infra import db
+from trimtab.infra.secrets import Secrets
 from trimtab.infra.telemetry import configure_logging
 from trimtab.kernel.errors import Unavailable
-from trimtab.kernel.process import settle_heap
-from trimtab.reach import inference_grpc_port, needs_sign_in, public_url
-from trimtab.settings import ENVIRONMENT_PREFIX, Settings
+from trimtab.kernel.sockets import listen
+from trimtab.reach import inference_grpc_port, needs_sign_in
+from trimtab.serving.processes import Tls
+from trimtab.settings import Settings
+from trimtab.version import __version__
 
-_DRAIN_S = 10
-_KEEP_ALIVE_S = 75
+_OF_THE_ADDRESS = frozenset(
+    [
+        "host",
+        "port",
+        "inference_port",
+        "grpc_port",
+        "public_url",
+        "allowed_hosts",
+        "sign_in",
+        "log_level",
+        "inference_tls_cert",
+        "inference_tls_key",
+        "inference_tls_client_ca",
+    ]
+)
+"""Settings that say where and to whom the server answers: what is served does not depend on them."""
 
 
 def serve(settings: Settings, *, announce: Callable[[str, str | None], None]) -> None:
@@ -36,59 +54,41 @@ def serve(settings: Settings, *, announce: Callable[[str, str | None], None]) ->
     inference_grpc_port(settings)
     lock = _lock_home(settings.home_path)
     sock = listen(settings.host, settings.port)
-    app = build(settings)
-    first_token = app.govern.first_token() if needs_sign_in(settings) else None
-    application = _with_lifespan(app, asgi(app))
-    announce(public_url(settings), first_token)
-    config = uvicorn.Config(
-        application,
-        loop="uvloop",
-        http=DirectProtocol,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_DRAIN_S,
+    processes = _processes(settings)
+    try:
+        processes.begin(database=db.mark(settings.database_url))
+        from trimtab.running import run
+
+        run(settings, sock, processes, announce=announce)
+    finally:
+        processes.end()
+        sock.close()
+        lock.close()
+
+
+def _processes(settings: Settings) -> Processes:
+    """Return what is to answer predictions."""
+    tls = settings.inference_tls
+    gateway = Gateway(
+        settings.serving_folder,
+        host=settings.host,
+        port=settings.inference_port_number,
+        grpc_port=inference_grpc_port(settings),
+        tls=Tls(*tls) if tls else None,
+        hash_key=Secrets(settings.secret_key_path).derive(HASHES),
+        replica_secret=settings.replica_secret_path,
+        sign_in=needs_sign_in(settings),
     )
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stop, _stopped)
-    uvicorn.Server(config).run(sockets=[sock])
-    lock.close()
-
-
-def _stopped(_number: int, _frame: object) -> None:
-    """Take the signal that uvicorn raises once more after it has stopped on it: a stop that was asked for ends with 0."""
-
-
-def environment_of(settings: Settings) -> dict[str, str]:
-    """Return this process's environment with every setting in it, for child processes."""
-    given = {
-        ENVIRONMENT_PREFIX + key.upper(): str(getattr(settings, key)) for key in Settings.__struct_fields__
+    served = {
+        key: value for key, value in msgspec.structs.asdict(settings).items() if key not in _OF_THE_ADDRESS
     }
-    return {**os.environ, **given}
-
-
-def _with_lifespan(app: App, application: ASGIApp) -> ASGIApp:
-    from starlette.routing import Router
-
-    @asynccontextmanager
-    async def lifespan(_: object) -> AsyncGenerator[None]:
-        app.start(environment_of(app.settings))
-        settle_heap()
-        try:
-            yield
-        finally:
-            app.stop()
-
-    router = Router(lifespan=lifespan)
-
-    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-        await (router if scope["type"] == "lifespan" else application)(scope, receive, send)
-
-    return handle
+    return Processes(
+        gateway,
+        settings.serving_folder,
+        limits=Limits.of_machine(memory_mb=settings.replica_memory_mb),
+        code=__version__,
+        settings=hashlib.sha256(msgspec.json.encode(served)).hexdigest(),
+    )
 
 
 def _lock_home(home: Path) -> IO[str]:

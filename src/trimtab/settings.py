@@ -50,6 +50,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return Path(self.home).expanduser().absolute()
 
     @property
+    def serving_folder(self) -> Path:
+        """Where the data plane keeps its sockets, models and prediction log."""
+        return self.home_path / "serving"
+
+    @property
     def database_url(self) -> str:
         return self.database or f"sqlite:///{self.home_path / 'trimtab.db'}"
 

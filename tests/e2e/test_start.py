@@ -16,9 +16,8 @@ import httpx2
 import pytest
 
 from tests.processes import TRIMTAB, Server, free_port, running
-from trimtab.infra.http.sockets import listen
+from trimtab.kernel.sockets import listen
 from trimtab.sdk.client import Client
-from trimtab.serving.gateway import listening_socket
 
 MOST_IDLE_BYTES = 150_000_000
 _PIDFD_GETFD = 438
@@ -152,9 +151,8 @@ def test_answers_leave_at_once(server: Server, which: str) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("make", [listen, listening_socket])
-def test_accepted_sockets_inherit_no_delay(make: "type[listen]") -> None:
-    listener = make("127.0.0.1", 0)
+def test_accepted_sockets_inherit_no_delay() -> None:
+    listener = listen("127.0.0.1", 0)
     listener.setblocking(True)
     with listener, socket.create_connection(listener.getsockname()[:2]):
         taken, _ = listener.accept()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from trimtab.kernel.errors import NotFound, TrimtabError
+from trimtab.kernel.sockets import listen
 from trimtab.serving.connections import MAX_HEAD_BYTES, MAX_WAITING, HttpServer
-from trimtab.serving.gateway import listening_socket
 from trimtab.serving.http import Answer, Request, refusal
 
 LIMIT = 1000
@@ -55,7 +55,7 @@ def talk(say: Talk, **limits: Any) -> Any:
     async def run() -> Any:
         echo = Echo()
         server = HttpServer(echo, **limits)
-        listener = listening_socket("127.0.0.1", 0)
+        listener = listen("127.0.0.1", 0)
         await server.listen(listener)
         reader, writer = await asyncio.open_connection(*listener.getsockname()[:2])
         try:

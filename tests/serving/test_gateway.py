@@ -14,9 +14,10 @@ import pytest
 
 from tests.serving.conftest import ABC, OPEN, Plane
 from trimtab.kernel.errors import Invalid
+from trimtab.kernel.sockets import listen
 from trimtab.serving import segments
 from trimtab.serving.control import GatewayControl
-from trimtab.serving.gateway import EXIT_FOLDER_TAKEN, EXIT_PORT_TAKEN, listening_socket
+from trimtab.serving.gateway import EXIT_FOLDER_TAKEN, EXIT_PORT_TAKEN
 from trimtab.serving.processes import gateway_command
 from trimtab.serving.routes import Auth, Endpoint, RouteTable, Token, Version
 
@@ -146,7 +147,7 @@ def test_a_body_over_the_limit_is_refused_with_and_without_its_length(
 
 
 def test_keep_alive_requests_never_wait_for_a_delayed_acknowledgement(served: Plane) -> None:
-    listener = listening_socket("127.0.0.1", 0)
+    listener = listen("127.0.0.1", 0)
     with listener, socket.create_connection(listener.getsockname()):
         listener.setblocking(True)
         accepted, _ = listener.accept()

@@ -8,19 +8,13 @@ import msgspec
 from trimtab.kernel.errors import NotFound, TrimtabError
 from trimtab.serving.front import Front
 from trimtab.serving.http import TEXT, Answer, MethodNotAllowed, Request, refusal
+from trimtab.serving.routes import Applied
 from trimtab.serving.segments import SegmentWriter
 from trimtab.serving.stats import GatewayState, prometheus
 from trimtab.serving.table import LiveTable
 
 _MAX_TABLE_BYTES = 64 * 1024 * 1024
 _encode = msgspec.json.Encoder().encode
-
-
-class Applied(msgspec.Struct):
-    """What became of a new table: it is served; ``problem`` says why it could not also be put on disk."""
-
-    generation: int
-    problem: str = ""
 
 
 class Admin:

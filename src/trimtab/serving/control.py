@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from trimtab.kernel.errors import Invalid, Unavailable
-from trimtab.serving.admin import Applied
 from trimtab.serving.frames import socket_address
-from trimtab.serving.routes import RouteTable
+from trimtab.serving.processes import CONTROL_SOCKET
+from trimtab.serving.routes import Applied, RouteTable
 from trimtab.serving.stats import GatewayState
 
 
@@ -18,7 +18,7 @@ class GatewayControl:
     """Talks to the gateway whose state is in a folder. Every method raises Unavailable where it does not answer."""
 
     def __init__(self, state_dir: Path, *, timeout_s: float = 10.0) -> None:
-        self._path = state_dir / "control.sock"
+        self._path = state_dir / CONTROL_SOCKET
         self._timeout_s = timeout_s
 
     def put_routes(self, table: RouteTable) -> Applied:

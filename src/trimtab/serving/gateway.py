@@ -22,7 +22,9 @@ from typing import Any, NamedTuple, TextIO
 
 import uvloop
 
+from trimtab.kernel.errors import Unavailable
 from trimtab.kernel.process import die_with_parent, settle_heap
+from trimtab.kernel.sockets import listen
 from trimtab.kernel.time import now_us
 from trimtab.serving import compiled, segments
 from trimtab.serving.admin import Admin
@@ -31,37 +33,21 @@ from trimtab.serving.errors import GrpcPortTaken
 from trimtab.serving.frames import socket_address
 from trimtab.serving.front import Front
 from trimtab.serving.links import Replicas
-from trimtab.serving.processes import EXIT_BAD_CERTIFICATE, EXIT_NO_GRPC
+from trimtab.serving.processes import (
+    CONTROL_SOCKET,
+    EXIT_BAD_CERTIFICATE,
+    EXIT_FOLDER_TAKEN,
+    EXIT_NO_GRPC,
+    EXIT_PORT_TAKEN,
+)
 from trimtab.serving.table import LiveTable
 from trimtab.serving.tls import Certificate
 from trimtab.serving.tunnel import caller
 
-EXIT_FOLDER_TAKEN = 4
-EXIT_PORT_TAKEN = 5
-
-_BACKLOG = 2048
 _DRAIN_S = 30
 _KEEP_S = 1.0
 _MODEL_THREADS = 2
 """Threads for batches that are too long for the event loop; the model's library leaves Python meanwhile."""
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a bound TCP socket whose connections send at once.
-
-    Accepted sockets inherit TCP_NODELAY from it on Linux. asyncio sets the option by itself only where the protocol
-    number is TCP's, so that a socket with protocol 0 costs every keep-alive request a delayed acknowledgement: 40 ms.
-    """
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
-    )[0]
-    listener = socket.socket(family, kind, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listener.bind(address)
-    listener.listen(_BACKLOG)  # who connects before the loop runs waits a moment, and is not refused
-    listener.setblocking(False)
-    return listener
 
 
 def control_socket(path: Path) -> socket.socket:
@@ -84,6 +70,8 @@ async def _serve(
     request_s: float,
     tunnel: ssl.SSLContext | None = None,
     grpc: "_Grpc | None" = None,
+    await_routes: bool = False,
+    is_open: bool | None = None,
 ) -> None:
     loop = asyncio.get_running_loop()
     segments.adopt(folder / "log")
@@ -91,7 +79,8 @@ async def _serve(
     replicas = Replicas(tunnel=tunnel)
     threads = ThreadPoolExecutor(_MODEL_THREADS, "model")
     table = LiveTable(replicas, folder, load=compiled.loader(threads))
-    await table.load()
+    if not await_routes:
+        await table.load(is_open=is_open)
     front = Front(table, log)
     address: tuple[str, int] = listener.getsockname()[:2]
     admin = Admin(table, front, log, address=address, pid=os.getpid(), started_us=now_us())
@@ -101,9 +90,12 @@ async def _serve(
         loop.add_signal_handler(number, stop.set)
     await control.listen(control_listener)
     settle_heap()
-    await public.listen(listener, tls=certificate.context if certificate is not None else None)
+    if await_routes:  # who connects meanwhile waits: an answer would be a wrong one
+        await _first(table.told, stop)
+    if not stop.is_set():
+        await public.listen(listener, tls=certificate.context if certificate is not None else None)
     calls = None
-    if grpc is not None:
+    if grpc is not None and not stop.is_set():
         from trimtab.serving.grpc_port import GrpcPort
 
         calls = GrpcPort(front)
@@ -123,6 +115,14 @@ async def _serve(
     log.close()
     replicas.close()
     await control.drain(1.0)
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Wait for one of several events."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for one in waiting:
+        one.cancel()
 
 
 async def _nothing() -> None:
@@ -168,6 +168,12 @@ def main() -> int:
     )
     parser.add_argument("--grpc-port", type=int, help="speak gRPC there too; 0 takes a free one")
     parser.add_argument("--replica-secret", type=Path, help="file shared with replicas on other hosts")
+    parser.add_argument(
+        "--await-routes", action="store_true", help="answer nobody before the control socket brought routes"
+    )
+    parser.add_argument(
+        "--callers", choices=("all", "tokens"), help="who may call, whatever the routes in the folder say"
+    )
     parser.add_argument("--request-s", type=float, default=60.0, help="how long a request may take to arrive")
     parser.add_argument("--parent", type=int, help="process id of the starter: drain when it ends")
     arguments = parser.parse_args()
@@ -181,9 +187,9 @@ def main() -> int:
     except BlockingIOError:
         return _fail(EXIT_FOLDER_TAKEN, f"another gateway runs in {folder}")
     try:
-        listener = listening_socket(arguments.host, arguments.port)
-    except OSError as error:
-        return _fail(EXIT_PORT_TAKEN, f"cannot listen on {arguments.host}:{arguments.port}: {error}")
+        listener = listen(arguments.host, arguments.port)
+    except Unavailable as error:
+        return _fail(EXIT_PORT_TAKEN, error.message)
     certificate, tunnel = None, None
     if arguments.replica_secret is not None:
         try:
@@ -205,7 +211,7 @@ def main() -> int:
             grpc = _grpc(arguments)
         except ImportError:
             return _fail(EXIT_NO_GRPC, 'gRPC needs grpcio: pip install "trimtab[grpc]"')
-    control = folder / "control.sock"
+    control = folder / CONTROL_SOCKET
     try:
         uvloop.run(
             _serve(
@@ -216,6 +222,8 @@ def main() -> int:
                 request_s=arguments.request_s,
                 tunnel=tunnel,
                 grpc=grpc,
+                await_routes=arguments.await_routes,
+                is_open=arguments.callers == "all" if arguments.callers else None,
             )
         )
     except GrpcPortTaken as error:

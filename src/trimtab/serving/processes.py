@@ -17,6 +17,15 @@ _PASSED = frozenset(
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
+CONTROL_SOCKET = "control.sock"
+"""Where in its folder a gateway that has its ports is told what to serve."""
+
+EXIT_FOLDER_TAKEN = 4
+"""With what a gateway ends where another one has its folder."""
+
+EXIT_PORT_TAKEN = 5
+"""With what a gateway ends whose port somebody else has."""
+
 EXIT_BAD_CERTIFICATE = 6
 """With what a gateway ends whose certificate cannot be used."""
 
@@ -41,8 +50,14 @@ def gateway_command(
     request_s: float | None = None,
     replica_secret: Path | None = None,
     grpc_port: int | None = None,
+    await_routes: bool = False,
+    sign_in: bool | None = None,
 ) -> list[str]:
-    """Return the command line of a gateway that ends with this process; port 0 takes a free one (see its state)."""
+    """Return the command line of a gateway that ends with this process; port 0 takes a free one (see its state).
+
+    It serves what its folder says was served last, unless it is to ``await_routes``: then nobody is answered before it
+    has been told what to serve. ``sign_in`` overrules what the folder says of who may call.
+    """
     command = [sys.executable, "-m", "trimtab.serving.gateway", "--state", str(state)]
     command += ["--host", host, "--port", str(port), "--parent", str(os.getpid())]
     if tls is not None:
@@ -53,6 +68,10 @@ def gateway_command(
         command += ["--replica-secret", str(replica_secret)]
     if grpc_port is not None:
         command += ["--grpc-port", str(grpc_port)]
+    if await_routes:
+        command += ["--await-routes"]
+    if sign_in is not None:
+        command += ["--callers", "tokens" if sign_in else "all"]
     return [*command, "--request-s", str(request_s)] if request_s is not None else command
 
 

@@ -117,6 +117,13 @@ class RouteTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Paths that a platform chooses, each with the address that it stands for; they stay for the gateway's life."""
 
 
+class Applied(msgspec.Struct):
+    """What became of a new table: it is served; ``problem`` says why it could not also be put on disk."""
+
+    generation: int
+    problem: str = ""
+
+
 def decode(body: bytes) -> RouteTable:
     """Return the checked table in a JSON document; raises Invalid naming the field."""
     try:

@@ -9,6 +9,8 @@ from hashlib import blake2b
 from pathlib import Path
 from time import monotonic
 
+from msgspec import structs
+
 from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.kernel.time import SECOND_US, now_us
 from trimtab.serving import routes
@@ -221,6 +223,8 @@ class LiveTable:
         self.access = Access(routes.Auth(open=False))
         self.aliases: dict[str, str] = {}
         self.route_table: bytes = b""
+        self.told = asyncio.Event()
+        """Set when the first table has come since the gateway started."""
         self.invalid: dict[str, int] = {}
         self.shed: dict[str, int] = {}
         self._replicas = replicas
@@ -231,11 +235,16 @@ class LiveTable:
         self._hash_key = b""
         self.ledger = Ledger(folder / "quotas.json")
 
-    async def load(self) -> None:
-        """Serve what was served when the gateway last ran, if it ever did."""
+    async def load(self, *, is_open: bool | None = None) -> None:
+        """Serve what was served when the gateway last ran, if it ever did.
+
+        ``is_open`` says whether callers need a token, where that was changed since.
+        """
         if self._path.exists():
             body = self._path.read_bytes()
             table = routes.decode(body)
+            if is_open is not None:
+                table = structs.replace(table, auth=structs.replace(table.auth, open=is_open))
             self._serve(table, body, await self._load_compiled(table))
 
     async def replace(self, body: bytes) -> str:
@@ -251,6 +260,7 @@ class LiveTable:
             except OSError as error:
                 problem = str(error)
             self._serve(table, body, await self._load_compiled(table))
+        self.told.set()
         return problem
 
     async def _load_compiled(self, table: RouteTable) -> dict[tuple[str, str], Compiled | str]:

@@ -35,7 +35,7 @@ class _Gateway:
         self.problem = ""
         """Why it loads no compiled model."""
 
-    def put_routes(self, table: RouteTable) -> None:
+    def publish(self, table: RouteTable) -> None:
         self.tables.append(table)
 
     def state(self) -> Any:

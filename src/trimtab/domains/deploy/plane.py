@@ -17,7 +17,7 @@ from trimtab.domains.deploy.scaling import Reading, Scale, Scaler
 from trimtab.domains.deploy.service import DeployService
 from trimtab.domains.deploy.settings.model import DEFAULT, EndpointSettings
 from trimtab.domains.deploy.statistics import Traffic, last_minute
-from trimtab.domains.deploy.targets.port import DEFAULT_PATIENCE_S, ReplicaStatus, ReplicaTarget
+from trimtab.domains.deploy.targets.port import DEFAULT_PATIENCE_S, ReplicaSpec, ReplicaStatus, ReplicaTarget
 from trimtab.domains.govern import GovernService
 from trimtab.domains.registry import RegistryService
 from trimtab.kernel.errors import TrimtabError
@@ -68,6 +68,8 @@ class Plane:
         self._push_lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self.left: list[ReplicaSpec] | None = None
+        """What ran when it stopped, if the routes that hold are on disk then."""
         self.samples: deque[tuple[float, GatewayState]] = deque(maxlen=_SAMPLES)
         self._thread = threading.Thread(target=self._run, name="data-plane", daemon=True)
 
@@ -152,9 +154,18 @@ class Plane:
                     self._stopping.wait(0.2)
                 self._wake.wait(_POLL_S)
                 self._wake.clear()
+            self.left = self._leave()
         finally:
             self._gateway.end()
             self._target.close()
+
+    def _leave(self) -> list[ReplicaSpec] | None:
+        """Have the routes on disk be those that hold, for the next server to begin with, and return what runs."""
+        try:
+            self._push()
+        except TrimtabError:
+            return None  # the next one begins with nothing
+        return self._target.specs() if self._gateway.is_current else None
 
     def _reconcile(self) -> None:
         endpoints = self._deploy.plane_view(_WHO)
@@ -278,7 +289,7 @@ class Plane:
             table = self._table(endpoints)
             content = msgspec.json.encode([table.auth, table.endpoints])
             if content != self._pushed:
-                self._gateway.control.put_routes(table)
+                self._gateway.publish(table)
                 self._pushed = content
                 self._look_what_loaded(endpoints, table)
             self._routed = frozenset(
@@ -312,19 +323,17 @@ class Plane:
 
     def _table(self, endpoints: list[Endpoint]) -> routes.RouteTable:
         self._generation = max(self._generation + 1, time.time_ns() // 1_000_000)
-        auth = routes.Auth(open=True)
-        if not self._govern.open_to_owner:
-            tokens = {
-                token.digest: routes.Token(
-                    principal=token.name,
-                    role=token.role,
-                    expires_us=token.expires_us,
-                    id=token.id,
-                    endpoints=token.endpoints,
-                )
-                for token in self._govern.tokens_in_force()
-            }
-            auth = routes.Auth(open=False, tokens=tokens)
+        tokens = {
+            token.digest: routes.Token(
+                principal=token.name,
+                role=token.role,
+                expires_us=token.expires_us,
+                id=token.id,
+                endpoints=token.endpoints,
+            )
+            for token in self._govern.tokens_in_force()
+        }
+        auth = routes.Auth(open=self._govern.open_to_owner, tokens=tokens)
         settings = self._deploy.settings.in_force(_WHO)
         self._explained = {name for name, one in settings.items() if one.policies.explain}
         self._scales = {name: one.scale for name, one in settings.items()}

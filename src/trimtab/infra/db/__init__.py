@@ -1,10 +1,12 @@
 """The database port: plain SQL, one writer, snapshot readers; SQLite and PostgreSQL behind one face."""
 
+from pathlib import Path
+
 from trimtab.infra.db.port import Database, Duplicate, Tx
 from trimtab.infra.db.queries import Query, load
 from trimtab.infra.db.where import Where, comparison
 
-__all__ = ["Database", "Duplicate", "Query", "Tx", "Where", "comparison", "connect", "load"]
+__all__ = ["Database", "Duplicate", "Query", "Tx", "Where", "comparison", "connect", "load", "mark"]
 
 
 def connect(url: str) -> Database:
@@ -27,3 +29,19 @@ def connect(url: str) -> Database:
 
             hint = did_you_mean(scheme, ["sqlite", "postgresql"])
             raise Invalid(f"No database engine for {scheme}:// (sqlite, postgresql).{hint}", field="database")
+
+
+def mark(url: str) -> str | None:
+    """Return a text that changes whenever a database that nobody has open was changed, None where only asking it tells."""
+    if not url.startswith("sqlite:"):
+        return None
+    file = Path(url.removeprefix("sqlite:///"))
+    found: list[str] = []
+    for path in (file, file.with_name(f"{file.name}-wal")):
+        try:
+            status = path.stat()
+        except OSError:
+            found.append("-")
+        else:
+            found.append(f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}")
+    return " ".join(found)

@@ -60,6 +60,10 @@ class ReplicaTarget(Protocol):
         """Return the versions that have a replica."""
         ...
 
+    def specs(self) -> list[ReplicaSpec]:
+        """Return what the replicas that run now were started with, one for each version."""
+        ...
+
     def log_tail(self, key: tuple[str, str], lines: int) -> list[str]:
         """Return the last lines that a replica wrote."""
         ...

@@ -209,6 +209,9 @@ class ProcessTarget:
             elif now >= due:
                 process.popen.terminate()  # it answers what it has, and then ends
 
+    def specs(self) -> list[ReplicaSpec]:
+        return [held[0].spec for held in self._processes.values() if held and held[0].error is None]
+
     def log_tail(self, key: tuple[str, str], lines: int) -> list[str]:
         try:
             with self._log(key).open("rb") as file:
