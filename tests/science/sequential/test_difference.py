@@ -195,3 +195,15 @@ def test_a_stored_state_goes_on_where_it_stopped():
     state = two.update(two.start(), [40, 10], [30, 12])
     again = plain.load(Difference, plain.dump(state))
     assert two.update(again, [5, 5], [5, 5]) == two.update(state, [5, 5], [5, 5])
+
+
+def test_knots_may_be_equal():
+    one = two.start(largest_bet=8.0, bets=11)
+    split = two.start(knots=(0.0, 0.0, 1.0, 1.0), largest_bet=8.0, bets=11)
+    for _ in range(5):
+        one = two.update(one, [50, 30], [20, 60])
+        split = two.update(split, [10, 40, 30, 0], [20, 0, 15, 45])
+    assert two.interval(split).estimate == pytest.approx(two.interval(one).estimate)
+    assert two.log_e_above(split)[0] == pytest.approx(two.log_e_above(one)[0], abs=1e-3)
+    with pytest.raises(ValueError, match="rise"):
+        two.start(knots=(0.0, 0.6, 0.5, 1.0))

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -146,3 +147,27 @@ def test_tallies_merge_like_rows():
     assert both.rows == 50
     assert sum(both.latencies) == sum(both.scores) == 50
     assert sum(both.losses) == pytest.approx(20)
+
+
+def test_a_trial_of_an_earlier_release_goes_on_as_it_began():
+    """Its bins and ranks were fixed with its first evidence, so they stay, and the figures are those of that release."""
+    text = Path(__file__).with_name("trial_before_atoms.json").read_text()
+    state = plain.load(judge.Judge, json.loads(text))
+    assert state.scores.edges == (0.31,)
+    more = [
+        judge.tally(rows=60, scores=scores, score_edges=state.scores.edges)
+        for scores in ([0.31, 0.999] * 30, [0.31] * 10 + [0.999] * 50)
+    ]
+    state = judge.update(state, *more)
+    limits = {kind: limit for kind in judge.KINDS if (limit := state.policy.limit(kind)) is not None}
+    assert [judge.log_e(state, kind, limit) for kind, limit in limits.items()] == [
+        pytest.approx(pair, rel=1e-9)
+        for pair in (
+            (-0.46313144835561654, 0.09907959524173648),
+            (-3.0323426977461683, 3.59582790426669),
+            (-1.3181893371036075, 0.844953595086744),
+            (-0.8287770036584439, -0.6430169596917927),
+            (-0.70474216365963, -0.6230941302990418),
+        )
+    ]
+    assert plain.load(judge.Judge, json.loads(json.dumps(plain.dump(state), allow_nan=False))) == state

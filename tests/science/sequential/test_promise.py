@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from trimtab.science.sequential import judge
+from trimtab.science.sequential import divergence, judge
 from trimtab.science.sequential import simulation as simulated
 
 ALPHA = 0.05
@@ -47,6 +47,23 @@ def test_false_alarms_are_as_rare_as_promised_and_harm_is_found(
 def test_what_is_at_its_margin_is_seldom_called_safe(kind: judge.Kind, margin: float) -> None:
     found = simulated.simulate(kind, margin, trials=TRIALS, split=SPLIT, seed=2)
     assert (found.first(NEEDED, of="safe") > 0).mean() <= most(TRIALS)
+
+
+@pytest.mark.parametrize(
+    "scores", [simulated.FLAGS, simulated.TWO_SCORES, simulated.TEN_CLASSES], ids=["flags", "two", "ten"]
+)
+def test_the_promise_holds_for_a_champion_of_few_scores(scores: simulated.Scores) -> None:
+    harmless = simulated.simulate("predictions", 0.2, trials=TRIALS // 2, split=SPLIT, scores=scores)
+    assert (harmless.first(NEEDED) > 0).mean() <= most(TRIALS // 2)
+    at_margin = simulated.simulate(
+        "predictions", 0.25, trials=TRIALS // 2, split=SPLIT, scores=scores, seed=2
+    )
+    assert (at_margin.first(NEEDED, of="safe") > 0).mean() <= most(TRIALS // 2)
+    found = simulated.simulate("predictions", 0.45, trials=60, split=SPLIT, scores=scores, seed=1)
+    assert (found.first(NEEDED) > 0).mean() > 0.95
+    if scores is simulated.FLAGS:
+        found = simulated.simulate("prediction-mean", 0.25, trials=60, split=SPLIT, scores=scores, seed=1)
+        assert (found.first(NEEDED) > 0).mean() > 0.85
 
 
 def test_a_test_made_for_one_look_breaks_the_promise_here() -> None:
@@ -115,3 +132,20 @@ def test_the_simulation_runs_the_judges_own_tests() -> None:
             ]
             state = judge.update(state, *tallies)
             assert judge.log_e(state, kind, limit) == pytest.approx((harm[0], safe[0]), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["predictions", "prediction-mean"])
+def test_so_it_does_for_few_scores(kind: judge.Kind) -> None:
+    split, effect = simulated.Split(batches=4), 0.3
+    found = simulated.simulate(kind, effect, trials=1, split=split, scores=simulated.FLAGS, seed=7)
+    twin = np.random.default_rng(7)
+    edges = divergence.edges_from(past := simulated.FLAGS.past(twin))
+    state = judge.start(score_edges=edges, score_shares=divergence.shares_of(past, edges))
+    laws = [simulated._binned(simulated.FLAGS, edges, law) for law in simulated.FLAGS.chances(effect)]
+    for look in range(split.batches):
+        sides = zip((split.champion, split.challenger), laws, strict=True)
+        counts = [twin.multinomial(rows, law, 1)[0] for rows, law in sides]
+        state = judge.update(
+            state, *(judge.Tally(rows=int(each.sum()), scores=tuple(each.tolist())) for each in counts)
+        )
+        assert state.peaks[kind] == pytest.approx(found.harm[look, 0], abs=1e-6)

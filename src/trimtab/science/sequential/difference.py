@@ -88,14 +88,14 @@ def start(
     """An empty comparison.
 
     `centre`: a guess of the champion's mean before any row (one a stream), worth two rows; a bad guess costs
-    power in the first batch, never validity. `bets` sizes are `largest_bet` halved again and again. Rows wait
-    until both versions have `block` of them, because a batch with one side only says nothing about the
-    difference.
+    power in the first batch, never validity. Neighbouring knots may be equal. `bets` sizes are `largest_bet` halved
+    again and again. Rows wait until both versions have `block` of them, because a batch with one side only says
+    nothing about the difference.
     """
     guesses = (centre,) if isinstance(centre, int | float) else tuple(centre)
     if not all(0.0 < guess < 1.0 for guess in guesses):
         raise ValueError("centre lies strictly between 0 and 1")
-    if len(knots) < 2 or knots[0] != 0.0 or knots[-1] != 1.0 or list(knots) != sorted(set(knots)):
+    if len(knots) < 2 or knots[0] != 0.0 or knots[-1] != 1.0 or list(knots) != sorted(knots):
         raise ValueError("knots rise from 0.0 to 1.0")
     if bets < 1 or block < 1 or largest_bet <= 0:
         raise ValueError("bets, block and largest_bet are positive")
@@ -119,7 +119,7 @@ def start(
 def on_knots(values: ArrayLike, knots: Sequence[float] = LOSS_KNOTS) -> Floats:
     """Mass on each knot of `values` in [0, 1]: every value is split between its neighbours, keeping its mean.
 
-    Raises ValueError for a value outside [0, 1] or NaN.
+    No two knots are equal. Raises ValueError for a value outside [0, 1] or NaN.
 
     >>> on_knots([0.0, 0.25, 1.0], [0.0, 0.5, 1.0]).tolist()
     [1.5, 0.5, 1.0]
@@ -295,7 +295,8 @@ def _centres(bets: Floats, knots: Floats, expected: Floats) -> Floats:
         return (1.0 - slack) / bet
     # Newton on the harmonic mean of slack + bet y, which is concave in slack = 1 - bet c and must become 1: from the
     # left it never oversteps. Stopping early costs nothing but a little power, as any slack > 0 is valid.
-    slack = np.maximum(expected[:, :1], 1.0 - (expected @ knots)[:, None] * bet)
+    quiet = expected[:, knots == 0.0].sum(1, keepdims=True)
+    slack = np.maximum(quiet, 1.0 - (expected @ knots)[:, None] * bet)
     reach = bets[:, None] * knots[None, :]
     for _ in range(7):
         inverse = 1.0 / (slack[:, :, None] + reach[None, :, :])

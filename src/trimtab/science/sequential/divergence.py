@@ -1,16 +1,30 @@
 """Sequential comparison of two versions' score distributions: whether the predictions themselves changed.
 
-Scores fall into bins between fixed edges (chosen from the champion's past). For every edge the shares of
+Scores fall into bins between fixed edges, chosen from what the champion predicted before. For every edge the shares of
 scores at or below it are compared by `difference`; the e-values of all edges, in both directions, are
 averaged. An average of e-processes is an e-process, so "no edge differs by more than d" (a Kolmogorov-Smirnov
 distance of at most d) is rejected at level alpha once the average passes 1 / alpha, at any time, with no
 correction for the number of edges. A model that is fed another unit, or answers a constant, is caught within
-some tens of rows. The same bins give the shift of the mean rank: 0 = alike, +0.5 = every challenger score
-above every champion score.
+some tens of rows.
+
+Edges may be any function of the past: given the past they are constants, each edge's e-process starts at 1 and is one
+under its own null, whatever the edge and however many there are, and whether or not edges share a bin's rows. What they
+must not know is a row that they will sort. So they are taken once, before the first row of evidence, and kept with the state.
+
+Between two edges everything looks alike, so the distance over the edges falls short of the true one by at most the
+champion's share there. Quantiles leave no more than 1 / `bins` between two of them, but for scores that are many of them alone
+(atoms: a class, a leaf of a small tree, the zeros of an amount). An atom gets an edge on both of its sides and thereby a
+bin of its own, so that what leaves it is seen wherever it goes. Smaller ties count in, which makes it 1.5 / `bins`.
+
+The same bins give the shift of the mean rank. A bin's rank is the champion's share below it plus half of its own (its
+ridit), stretched so that the lowest and the highest of the champion's bins have 0 and 1: with 0/1 predictions the shift is the
+difference of the shares of ones; with bins of equal shares +0.5 is every challenger score above every champion score.
 
 Sources: Howard & Ramdas, "Sequential estimation of quantiles with applications to A/B testing", Bernoulli 28
 (2022), for sequential two-sample Kolmogorov-Smirnov tests; Vovk & Wang, "E-values: calibration, combination
-and applications", Ann. Statist. 49 (2021), for averaging.
+and applications", Ann. Statist. 49 (2021), for averaging; Ramdas, Gruenwald, Vovk & Shafer, "Game-theoretic statistics
+and safe anytime-valid inference", Statist. Sci. 38 (2023), for tests chosen from the past; Bross, "How to use ridit
+analysis", Biometrics 14 (1958).
 """
 
 import math
@@ -37,24 +51,44 @@ class Divergence:
     ranks: Difference
 
 
-def edges_from(scores: ArrayLike, *, bins: int = 16) -> tuple[float, ...]:
-    """At most `bins` - 1 rising edges at quantiles of the champion's past scores; ties merge, NaN is left
-    out.
+NEARLY = 1e-5
+"""Scores this close to an atom count as it, as a share of the distance between the outer quantiles (of the atom itself where
+they are one): about what a compiled model may be off, so that no score is another one for its last digits."""
 
-    A constant column gives one edge, at the constant. Raises ValueError without a finite score.
+
+def edges_from(scores: ArrayLike, *, bins: int = 16) -> tuple[float, ...]:
+    """Rising edges for what the champion predicted so far: quantiles, and both sides of each atom among them.
+
+    At most `bins` - 1 quantiles, each of which is one edge, or two where at least 1 / (2 `bins`) of the scores are (nearly,
+    see `NEARLY`) equal to it. What is not finite is left out. Raises ValueError without a finite score.
 
     >>> edges_from(range(1, 101), bins=4)
     (25.0, 50.0, 75.0)
+    >>> [round(edge, 6) for edge in edges_from([1, 2] * 50)]
+    [0.99999, 1.00001, 1.99999, 2.00001]
     """
-    array = np.asarray(scores, dtype=np.float64).ravel()
+    array = np.sort(np.asarray(scores, dtype=np.float64).ravel())
     array = array[np.isfinite(array)]
     if array.size == 0:
         raise ValueError("no finite score to take edges from")
     levels = np.linspace(0, 1, bins + 1)[1:-1]
     found = np.unique(np.quantile(array, levels, method="inverted_cdf"))
+    low, high = _nearly(found)
+    tied = np.searchsorted(array, high, side="right") - np.searchsorted(array, low, side="right")
+    atom = (tied > 1) & (tied * 2 * bins >= array.size)
     # An edge at the maximum separates nothing, unless it is all there is.
-    inner = found[found < array.max()]
-    return tuple((inner if inner.size else found[:1]).tolist())
+    inner = ~atom & ((found < array[-1]) | (found.size == 1))
+    return tuple(np.unique(np.concatenate([found[inner], low[atom], high[atom]])).tolist())
+
+
+def shares_of(scores: ArrayLike, edges: Sequence[float]) -> tuple[float, ...]:
+    """The share of scores at or below each edge, as `start` takes it; NaN is above all edges.
+
+    >>> shares_of([0.1, 0.2, 0.3, float("nan")], [0.2, 0.3])
+    (0.5, 0.75)
+    """
+    counted = counts(scores, edges)
+    return tuple((np.cumsum(counted)[:-1] / max(int(counted.sum()), 1)).tolist())
 
 
 def counts(scores: ArrayLike, edges: Sequence[float]) -> NDArray[np.int64]:
@@ -68,21 +102,29 @@ def counts(scores: ArrayLike, edges: Sequence[float]) -> NDArray[np.int64]:
 
 
 def start(edges: Sequence[float], *, shares: Sequence[float] | None = None, block: int = 5) -> Divergence:
-    """An empty comparison over rising `edges`; `shares`: the champion's share up to each edge, if known."""
+    """An empty comparison over rising `edges`.
+
+    `shares`: the champion's share at or below each edge (`shares_of` its past), which ranks the bins; without them every bin
+    counts as much as another. Raises ValueError for edges or shares that fall.
+    """
     rising = tuple(float(edge) for edge in edges)
     if not rising or list(rising) != sorted(set(rising)):
         raise ValueError("edges rise")
     known = (
         np.arange(1, len(rising) + 1) / (len(rising) + 1)
         if shares is None
-        else np.asarray(shares, dtype=float)
+        else np.asarray(shares, dtype=np.float64)
     )
+    chances = np.diff(known, prepend=0.0, append=1.0)
+    if known.shape != (len(rising),) or not chances.min() >= 0.0:
+        raise ValueError("one share an edge, none below the one before, from 0 to 1")
     guess = np.clip(known, 0.01, 0.99)
-    levels = tuple(i / len(rising) for i in range(len(rising) + 1))
+    levels = _ranks(known, chances)
+    middle = min(max(float(chances @ levels), 0.01), 0.99)
     return Divergence(
         edges=rising,
         shares=two.start(centre=tuple(guess.tolist()), largest_bet=8.0, bets=11, block=block),
-        ranks=two.start(knots=levels, centre=0.5, largest_bet=8.0, bets=11, block=block),
+        ranks=two.start(knots=tuple(levels.tolist()), centre=middle, largest_bet=8.0, bets=11, block=block),
     )
 
 
@@ -146,6 +188,28 @@ def log_e_shift(state: Divergence, shift: float = 0.0) -> float:
     up, down = float(two.log_e_above(state.ranks, shift)[0]), float(two.log_e_below(state.ranks, -shift)[0])
     top = max(up, down)
     return top + math.log(0.5 * math.exp(up - top) + 0.5 * math.exp(down - top))
+
+
+def _nearly(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Edges just below and just above each of the rising `scores`: what lies between them counts as that score."""
+    largest = np.finfo(np.float64).max
+    range_ = NEARLY * scores[-1] - NEARLY * scores[0]
+    near = np.full_like(scores, range_) if range_ > 0 else NEARLY * np.abs(scores)
+    with np.errstate(over="ignore"):
+        low, high = np.minimum(scores - near, np.nextafter(scores, -np.inf)), scores + near
+    return np.clip(low, -largest, largest), np.clip(high, -largest, largest)
+
+
+def _ranks(shares: NDArray[np.float64], chances: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ridits of the bins (G + 1,), from 0 for the lowest to 1 for the highest bin that the champion is in.
+
+    Bins beyond these share their ranks. If the champion is in one bin only, that is 0.5, between 0 and 1.
+    """
+    ridits = np.concatenate([[0.0], shares]) + chances / 2
+    taken = ridits[chances > 0]
+    if taken[0] == taken[-1]:
+        return np.sign(ridits - taken[0]) / 2 + 0.5
+    return np.clip((ridits - taken[0]) / (taken[-1] - taken[0]), 0.0, 1.0)
 
 
 def _below(counted: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ evidence a scenario says how far the challenger is from the champion, in the uni
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from scipy.special import ndtr  # pyright: ignore[reportMissingTypeStubs]
 
 from trimtab.science.allocation import share_of_best
-from trimtab.science.sequential import difference, quantile
+from trimtab.science.sequential import difference, divergence, quantile
 from trimtab.science.sequential.difference import LOSS_KNOTS, Difference
+from trimtab.science.sequential.divergence import Divergence
 from trimtab.science.sequential.judge import Kind, Limit, Policy
 
 Floats = NDArray[np.float64]
 
 BINS = 16
-"""Bins of predictions, at quantiles of the champion's: what `divergence.edges_from` gives."""
+"""Bins of predictions, at quantiles of the champion's: what `divergence.edges_from` gives where no two are equal."""
 
 CHAMPION_ERRORS = 0.01
 CHAMPION_LOSS = 0.2
@@ -41,6 +42,39 @@ class Split:
     @property
     def requests(self) -> int:
         return self.champion + self.challenger
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A champion of few distinct scores: `values` and their chances (V,), and those of the challenger that differs by 1.
+
+    A challenger that differs by d has d times that difference. Scores that only the challenger has are values, too.
+    """
+
+    values: tuple[float, ...]
+    champion: tuple[float, ...]
+    moves: tuple[float, ...]
+
+    def chances(self, effect: float) -> tuple[Floats, Floats]:
+        """Chances (V,) of champion and challenger."""
+        champion = np.asarray(self.champion)
+        return champion, champion + effect * np.asarray(self.moves)
+
+    def past(self, rng: np.random.Generator, size: int = 2000) -> Floats:
+        """Scores of the champion from before the rollout."""
+        return rng.choice(np.asarray(self.values), size, p=np.asarray(self.champion))
+
+
+FLAGS = Scores((0.0, 1.0), (0.8, 0.2), (-1.0, 1.0))
+"""Zeros and ones, of which the challenger says one more often."""
+TWO_SCORES = Scores((0.02, 0.31, 0.999), (0.0, 0.5, 0.5), (1.0, -1.0, 0.0))
+"""Two scores, the lower of which moves down: below all of the champion's, and above none of them."""
+TEN_CLASSES = Scores(
+    (*map(float, range(10)), 4.5),
+    (*(0.05,) * 5, 0.55, *(0.05,) * 4, 0.0),
+    (*(0.0,) * 5, -1.0, *(0.0,) * 4, 1.0),
+)
+"""Ten numbers of classes, of which the commonest moves to a place between two others."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +100,13 @@ def simulate(
     trials: int,
     split: Split | None = None,
     policy: Policy | None = None,
+    scores: Scores | None = None,
     seed: int = 0,
 ) -> Found:
     """Run trials of one kind of evidence whose challenger differs by `effect`.
 
     `effect`: difference of the error rate or mean loss, ratio of latencies (1 = alike), Kolmogorov-Smirnov distance,
-    or shift of the mean rank.
+    or shift of the mean rank. `scores`: what the champion predicts, where it has few distinct scores.
 
     >>> alike = simulate("errors", 0.0, trials=50, split=Split(batches=10))
     >>> worse = simulate("errors", 0.3, trials=50, split=Split(batches=10))
@@ -82,7 +117,17 @@ def simulate(
     limit = (policy or Policy()).limit(kind)
     assert limit is not None, "only what is judged can be simulated"
     rng = np.random.default_rng(seed)
-    looks = np.asarray([*_LOOKS[kind](rng, effect, trials, plan, limit)])
+    if scores is None:
+        found = _LOOKS[kind](rng, effect, trials, plan, limit)
+    else:
+        assert kind == "predictions" or (kind == "prediction-mean" and scores is FLAGS), (
+            "its effect has a unit"
+        )
+        edges = divergence.edges_from(past := scores.past(rng))
+        start = divergence.start(edges, shares=divergence.shares_of(past, edges))
+        laws = [_binned(scores, edges, law) for law in scores.chances(effect)]
+        found = _SCORES[kind](rng, start, laws[0], laws[1], trials, plan, limit)
+    looks = np.asarray([*found])
     peaks = np.maximum(np.maximum.accumulate(looks, axis=0), 0.0)
     return Found(kind, effect, plan, peaks[:, 0], peaks[:, 1])
 
@@ -133,11 +178,20 @@ def _latency(
 def _predictions(
     rng: np.random.Generator, effect: float, trials: int, split: Split, limit: Limit
 ) -> Iterator[tuple[Floats, Floats]]:
+    return _distances(rng, _EVEN, np.full(BINS, 1 / BINS), _moved(effect), trials, split, limit)
+
+
+def _distances(
+    rng: np.random.Generator,
+    start: Divergence,
+    champion: Floats,
+    challenger: Floats,
+    trials: int,
+    split: Split,
+    limit: Limit,
+) -> Iterator[tuple[Floats, Floats]]:
     """Distance of the distributions: each edge of each trial is a stream, and `divergence` averages over the edges."""
-    edges = BINS - 1
-    shares = np.clip(np.arange(1, BINS) / BINS, 0.01, 0.99)
-    state = difference.start(centre=tuple(np.tile(shares, trials).tolist()), largest_bet=8.0, bets=11)
-    champion, challenger = np.full(BINS, 1 / BINS), _moved(effect)
+    state = _side_by_side(start.shares, trials)
     for _ in range(split.batches):
         state = difference.update(
             state,
@@ -146,7 +200,7 @@ def _predictions(
         )
 
         def by_trial(logs: Floats) -> Floats:
-            return logs.reshape(trials, edges)
+            return logs.reshape(trials, -1)
 
         both = np.concatenate(
             [
@@ -167,9 +221,20 @@ def _ranks(
     rng: np.random.Generator, effect: float, trials: int, split: Split, limit: Limit
 ) -> Iterator[tuple[Floats, Floats]]:
     """Shift of the mean rank, by as large a move from the lower half of the bins to the upper one as makes it."""
-    levels = tuple(i / (BINS - 1) for i in range(BINS))
-    state = difference.start(knots=levels, centre=(0.5,) * trials, largest_bet=8.0, bets=11)
-    champion, challenger = np.full(BINS, 1 / BINS), _moved(effect * (BINS - 1) / (BINS // 2))
+    challenger = _moved(effect * (BINS - 1) / (BINS // 2))
+    return _shifts(rng, _EVEN, np.full(BINS, 1 / BINS), challenger, trials, split, limit)
+
+
+def _shifts(
+    rng: np.random.Generator,
+    start: Divergence,
+    champion: Floats,
+    challenger: Floats,
+    trials: int,
+    split: Split,
+    limit: Limit,
+) -> Iterator[tuple[Floats, Floats]]:
+    state = _side_by_side(start.ranks, trials)
     for _ in range(split.batches):
         state = difference.update(
             state,
@@ -181,6 +246,13 @@ def _ranks(
             difference.log_e_below(state, limit.margin), difference.log_e_above(state, -limit.margin)
         )
         yield np.logaddexp(up, down) - math.log(2), steady
+
+
+_EVEN = divergence.start([i / BINS for i in range(1, BINS)])
+_SCORES: dict[Kind, Callable[..., Iterator[tuple[Floats, Floats]]]] = {
+    "predictions": _distances,
+    "prediction-mean": _shifts,
+}
 
 
 _LOOKS: dict[Kind, Callable[..., Iterator[tuple[Floats, Floats]]]] = {
@@ -283,6 +355,23 @@ def _moved(distance: float) -> Floats:
     chances[:half] -= distance / half
     chances[half:] += distance / half
     return chances
+
+
+def _binned(scores: Scores, edges: Sequence[float], chances: Floats) -> Floats:
+    """Chances (G + 1,) of the bins between `edges`."""
+    at = np.searchsorted(edges, scores.values, side="left")
+    return np.bincount(at, weights=chances, minlength=len(edges) + 1).astype(np.float64)
+
+
+def _side_by_side(one: Difference, trials: int) -> Difference:
+    """The empty state of so many trials that all begin as `one`; their streams follow each other, trial by trial."""
+    return difference.start(
+        knots=one.knots,
+        centre=one.centre * trials,
+        largest_bet=one.bets[0],
+        bets=len(one.bets),
+        block=one.block,
+    )
 
 
 def _under(counted: NDArray[np.int64]) -> Floats:
