@@ -42,7 +42,8 @@ from trimtab.serving.segments import Feedback, Prediction
 _MOST_SEGMENTS = 64
 _MOST_BYTES = 16 << 20
 """Read at once: numbers take some four times the space in memory."""
-_PAST_PARTS = 10
+_PAST_PARTS, _MOST_PAST_PARTS = 10, 300
+_PAST_SCORES = 2000
 _AHEAD_US = DAY_US  # by so much the clock of a caller may be ahead
 _ACTOR = "system:monitor"
 
@@ -128,15 +129,20 @@ class Ingest:
         return len(files)
 
     def _past_scores(self, endpoint: str, version: str) -> NDArray[np.float64]:
-        """Return what a version predicted lately, before this batch."""
+        """Return what a version predicted lately, before this batch; NaN where it gave no number.
+
+        A few files cover some time where there are many requests; where there are few, each file has one or two.
+        """
         with self._db.read() as tx:
-            parts = store.newest_parts(tx, endpoint=endpoint, limit=_PAST_PARTS)
-        found = [np.empty(0)]
-        for part in parts:
+            parts = store.newest_parts(tx, endpoint=endpoint, limit=_MOST_PAST_PARTS)
+        found, known = [np.empty(0)], 0
+        for number, part in enumerate(parts):
+            if number >= _PAST_PARTS and known >= _PAST_SCORES:
+                break
             rows = self._cache.get(part)
             found.append(rows.scores[np.asarray(rows.versions) == version])
-        scores = np.concatenate(found)
-        return scores[np.isfinite(scores)]
+            known += int(np.isfinite(found[-1]).sum())
+        return np.concatenate(found)
 
     def _fresh(self, files: list[Path]) -> list[Path]:
         """Return the files that were not taken in before; a worker that died after its commit left some behind."""

@@ -62,14 +62,18 @@ def judge(
             stored = store.trials(tx, where=Where().equals(rollout=rollout.rollout))
         if stored and stored[0].action == "rollback":
             continue  # what is found harmful is not tried again; what may be promoted is watched on its further steps
+        versions = rollout.champion, rollout.challenger
+        answers = [_evident(rollout, version, fresh) for version in versions]
+        losses = [_losses(rollout, version, known) for version in versions]
+        if not any(map(len, (*answers, *losses))):
+            continue
         if stored:
             state = plain.load(science.Judge, stored[0].state)
         else:
             state = _start(rollout, past_scores(rollout.endpoint, rollout.champion))
-        champion = _tally(rollout, rollout.champion, fresh, known, state.scores.edges)
-        challenger = _tally(rollout, rollout.challenger, fresh, known, state.scores.edges)
-        if not (champion.rows or challenger.rows or champion.losses or challenger.losses):
-            continue
+        champion, challenger = (
+            _tally(each, lost, state.scores.edges) for each, lost in zip(answers, losses, strict=True)
+        )
         state = science.update(state, champion, challenger)
         found = science.verdict(state)
         moved.append(
@@ -94,11 +98,15 @@ def judge(
 
 
 def _start(rollout: Running, past: Floats) -> science.Judge:
-    """Return a trial without evidence, whose bins of predictions fit what the champion predicted before it."""
+    """Return a trial without evidence, whose bins of predictions fit what the champion predicted before it.
+
+    They are kept with its state and stay as they are: bins that knew the evidence they sort would void the judge's promise.
+    """
     policy = policy_of(rollout.policy, copies=rollout.copies)
-    if past.size < _ENOUGH_SCORES:
+    if np.isfinite(past).sum() < _ENOUGH_SCORES:
         return science.start(policy)
-    return science.start(policy, score_edges=divergence.edges_from(past))
+    edges = divergence.edges_from(past)
+    return science.start(policy, score_edges=edges, score_shares=divergence.shares_of(past, edges))
 
 
 def policy_of(given: dict[str, Any], *, copies: bool = False) -> science.Policy:
@@ -118,25 +126,26 @@ def policy_of(given: dict[str, Any], *, copies: bool = False) -> science.Policy:
     return plain.load(science.Policy, merged)
 
 
-def _tally(
-    rollout: Running,
-    version: str,
-    predictions: list[Prediction],
-    labels: pa.Table | None,
-    edges: tuple[float, ...],
-) -> science.Tally:
-    """Return what a version did. Requests, not rows, were split at random, so that one row of each is taken."""
-    mine = [
+def _evident(rollout: Running, version: str, predictions: list[Prediction]) -> list[Prediction]:
+    """Return a version's answers that are evidence on it."""
+    return [
         one for one in predictions if one.version == version and _counts(rollout, one.role, one.route, one.id)
     ]
-    answered = [one for one in mine if one.status == 200 and one.rows]
+
+
+def _tally(answers: list[Prediction], losses: Floats, edges: tuple[float, ...]) -> science.Tally:
+    """Return what a version did. Requests, not rows, were split at random, so that one row of each is taken."""
+    answered = [one for one in answers if one.status == 200 and one.rows]
     scores = np.asarray([scores_of(one)[_chosen(one.id, one.rows)] for one in answered], np.float64)
+    if edges == science.PROBABILITY_EDGES:
+        # Nothing is known of the champion's scores: it may answer with texts, which have none.
+        scores = scores[np.isfinite(scores)]
     return science.tally(
-        rows=len(mine),
-        errors=sum(one.status >= 500 for one in mine),
+        rows=len(answers),
+        errors=sum(one.status >= 500 for one in answers),
         latency_us=[one.latency_us for one in answered],
-        scores=scores[np.isfinite(scores)],
-        losses=_losses(rollout, version, labels),
+        scores=scores,
+        losses=losses,
         score_edges=edges,
     )
 
@@ -155,9 +164,9 @@ def _counts(rollout: Running, role: str, route: str, prediction_id: str) -> bool
     return role in (("shadow",) if heads else ("champion", "challenger"))
 
 
-def _losses(rollout: Running, version: str, labels: pa.Table | None) -> Any:
+def _losses(rollout: Running, version: str, labels: pa.Table | None) -> Floats:
     if labels is None:
-        return ()
+        return np.empty(0)
     scores, truth = labels.column("score").to_numpy(), labels.column("label").to_numpy()
     keep = np.zeros(labels.num_rows, bool)
     seen: set[str] = set()

@@ -1,0 +1,71 @@
+"""What the judge of a rollout makes of predictions: few distinct scores, a short past, no numbers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from tests.domains.deploy.conftest import PLANE, Models
+from tests.domains.monitor.conftest import Watched
+from trimtab.domains.deploy.rollouts.plans import Plan
+from trimtab.domains.monitor import store
+from trimtab.infra.db import Where
+from trimtab.kernel.who import Principal
+from trimtab.science import plain
+from trimtab.science.sequential import judge
+from trimtab.serving.segments import Prediction
+
+
+def answers(watched: Watched, outputs: Sequence[Any], **more: Any) -> list[Prediction]:
+    made = watched.predictions(9, len(outputs), **more)
+    return [msgspec.structs.replace(one, outputs=[output]) for one, output in zip(made, outputs, strict=True)]
+
+
+def rolled_out(
+    watched: Watched, models: Models, owner: Principal, champion: Sequence[Any], challenger: Sequence[Any]
+) -> tuple[str, dict[str, Any], judge.Judge]:
+    """Action, evidence on the predictions and state after 400 requests, and 264 before in parts of twelve."""
+    deploy = watched.app.deploy
+    models.version()
+    deploy.deploy(owner, "churn", "models:/churn/2", weight=None)
+    deploy.replica_ready(PLANE, "churn", "2", pid=2)
+    for _ in range(22):
+        watched.take_in(answers(watched, [*champion] * 3))
+    rollout = deploy.rollouts.start(owner, "churn", "2", plan=Plan(steps=(50,)))
+    live = [
+        *answers(watched, [*champion] * 50),
+        *answers(watched, [*challenger] * 50, version="2", role="challenger"),
+    ]
+    watched.take_in([msgspec.structs.replace(one, at_us=rollout.steps[0].at_us + 1) for one in live])
+    (*_, newest) = watched.events("monitor.trial_judged")
+    found: list[dict[str, Any]] = newest["evidence"]  # type: ignore[assignment]
+    with watched.app.db.read() as tx:
+        (trial,) = store.trials(tx, where=Where())
+    (about,) = [one for one in found if one["name"] == "predictions"]
+    return str(newest["action"]), about, plain.load(judge.Judge, trial.state)
+
+
+def test_the_judge_sees_what_moves_between_few_scores(
+    watched: Watched, models: Models, owner: Principal
+) -> None:
+    action, found, state = rolled_out(
+        watched, models, owner, [0.31, 0.999, 0.31, 0.999], [0.02, 0.9997, 0.02, 0.9997]
+    )
+    assert (action, found["verdict"], round(found["value"], 6)) == ("rollback", "harm", 0.5)
+    assert len(state.scores.edges) == 4, "the bins come from a past of many small files"
+
+
+def test_an_answer_that_is_no_number_counts_where_the_champion_gives_numbers(
+    watched: Watched, models: Models, owner: Principal
+) -> None:
+    nan = float("nan")
+    action, found, _ = rolled_out(watched, models, owner, [10.0, 20.0, 30.0, 40.0], [10.0, 20.0, nan, nan])
+    assert (action, found["n_challenger"]) == ("rollback", 200)
+    assert found["value"] > 0.2
+
+
+def test_texts_are_no_evidence_on_numbers(watched: Watched, models: Models, owner: Principal) -> None:
+    _, found, state = rolled_out(watched, models, owner, ["a", "b", "a", "b"], ["a", "a", "a", "a"])
+    assert (found["n_champion"], found["verdict"]) == (0, "open")
+    assert np.isfinite(state.scores.edges).all()
