@@ -23,14 +23,20 @@ def answers(watched: Watched, outputs: Sequence[Any], **more: Any) -> list[Predi
 
 
 def rolled_out(
-    watched: Watched, models: Models, owner: Principal, champion: Sequence[Any], challenger: Sequence[Any]
+    watched: Watched,
+    models: Models,
+    owner: Principal,
+    champion: Sequence[Any],
+    challenger: Sequence[Any],
+    *,
+    past: int = 22,
 ) -> tuple[str, dict[str, Any], judge.Judge]:
-    """Action, evidence on the predictions and state after 400 requests, and 264 before in parts of twelve."""
+    """Action, evidence on the predictions and state after 400 requests, and those before, in parts of twelve."""
     deploy = watched.app.deploy
     models.version()
     deploy.deploy(owner, "churn", "models:/churn/2", weight=None)
     deploy.replica_ready(PLANE, "churn", "2", pid=2)
-    for _ in range(22):
+    for _ in range(past):
         watched.take_in(answers(watched, [*champion] * 3))
     rollout = deploy.rollouts.start(owner, "churn", "2", plan=Plan(steps=(50,)))
     live = [
@@ -63,6 +69,14 @@ def test_an_answer_that_is_no_number_counts_where_the_champion_gives_numbers(
     action, found, _ = rolled_out(watched, models, owner, [10.0, 20.0, 30.0, 40.0], [10.0, 20.0, nan, nan])
     assert (action, found["n_challenger"]) == ("rollback", 200)
     assert found["value"] > 0.2
+
+
+def test_a_short_past_tells_at_least_that_scores_are_no_probabilities(
+    watched: Watched, models: Models, owner: Principal
+) -> None:
+    champion, challenger = [10.0, 20.0, 30.0, 40.0], [10.0, 10.0, 10.0, 40.0]
+    action, found, _ = rolled_out(watched, models, owner, champion, challenger, past=1)
+    assert (action, round(found["value"], 6)) == ("rollback", 0.5)
 
 
 def test_texts_are_no_evidence_on_numbers(watched: Watched, models: Models, owner: Principal) -> None:

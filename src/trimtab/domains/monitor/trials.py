@@ -103,8 +103,9 @@ def _start(rollout: Running, past: Floats) -> science.Judge:
     They are kept with its state and stay as they are: bins that knew the evidence they sort would void the judge's promise.
     """
     policy = policy_of(rollout.policy, copies=rollout.copies)
-    if np.isfinite(past).sum() < _ENOUGH_SCORES:
-        return science.start(policy)
+    known = past[np.isfinite(past)]
+    if known.size < _ENOUGH_SCORES and ((known >= 0.0) & (known <= 1.0)).all():
+        return science.start(policy)  # bins for probabilities
     edges = divergence.edges_from(past)
     return science.start(policy, score_edges=edges, score_shares=divergence.shares_of(past, edges))
 
