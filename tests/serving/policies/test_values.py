@@ -274,7 +274,8 @@ def test_what_was_coarsened_stays_as_it_is(value: Any, by: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "by", "kept"),
-    [("1984-07", "year", "1984"), ("1984", "day", "1984"), ("1984-13", "month", MASKED), (0.1 * 3, "0.1", 0.1 * 3)],
+    [("1984-07", "year", "1984"), ("1984", "day", "1984"), ("1984-13", "month", MASKED), (0.1 * 3, "0.1", 0.1 * 3),
+     (1.7e308, "0.5", 1.7e308), (-1.7e308, "1e-9", -1.7e308)],
 )  # fmt: skip
 def test_dates_and_edges_that_were_cut_before(value: Any, by: str, kept: Any) -> None:
     assert anonymised(FieldRule("generalise", by), value) == [kept]

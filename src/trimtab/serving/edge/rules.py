@@ -105,7 +105,10 @@ def _bin(value: Any, width: float) -> float | str:
         return MASKED
     if not math.isfinite(number):
         return MASKED
-    places = math.floor(number / width)
+    quotient = number / width
+    if not math.isfinite(quotient):
+        return number  # numbers as large as it lie further apart than bins are wide
+    places = math.floor(quotient)
     if (places + 1) * width <= number:  # the quotient was rounded down: an edge is the edge of its own bin
         places += 1
     edge = places * width
