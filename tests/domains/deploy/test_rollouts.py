@@ -174,6 +174,24 @@ def test_a_version_that_is_not_served_is_loaded_first(app: App, models: Models, 
     assert app.deploy.rollouts.get(editor, failing.id).state == "aborted"
 
 
+def test_a_version_is_not_removed_from_under_its_rollout(two: App, editor: Principal) -> None:
+    rollout = begin(two, editor, approval=True)
+    with pytest.raises(Conflict, match="Version 2 waits in a rollout"):
+        two.deploy.remove(editor, "churn", version="2")
+    two.deploy.rollouts.abort(editor, rollout.id, reason="enough")
+    two.deploy.remove(editor, "churn", version="2")
+    assert roles(two, editor) == {"1": ("champion", 100.0)}
+
+
+def test_a_rollout_ends_with_a_challenger_that_is_deleted(two: App, editor: Principal) -> None:
+    rollout = begin(two, editor, approval=True)
+    two.registry.delete_version(editor, "churn", 2)
+    work_off(two)
+    ended = two.deploy.rollouts.get(editor, rollout.id)
+    assert (ended.state, ended.reason) == ("aborted", "version 2 was deleted from the registry")
+    assert roles(two, editor) == {"1": ("champion", 100.0)}
+
+
 def test_a_version_that_is_still_compiled_waits_where_the_champion_is_compiled(
     two: App, editor: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,7 +81,10 @@ class Reports(Traffic):
                 self.moved(tx)
 
     def model_deleted(self, who: Principal, model: str, version: str | None = None) -> None:
-        """Let go of what was deleted from the registry and gets no requests; what answers goes on and is reported."""
+        """Let go of what was deleted from the registry and gets no requests; what answers goes on and is reported.
+
+        A rollout whose challenger had no share yet ends with it.
+        """
         self._govern.permit(who, "write", refs.model(model))
         with self._db.read() as tx:
             names = [each.name for each in store.endpoints(tx) if each.model == model]
@@ -93,6 +96,10 @@ class Reports(Traffic):
                     continue
                 gone = [one for one in endpoint.served if version is None or one.version == version]
                 idle = [one.version for one in gone if one.weight == 0 and one.version != endpoint.champion]
+                challenger = self.rollouts.challenger(tx, name)
+                if challenger in idle:
+                    reason = f"version {challenger} was deleted from the registry"
+                    self.rollouts.end_running(tx, who, name, state="aborted", reason=reason)
                 if idle:
                     kept = [one for one in endpoint.served if one.version not in idle]
                     self._put(tx, endpoint, kept, idle)

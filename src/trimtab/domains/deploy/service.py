@@ -162,7 +162,7 @@ class DeployService(Reports):
         return self.endpoint(who, name)
 
     def remove(self, who: Principal, name: str, *, version: str | None = None) -> None:
-        """Stop an endpoint, or one version of it that gets no requests."""
+        """Stop an endpoint, or one version of it that gets no requests and waits in no rollout."""
         self._govern.permit(who, "write", refs.make("endpoint", name))
         ref = refs.make("endpoint", name)
         with self._db.write() as tx:
@@ -179,6 +179,8 @@ class DeployService(Reports):
                     raise Conflict(
                         f"Version {version} answers requests: move its traffic first.", field="version"
                     )
+                if self.rollouts.challenger(tx, name) == version:
+                    raise Conflict(f"Version {version} waits in a rollout: end that first.", field="version")
                 kept = [each for each in endpoint.served if each.version != version]
                 self._put(tx, endpoint, kept, [version])
             self._govern.audit(tx, who, "deploy.endpoint.remove", ref, detail={"version": version})

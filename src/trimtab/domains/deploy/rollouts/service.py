@@ -257,6 +257,11 @@ class Rollouts:
         """Whether a rollout of the endpoint is under way."""
         return store.running_rollout(tx, endpoint=endpoint) is not None
 
+    def challenger(self, tx: Tx, endpoint: str) -> str | None:
+        """Return the version that challenges in the endpoint's running rollout, None where there is none."""
+        rollout = store.running_rollout(tx, endpoint=endpoint)
+        return rollout.challenger if rollout is not None else None
+
     def end_running(self, tx: Tx, who: Principal, endpoint: str, *, state: RolloutState, reason: str) -> None:
         """End the endpoint's running rollout, if there is one, in the caller's transaction, which sets the traffic."""
         rollout = store.running_rollout(tx, endpoint=endpoint)
