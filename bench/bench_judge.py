@@ -4,7 +4,8 @@
 
 Each kind of evidence is tried with no difference, at its limit (the worst case that is still no harm), with a small and
 with a large harm: 80 of 100 requests go to the champion, and the judge looks after every 100 requests, 6,000 at the
-most. "alone" judges that kind only, at alpha = 0.05; "of five" is its share of alpha where all kinds are judged.
+most. "alone" judges that kind only, at alpha = 0.05; "of five" is its share of alpha where all kinds are judged. Predictions
+are tried once more with champions of few distinct scores.
 """
 
 import argparse
@@ -39,6 +40,12 @@ MARGINS: dict[Kind, float] = {
     "prediction-mean": 0.15,
     "quality": 0.03,
 }
+FEW: dict[str, simulation.Scores] = {
+    "0/1": simulation.FLAGS,
+    "two scores": simulation.TWO_SCORES,
+    "ten classes": simulation.TEN_CLASSES,
+}
+"""Champions of few distinct scores. What moves from the last two goes where no score of theirs is."""
 UNITS: dict[Kind, str] = {
     "errors": "error rate 1 % +{:.0%}",
     "latency": "p95 x {:g}",
@@ -50,26 +57,29 @@ UNITS: dict[Kind, str] = {
 
 def evidence(trials: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for kind, scenarios in SCENARIOS.items():
-        for number, (name, effect) in enumerate(scenarios.items()):
-            found = simulation.simulate(kind, effect, trials=trials, split=SPLIT, seed=number)
-            row: dict[str, Any] = {"kind": kind, "scenario": name, "effect": effect}
-            for label, needed in (("alone", 1 / ALPHA), ("of_five", 5 / ALPHA)):
-                looks = found.first(needed)
-                hit = looks[looks > 0] * SPLIT.requests
-                row[f"rate_{label}"] = float((looks > 0).mean())
-                row[f"delay_{label}"] = [float(np.quantile(hit, q)) for q in (0.5, 0.9)] if hit.size else None
-            rows.append(row)
-        at_margin = simulation.simulate(kind, MARGINS[kind], trials=trials, split=SPLIT, seed=9)
-        rows.append(
-            {
-                "kind": kind,
-                "scenario": "margin",
-                "effect": MARGINS[kind],
-                "rate_safe": float((at_margin.first(1 / ALPHA, of="safe") > 0).mean()),
-            }
-        )
-    return rows
+    for kind in SCENARIOS:
+        rows += trial(kind, trials)
+    rows += [row for what in FEW for row in trial("predictions", trials, what)]
+    return rows + trial("prediction-mean", trials, "0/1")
+
+
+def trial(kind: Kind, trials: int, what: str = "") -> list[dict[str, Any]]:
+    """Every scenario of one kind of evidence; `what` names a champion of few scores."""
+    rows: list[dict[str, Any]] = []
+    few = FEW.get(what)
+    for number, (name, effect) in enumerate(SCENARIOS[kind].items()):
+        found = simulation.simulate(kind, effect, trials=trials, split=SPLIT, scores=few, seed=number)
+        row: dict[str, Any] = {"kind": kind, "of": what, "scenario": name, "effect": effect}
+        for label, needed in (("alone", 1 / ALPHA), ("of_five", 5 / ALPHA)):
+            looks = found.first(needed)
+            hit = looks[looks > 0] * SPLIT.requests
+            row[f"rate_{label}"] = float((looks > 0).mean())
+            row[f"delay_{label}"] = [float(np.quantile(hit, q)) for q in (0.5, 0.9)] if hit.size else None
+        rows.append(row)
+    margin = MARGINS[kind]
+    found = simulation.simulate(kind, margin, trials=trials, split=SPLIT, scores=few, seed=9)
+    safe = float((found.first(1 / ALPHA, of="safe") > 0).mean())
+    return [*rows, {"kind": kind, "of": what, "scenario": "margin", "effect": margin, "rate_safe": safe}]
 
 
 def together(trials: int) -> dict[str, float]:
@@ -141,12 +151,13 @@ def show(report: dict[str, Any]) -> None:
     ):
         table.add_column(column, justify="left" if column in ("evidence", "difference") else "right")
     for row in report["evidence"]:
+        kind = f"{row['kind']}, {row['of']}" if row["of"] else row["kind"]
         what = f"{row['scenario']}: {UNITS[row['kind']].format(row['effect'])}"
         if row["scenario"] == "margin":
-            table.add_row(row["kind"], f"{what}, called safe", f"{row['rate_safe']:.3f}", "", "", "")
+            table.add_row(kind, f"{what}, called safe", f"{row['rate_safe']:.3f}", "", "", "")
             continue
         table.add_row(
-            row["kind"],
+            kind,
             what,
             f"{row['rate_alone']:.3f}",
             _delay(row["delay_alone"]),
