@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from trimtab.serving import segments
+from trimtab.serving import records, segments
 from trimtab.serving.control import GatewayControl
 from trimtab.serving.loaders.lean import without
 from trimtab.serving.processes import gateway_command, replica_command, replica_environment
@@ -179,7 +179,7 @@ class Plane:
         finally:
             connection.close()
 
-    def records(self, count: int = 1) -> list[segments.Record]:
+    def records(self, count: int = 1) -> list[records.Record]:
         """Return what the log holds in complete files, waiting until it is at least ``count`` records."""
         deadline = time.monotonic() + 5
         while True:

@@ -15,10 +15,10 @@ import pytest
 from tests.serving.conftest import ABC, OPEN, Plane
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.sockets import listen
-from trimtab.serving import segments
 from trimtab.serving.control import GatewayControl
 from trimtab.serving.gateway import EXIT_FOLDER_TAKEN, EXIT_PORT_TAKEN
 from trimtab.serving.processes import gateway_command
+from trimtab.serving.records import Feedback, Prediction
 from trimtab.serving.routes import Auth, Endpoint, RouteTable, Token, Version
 
 ROW = {"dataframe_records": [{"a": 1.0, "b": 2}]}
@@ -183,7 +183,7 @@ def test_what_was_answered_is_in_the_log(plane: Plane, booster_socket: str) -> N
     ]
     assert plane.request("POST", "/endpoints/m/feedback", labels)[:2] == (200, {"accepted": 2})
     first, second, third, *feedback = plane.records(5)
-    assert isinstance(first, segments.Prediction)
+    assert isinstance(first, Prediction)
     assert (first.id, first.endpoint, first.version, first.role) == (ids[0], "m", "7", "champion")
     assert (first.event_us, first.rows, first.status) == (1362114000_000_000, 1, 200)
     assert (first.columns, first.outputs, first.probabilities) == (
@@ -193,15 +193,15 @@ def test_what_was_answered_is_in_the_log(plane: Plane, booster_socket: str) -> N
     )
     assert abs(first.at_us / 1e6 - time.time()) < 60
     assert 0 < first.latency_us < 10_000_000
-    assert isinstance(second, segments.Prediction)
+    assert isinstance(second, Prediction)
     assert (second.event_us, second.rows, second.outputs) == (77, 2, [1, 0])
     assert second.probabilities is not None
     assert len(second.probabilities) == 2
-    assert isinstance(third, segments.Prediction)
+    assert isinstance(third, Prediction)
     assert (third.status, third.version, third.rows, third.outputs) == (400, "", 0, [])
     assert "column 'a'" in (third.error or "")
     assert [
-        (f.prediction_id, f.row, f.label, f.endpoint) for f in feedback if isinstance(f, segments.Feedback)
+        (f.prediction_id, f.row, f.label, f.endpoint) for f in feedback if isinstance(f, Feedback)
     ] == [
         (ids[0], None, 1, "m"),
         (ids[1], 1, 0, "m"),
@@ -227,7 +227,7 @@ def test_the_log_survives_a_kill_and_a_full_disk(plane: Plane, booster_socket: s
     plane.gateway.kill()
     plane.gateway.wait()
     plane.gateway = plane.start_gateway()
-    assert [r.id for r in plane.records() if isinstance(r, segments.Prediction)][-1] == last
+    assert [r.id for r in plane.records() if isinstance(r, Prediction)][-1] == last
 
     plane.wait_up()  # the table came back from disk
     resource.prlimit(plane.gateway.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))

@@ -11,7 +11,7 @@ from typing import Any, Self
 import msgspec
 
 from tests.serving.conftest import Plane
-from trimtab.serving import segments
+from trimtab.serving.records import Prediction
 from trimtab.serving.routes import Version
 
 ROW = msgspec.json.encode({"dataframe_records": [{"a": 1.0, "b": 2}]})
@@ -170,7 +170,7 @@ def test_a_canary_gets_its_share_and_shadows_see_copies(plane: Plane, booster_so
         {"name": "b", "datatype": "INT64", "shape": [1], "data": [1]},
     ]})  # fmt: skip
     assert pinned[2]["x-model-version"] == "5"
-    records = [r for r in plane.records(361) if isinstance(r, segments.Prediction)]
+    records = [r for r in plane.records(361) if isinstance(r, Prediction)]
     by_version = Counter(record.version for record in records)
     assert by_version["3"] == 120
     assert by_version["5"] == 1

@@ -1,6 +1,7 @@
 """The prediction log: what is written is read, whatever became of the writer."""
 
 import asyncio
+import math
 import os
 import resource
 import shutil
@@ -12,8 +13,11 @@ from pathlib import Path
 
 import msgspec
 
-from trimtab.serving import segments
-from trimtab.serving.segments import Feedback, Prediction, SegmentWriter
+from trimtab.serving import records, segments
+from trimtab.serving.batch import Output, nest
+from trimtab.serving.records import Feedback, Prediction
+from trimtab.serving.routes import Field
+from trimtab.serving.segments import SegmentWriter
 
 
 def prediction(number: int, size: int = 1) -> Prediction:
@@ -49,7 +53,7 @@ def write(
     return asyncio.run(main())
 
 
-def everything(folder: Path) -> list[segments.Record]:
+def everything(folder: Path) -> list[records.Record]:
     return [record for path in segments.sealed(folder) for record in segments.read(path)]
 
 
@@ -228,3 +232,49 @@ def test_files_are_private(tmp_path: Path) -> None:
     write(tmp_path, lambda writer: writer.append(LABEL))
     (path,) = segments.sealed(tmp_path)
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_numbers_of_many_rows_are_arrays_in_the_file_and_the_same_values_for_readers(tmp_path: Path) -> None:
+    kinds = {
+        "double": [1.5, math.nan, None, 1e308, -0.0],
+        "long": [2**53 + 1, -(2**63), None, 0, 7],
+        "boolean": [True, None, False, True, True],
+        "string": ["x", "é", None, "", "y"],
+        "integer": [1, 2, 3, 4, 5],
+        "float": ["masked", 1.0, 2.0, 3.0, 4.0],
+    }
+    fields = [Field(name, name, required=False) for name in kinds]
+    columns = {name: values * 4 for name, values in kinds.items()}
+    said = [0, 1, 1, 0, 1] * 4
+    chances = [n / 40 for n in range(40)]
+    outputs = [
+        Output("predictions", "INT64", [20], said),
+        Output("probabilities", "FP64", [20, 2], chances),
+        Output("notes", "BYTES", [20], ["n"] * 20),
+    ]
+    lists, others, arrays = records.as_arrays(columns, outputs, fields)
+    assert (lists.keys(), others, arrays.columns.keys()) == (
+        {"string", "float"},
+        outputs[2:],
+        {"double", "long", "boolean", "integer"},
+    )
+    start = ("p", "m", "1", "champion", 1, 2, 3, 20)
+    made = Prediction(*start, lists, [], 200, route="split", arrays=arrays)
+    write(tmp_path, lambda writer: writer.append(made))
+    (path,) = segments.sealed(tmp_path)
+    assert list(segments.stored(path)) == [(made, ())]
+    (found,) = segments.read(path)
+    pairs = nest(chances, [20, 2])
+    expected = Prediction(*start, columns, said, 200, probabilities=pairs, route="split")
+    assert repr(found) == repr(msgspec.structs.replace(expected, columns=found.columns))  # NaN is not itself
+    assert {name: repr(values) for name, values in found.columns.items()} == {
+        name: repr(values) for name, values in columns.items()
+    }
+
+
+def test_a_record_of_another_release_costs_only_itself(tmp_path: Path) -> None:
+    bodies = [msgspec.msgpack.encode(one) for one in (["x", 1], prediction(0), ["l", "no"], prediction(1))]
+    frames = [struct.pack("<II", len(body), zlib.crc32(body)) + body for body in bodies]
+    (tmp_path / "1.seg").write_bytes(b"".join(frames))
+    assert everything(tmp_path) == [prediction(0), prediction(1)]
+    assert segments.torn_bytes(tmp_path / "1.seg") == 0

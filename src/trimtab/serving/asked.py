@@ -10,7 +10,7 @@ from trimtab.serving.batch import Batch, Output
 from trimtab.serving.frames import EXPLANATIONS, PREDICTIONS, PROBABILITIES
 from trimtab.serving.http import Header, Request
 from trimtab.serving.policies.cache import feature_key
-from trimtab.serving.segments import Route
+from trimtab.serving.records import Route
 from trimtab.serving.table import LiveEndpoint, LiveVersion
 
 

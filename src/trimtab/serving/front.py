@@ -13,7 +13,7 @@ import msgspec
 
 from trimtab.kernel.errors import Invalid, TrimtabError
 from trimtab.kernel.time import now_us
-from trimtab.serving import addresses, segments
+from trimtab.serving import addresses, records, segments
 from trimtab.serving.addresses import Target
 from trimtab.serving.asked import Asked
 from trimtab.serving.batch import Batch, Output, predictions
@@ -267,12 +267,20 @@ class Front:
             elif packed is not None:
                 columns = {}
                 layout = schema.layout = schema.layout or self._log.layout(schema.fields)
+        arrays = None
+        if batch is not None and batch.rows >= records.MANY_ROWS:
+            # What a rule changed need not be what the schema says it is.
+            same = [
+                f for f in asked.endpoint.schema.fields if columns.get(f.name) is batch.columns.get(f.name)
+            ]
+            columns, outputs, arrays = records.as_arrays(columns, outputs, same)
         probabilities = None
         for output in outputs:
             if output.name == "probabilities":
                 probabilities = output.by_row()
+        said = outputs and (arrays is None or arrays.outputs is None)
         self._log.append(
-            segments.Prediction(
+            records.Prediction(
                 asked.id,
                 asked.name,
                 served.version if served is not None else "",
@@ -282,13 +290,14 @@ class Front:
                 latency_us,
                 batch.rows if batch is not None else 0,
                 columns,
-                predictions(outputs) if outputs else [],
+                predictions(outputs) if said else [],
                 status,
                 problem,
                 probabilities,
                 packed,
                 layout,
                 asked.route,
+                arrays,
             )
         )
 
@@ -331,7 +340,7 @@ class Front:
         for label in labels:
             event_us = at_us if label.event_us is None else label.event_us
             self._log.append(
-                segments.Feedback(label.prediction_id, label.row, label.label, at_us, event_us, endpoint=name)
+                records.Feedback(label.prediction_id, label.row, label.label, at_us, event_us, endpoint=name)
             )
         if not self._log.flush():
             raise FeedbackLost("the labels could not be written down; send them again later")

@@ -1,6 +1,6 @@
 """The prediction log: append-only files of framed records, written off the request path and read by monitoring.
 
-A record is a u32 length, a u32 CRC-32 (both little endian) and MessagePack. Files grow as ``*.open`` under a lock
+A record is a u32 length, a u32 CRC-32 (both little endian) and its MessagePack (`records`). Files grow as ``*.open`` under a lock
 that dies with its gateway, and are renamed to ``*.seg`` when they are complete.
 """
 
@@ -13,95 +13,18 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
 
 import msgspec
 
 from trimtab.kernel.time import now_us
-from trimtab.serving.batch import unpack
+from trimtab.serving.records import Layout, Prediction, Record, decode, encode, plain
 from trimtab.serving.routes import Field
-
-Route = Literal["split", "key", "pinned", "cached", "repeat", "rerouted", "device", ""]
-"""How a request came to the version that answered it.
-
-``split``: the weights chose, by the prediction's id or as the first request of a routing key. Only these were randomised,
-each by itself, and are evidence on their version. ``key``: a further request of a routing key, which goes where the first
-one went. ``pinned``: the caller, or a proxy, named the version. ``cached``: the answer was kept from an earlier request
-with the same features. ``repeat``: the model answered, but another version's answer to these features was kept: requests
-that only one of two versions has to work on are not alike. ``rerouted``: another version stood in for the one that had
-been chosen, which left meanwhile. ``device``: a bundle on a device answered. Empty: written before routes were.
-"""
 
 MAX_SEGMENT_BYTES = 4 * 1024 * 1024
 MAX_SEGMENT_AGE_S = 0.5
 
 _UNLOCKED = ".new"
 _FRAME = struct.Struct("<II")
-
-
-class Layout(msgspec.Struct, tag="l", array_like=True, frozen=True, gc=False):
-    """What the packed columns of later records in the same file are called, and their types."""
-
-    number: int
-    fields: list[Field]
-
-
-class _Answered(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What records of predictions have had from the beginning."""
-
-    id: str
-    endpoint: str
-    version: str
-    role: Literal["champion", "challenger", "shadow", "warm", ""]
-    at_us: int
-    event_us: int
-    latency_us: int
-    rows: int
-    columns: dict[str, list[Any]]
-    outputs: list[Any]
-    status: int
-    error: str | None = None
-    probabilities: list[list[float]] | None = None
-    packed: bytes | None = None
-    layout: int = 0
-
-
-class Prediction(_Answered, tag="r", array_like=True, frozen=True, gc=False):
-    """One request as one version answered it; row ``i`` of it is addressed as ``<id>/<i>``.
-
-    ``outputs`` has one item per row and is empty where ``status`` is not 200; ``error`` then says why. A shadow's
-    record has the id and the ``route`` of the request that it copied. A request refused before any version was asked has neither
-    version nor role nor rows. Columns of numbers are written ``packed``, as float64, column after column,
-    after the record of their ``layout``, beside those that are not; whoever reads a file gets lists.
-    """
-
-    route: Route = ""
-
-
-class _BeforeRoutes(_Answered, tag="p", array_like=True, frozen=True, gc=False):
-    """A record of an earlier release."""
-
-    cached: bool = False
-
-
-class Feedback(msgspec.Struct, tag="f", array_like=True, frozen=True, gc=False):
-    """One true value that arrived later. ``row`` null means the whole prediction, which then has one row.
-
-    ``event_us`` is when the label became known, by the sender's account, else ``at_us``.
-    """
-
-    prediction_id: str
-    row: int | None
-    label: bool | int | float | str
-    at_us: int
-    event_us: int
-    endpoint: str = ""
-
-
-Record = Prediction | Feedback
-
-_encoder = msgspec.msgpack.Encoder()
-_decode = msgspec.msgpack.Decoder(Record | Layout | _BeforeRoutes).decode
 
 
 class SegmentWriter:
@@ -159,11 +82,11 @@ class SegmentWriter:
                 if isinstance(record, Prediction) and record.layout:
                     number = record.layout
                     if number not in self._laid_out and number not in fresh:
-                        body = _encoder.encode(self._layouts[number])
+                        body = encode(self._layouts[number])
                         data += _FRAME.pack(len(body), zlib.crc32(body))
                         data += body
                         fresh.add(number)
-                body = _encoder.encode(record)
+                body = encode(record)
             except (OverflowError, UnicodeEncodeError, TypeError, RecursionError) as error:
                 # A value that a model made up and that has no form here must not cost the other records.
                 self.lost += 1
@@ -249,7 +172,7 @@ def deliver(folder: Path, name: str, records: Iterable[Record]) -> Path:
     """
     data = bytearray()
     for record in records:
-        body = _encoder.encode(record)
+        body = encode(record)
         data += _FRAME.pack(len(body), zlib.crc32(body))
         data += body
     folder.mkdir(parents=True, exist_ok=True)
@@ -295,51 +218,42 @@ def sealed(folder: Path) -> list[Path]:
 
 
 def read(path: Path) -> Iterator[Record]:
-    """Yield a file's records in the order of writing, up to the end or the first torn one."""
+    """Yield a file's records in the order of writing, up to the end or the first torn one; numbers are in lists."""
+    for record, fields in stored(path):
+        yield plain(record, fields) if isinstance(record, Prediction) else record
+
+
+def stored(path: Path) -> Iterator[tuple[Record, Sequence[Field]]]:
+    """Yield a file's records like `read`, but as they were written, each with the fields of its packed columns."""
     data = path.read_bytes()
-    layouts: dict[int, list[Field]] = {}
-    at = 0
-    while at < len(data):
-        record, at = _next(data, at)
-        if record is None:
-            return
+    layouts: dict[int, tuple[Field, ...]] = {0: ()}
+    for body in _bodies(data):
+        try:
+            record = decode(body)
+        except msgspec.DecodeError:
+            continue  # whole, but by no release that this one knows of
         if isinstance(record, Layout):
-            layouts[record.number] = record.fields
-        elif isinstance(record, Prediction) and record.packed is not None:
-            columns = unpack(record.packed, layouts[record.layout]) | record.columns
-            yield msgspec.structs.replace(record, columns=columns, packed=None, layout=0)
-        else:
-            yield record
+            layouts[record.number] = tuple(record.fields)
+            continue
+        number = record.layout if isinstance(record, Prediction) else 0
+        if number in layouts:
+            yield record, layouts[number]
 
 
 def torn_bytes(path: Path) -> int:
     """Return how many bytes at a file's end are no whole record: 0 for every file whose gateway lived on."""
     data = path.read_bytes()
-    at = 0
-    while at < len(data):
-        record, after = _next(data, at)
-        if record is None:
-            return len(data) - at
-        at = after
-    return 0
+    return len(data) - sum(_FRAME.size + len(body) for body in _bodies(data))
 
 
-def _with_route(record: _BeforeRoutes) -> Prediction:
-    known = {name: getattr(record, name) for name in _Answered.__struct_fields__}
-    return Prediction(**known, route="cached" if record.cached else "")
-
-
-def _next(data: bytes, at: int) -> tuple[Record | Layout | None, int]:
-    """Return the record at a place and the place after it, or None where it is torn."""
-    start = at + _FRAME.size
-    if start > len(data):
-        return None, at
-    size, checksum = _FRAME.unpack_from(data, at)
-    body = data[start : start + size]
-    if len(body) < size or zlib.crc32(body) != checksum:
-        return None, at
-    try:
-        record = _decode(body)
-        return _with_route(record) if isinstance(record, _BeforeRoutes) else record, start + size
-    except msgspec.DecodeError:
-        return None, at
+def _bodies(data: bytes) -> Iterator[bytes]:
+    """Yield the bytes of each record, up to the end or the first torn one."""
+    at, end = _FRAME.size, len(data)
+    while at <= end:
+        size, checksum = _FRAME.unpack_from(data, at - _FRAME.size)
+        body = data[at : at + size]
+        # Nothing at all is torn as well: what a file system filled with zeros after a crash.
+        if not size or len(body) < size or zlib.crc32(body) != checksum:
+            return
+        yield body
+        at += size + _FRAME.size

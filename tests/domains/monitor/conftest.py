@@ -17,7 +17,8 @@ from trimtab.domains.monitor.model import Baseline, Policy
 from trimtab.kernel.ids import new_id
 from trimtab.kernel.time import DAY_US
 from trimtab.kernel.who import Principal
-from trimtab.serving.segments import Feedback, Prediction, Record, SegmentWriter
+from trimtab.serving.records import Feedback, Prediction, Record
+from trimtab.serving.segments import SegmentWriter
 
 __all__ = ["DAY", "Watched", "models"]
 

@@ -21,7 +21,7 @@ from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 from trimtab.science import plain
 from trimtab.science.sequential import difference, judge
-from trimtab.serving.segments import Prediction
+from trimtab.serving.records import Prediction
 
 
 def windows(watched: Watched) -> list[tuple[int, int, int, bool]]:

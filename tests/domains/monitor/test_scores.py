@@ -14,7 +14,7 @@ from trimtab.infra.db import Where
 from trimtab.kernel.who import Principal
 from trimtab.science import plain
 from trimtab.science.sequential import judge
-from trimtab.serving.segments import Prediction
+from trimtab.serving.records import Prediction
 
 
 def answers(watched: Watched, outputs: Sequence[Any], **more: Any) -> list[Prediction]:

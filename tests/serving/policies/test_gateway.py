@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from tests.serving.conftest import OPEN, Plane
-from trimtab.serving import segments
 from trimtab.serving.policies.settings import FieldRule, Policies, Quota, Rate
+from trimtab.serving.records import Prediction
 from trimtab.serving.routes import Auth, Endpoint, Field, RouteTable, Signature, Token, Version
 
 PERSON = Signature(
@@ -186,7 +186,7 @@ def test_the_log_tells_how_each_request_came_to_its_version(
     body = {"inputs": [{"name": "a", "shape": [1], "datatype": "FP64", "data": [1.0]},
                        {"name": "b", "shape": [1], "datatype": "INT64", "data": [2]}]}  # fmt: skip
     said.append(plane.request("POST", path, body)[2]["x-prediction-id"])
-    records = [one for one in plane.records(9) if isinstance(one, segments.Prediction)]
+    records = [one for one in plane.records(9) if isinstance(one, Prediction)]
     answered = {one.id: one.route for one in records if one.role != "shadow"}
     assert [answered[one] for one in said] == ["split", "split", "key", "pinned", "pinned"]
     copied = {one.id: one.route for one in records if one.role == "shadow"}
@@ -196,7 +196,7 @@ def test_the_log_tells_how_each_request_came_to_its_version(
     both = {one["x-model-version"] for one in same}
     assert both == {"1", "2"}
     assert plane.records(9 + 40)
-    records = [one for one in plane.records(9 + 40) if isinstance(one, segments.Prediction)]
+    records = [one for one in plane.records(9 + 40) if isinstance(one, Prediction)]
     answered = {one.id: one.route for one in records if one.role != "shadow"}
     found = [answered[one["x-prediction-id"]] for one in same]
     # The first answer of either version alone is the model's own, and only the one that nobody knew yet is evidence.
@@ -217,7 +217,7 @@ def test_answers_are_kept_for_the_same_features(plane: Plane, ask: Ask) -> None:
     assert (other[2]["x-cache"], other[1] != first[1]) == ("miss", True)
     time.sleep(0.65)
     assert ask(1.0)[2]["x-cache"] == "miss"
-    records = [record for record in plane.records(4) if isinstance(record, segments.Prediction)]
+    records = [record for record in plane.records(4) if isinstance(record, Prediction)]
     assert [record.route for record in records] == ["split", "cached", "split", "split"]
     assert records[0].outputs == records[1].outputs
     assert records[1].columns["a"] == [1.0]
@@ -248,7 +248,7 @@ def test_what_is_anonymised_never_touches_the_disk(plane: Plane, booster_socket:
     assert ask(1.0, **person)[0] == 200
     refused = ask(1.0, **{**person, "age": SECRETS[3]})
     assert refused[0] == 400
-    raw = [part for part in plane.records(3) if isinstance(part, segments.Prediction)]
+    raw = [part for part in plane.records(3) if isinstance(part, Prediction)]
     assert raw[0].columns["born"] == ["1984-07"]
     assert raw[0].columns["age"] == [30]
     assert "ssn" not in raw[0].columns
@@ -452,5 +452,5 @@ def test_probabilities_can_be_kept_out_of_the_log(plane: Plane, booster_socket: 
     ]
     status, answer, _ = plane.request("POST", "/v2/models/m/infer", {"inputs": inputs})
     assert (status, [one["name"] for one in answer["outputs"]]) == (200, ["predictions", "probabilities"])
-    (record,) = [one for one in plane.records(1) if isinstance(one, segments.Prediction)]
+    (record,) = [one for one in plane.records(1) if isinstance(one, Prediction)]
     assert (record.probabilities, len(record.outputs)) == (None, 1)

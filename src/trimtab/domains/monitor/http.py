@@ -8,7 +8,7 @@ from trimtab.domains.monitor.model import Baseline, Monitor, MonitorState, Polic
 from trimtab.domains.monitor.service import MonitorService
 from trimtab.infra.http import Request, Route, route
 from trimtab.kernel.pages import Page
-from trimtab.serving import segments
+from trimtab.serving import records
 
 
 class CreateMonitor(msgspec.Struct, forbid_unknown_fields=True):
@@ -110,7 +110,7 @@ class SpanQuery(msgspec.Struct):
 
 class RecentQuery(msgspec.Struct):
     endpoint: str
-    route: segments.Route | None = None
+    route: records.Route | None = None
     limit: int = 50
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pyarrow.dataset as ds
 
-from trimtab.domains.monitor.columns import FEATURE_PREFIX, read_part
+from trimtab.domains.monitor.columns import FEATURE_PREFIX, text
 from trimtab.domains.monitor.model import Part
+from trimtab.domains.monitor.parts import read_part
 from trimtab.infra.blobs import Blobs
 
 _MOST_LOOKED = 500_000
@@ -84,7 +85,7 @@ def _view(row: dict[str, Any], label: Any) -> dict[str, Any]:
     return {
         "row": row["row"],
         "inputs": inputs,
-        "output": row["output"],
+        "output": text(row["output"]),
         "score": row["score"],
         "label": label,
     }

@@ -25,7 +25,7 @@ from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.kernel.pages import check_limit
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal, system
-from trimtab.serving.segments import Route
+from trimtab.serving.records import Route
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MOST_WINDOWS = 2000

@@ -11,16 +11,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from trimtab.domains.monitor import performance, store
-from trimtab.domains.monitor.columns import NEW_REQUEST, scores_of
 from trimtab.domains.monitor.events import TrialJudged
+from trimtab.domains.monitor.labels import NEW_REQUEST
 from trimtab.domains.monitor.model import Trial
+from trimtab.domains.monitor.requests import NOTHING, SHADOW, Requests
 from trimtab.infra.db import Database, Where
 from trimtab.kernel import refs
 from trimtab.kernel.events import Event
 from trimtab.science import plain
 from trimtab.science.sequential import divergence
 from trimtab.science.sequential import judge as science
-from trimtab.serving.segments import Prediction
 
 Floats = NDArray[np.float64]
 _ENOUGH_SCORES = 200
@@ -49,12 +49,13 @@ def judge(
     db: Database,
     running: list[Running],
     past_scores: Callable[[str, str], Floats],
-    predictions: dict[str, list[Prediction]],
+    requests: dict[str, Requests],
     labels: dict[str, pa.Table],
 ) -> None:
     """Move the judges of running rollouts on, and add their new states and events to the lists."""
     for rollout in running:
-        fresh = [one for one in predictions.get(rollout.endpoint, ()) if one.at_us >= rollout.started_us]
+        arrived = requests.get(rollout.endpoint, NOTHING)
+        fresh = arrived.take(np.flatnonzero(arrived.at_us >= rollout.started_us))
         known = labels.get(rollout.endpoint)
         if known is not None:  # only what was split at random can be compared
             known = known.filter(pa.array(known.column("at_us").to_numpy() >= rollout.started_us))
@@ -92,7 +93,7 @@ def judge(
             action=found.action,
             reason=found.reason,
             evidence=[_evidence(one) for one in found.evidence],
-            event_us=max((one.event_us for one in fresh), default=0),
+            event_us=int(fresh.event_us.max(initial=0)),
         )
         events.append((event, refs.make("endpoint", rollout.endpoint)))
 
@@ -127,24 +128,35 @@ def policy_of(given: dict[str, Any], *, copies: bool = False) -> science.Policy:
     return plain.load(science.Policy, merged)
 
 
-def _evident(rollout: Running, version: str, predictions: list[Prediction]) -> list[Prediction]:
+def _evident(rollout: Running, version: str, requests: Requests) -> Requests:
     """Return a version's answers that are evidence on it."""
-    return [
-        one for one in predictions if one.version == version and _counts(rollout, one.role, one.route, one.id)
+    seen = enumerate(zip(requests.versions, requests.roles, requests.routes, requests.ids, strict=True))
+    return requests.take(
+        [at for at, (by, *how) in seen if by == version and _counts(rollout, *how)]  # role, route and id
+    )
+
+
+def _tally(requests: Requests, losses: Floats, edges: tuple[float, ...]) -> science.Tally:
+    """Return what a version did. Requests, not rows, were split at random, so that one row of each is taken.
+
+    Where the champion was known to give numbers, an answer that is none is one more way to differ. That it was known
+    before, and not seen in this batch, is what the judge's promise asks for: see `divergence`.
+    """
+    answered = requests.take(np.flatnonzero(requests.counts))
+    chosen = [
+        first + _chosen(prediction_id, rows)
+        for prediction_id, first, rows in zip(
+            answered.ids, answered.first.tolist(), answered.counts.tolist(), strict=True
+        )
     ]
-
-
-def _tally(answers: list[Prediction], losses: Floats, edges: tuple[float, ...]) -> science.Tally:
-    """Return what a version did. Requests, not rows, were split at random, so that one row of each is taken."""
-    answered = [one for one in answers if one.status == 200 and one.rows]
-    scores = np.asarray([scores_of(one)[_chosen(one.id, one.rows)] for one in answered], np.float64)
+    scores = answered.scores[np.asarray(chosen, np.intp)]
     if edges == science.PROBABILITY_EDGES:
         # Nothing is known of the champion's scores: it may answer with texts, which have none.
         scores = scores[np.isfinite(scores)]
     return science.tally(
-        rows=len(answers),
-        errors=sum(one.status >= 500 for one in answers),
-        latency_us=[one.latency_us for one in answered],
+        rows=len(requests),
+        errors=int((requests.status >= 500).sum()),
+        latency_us=answered.latency_us.tolist(),
         scores=scores,
         losses=losses,
         score_edges=edges,
@@ -162,7 +174,7 @@ def _counts(rollout: Running, role: str, route: str, prediction_id: str) -> bool
     if not rollout.copies:
         return role in ("champion", "challenger")
     heads = blake2b(prediction_id.encode(), digest_size=8).digest()[0] & 1
-    return role in (("shadow",) if heads else ("champion", "challenger"))
+    return role in ((SHADOW,) if heads else ("champion", "challenger"))
 
 
 def _losses(rollout: Running, version: str, labels: pa.Table | None) -> Floats:

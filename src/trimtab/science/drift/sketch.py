@@ -138,8 +138,7 @@ def count(reference: Reference, data: Mapping[str, Any]) -> Window:
         rows = max(rows, len(values))
         try:
             if column.kind == "numeric":
-                cells = _numeric_cells(table.numbers(values), column.edges)
-                counts[column.name] = tuple(np.bincount(cells, minlength=column.cells).tolist())
+                counts[column.name] = _numeric_counts(table.numbers(values), column.edges)
             else:
                 counts[column.name] = _categorical_counts(column.values, values)
         except (TypeError, ValueError, NotImplementedError):  # the last is how Arrow refuses to count lists
@@ -226,6 +225,15 @@ def _numeric_cells(numbers: NDArray[np.float64], edges: Sequence[float]) -> NDAr
     cells = np.searchsorted(np.asarray(edges, dtype=np.float64), numbers, side="left")
     cells[np.isnan(numbers)] = len(edges) + 1
     return cells
+
+
+def _numeric_counts(numbers: NDArray[np.float64], edges: Sequence[float]) -> tuple[int, ...]:
+    """How many values each cell has. Sorting them takes a third of the time of finding each one's cell."""
+    rising = np.sort(numbers)  # NaN comes last
+    known = rising.size - int(np.count_nonzero(np.isnan(rising)))
+    upto = np.searchsorted(rising, np.asarray(edges, dtype=np.float64), side="right")
+    ends: list[int] = [0, *upto.tolist(), known, rising.size]
+    return tuple(end - start for start, end in pairwise(ends))
 
 
 def _categorical(name: str, values: Any, top: int) -> ColumnSketch:

@@ -14,8 +14,8 @@ import msgspec
 from trimtab.serving.batch import Batch, Output, packed_column
 from trimtab.serving.edge.rules import DIGEST_BYTES, MASKED, applied, coarser, keyed_hash
 from trimtab.serving.policies.settings import FieldRule
+from trimtab.serving.records import Prediction
 from trimtab.serving.routes import Field
-from trimtab.serving.segments import Prediction
 
 _KEY_BYTES = 32
 _DOUBLE_BYTES = 8

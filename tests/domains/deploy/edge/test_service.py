@@ -31,6 +31,7 @@ from trimtab.serving.edge.home import Home
 from trimtab.serving.edge.runner import Runner
 from trimtab.serving.policies.fields import Anonymiser
 from trimtab.serving.policies.settings import FieldRule
+from trimtab.serving.records import Prediction
 
 __all__ = ["onnx_folder"]
 
@@ -147,7 +148,7 @@ def test_a_device_follows_the_server(
     assert runner.sync() == {"forwarded": 1, "updated": None}
     (path,) = segments.sealed(ready.serving_folder / "log")
     (record,) = segments.read(path)
-    assert isinstance(record, segments.Prediction)
+    assert isinstance(record, Prediction)
     assert (record.id, record.endpoint, record.version, record.outputs) == (
         prediction["prediction_id"], "scans-edge", "1", prediction["predictions"],
     )  # fmt: skip
@@ -234,7 +235,7 @@ def test_the_rules_of_what_is_written_down_hold_for_devices(
     assert signed.edge.deliver(editor, "scans", "champion", sent) == 1
     (segment,) = segments.sealed(signed.serving_folder / "log")
     (kept,) = segments.read(segment)
-    assert isinstance(kept, segments.Prediction)
+    assert isinstance(kept, Prediction)
     expected = Anonymiser({"a": FieldRule("hash")}, key).apply({"a": raw["a"]})["a"]
     assert (kept.columns["a"], kept.columns["b"], kept.route) == (expected, ["1984-07", "2001-02"], "device")
     assert signed.monitors.take_in(WHO) == 1

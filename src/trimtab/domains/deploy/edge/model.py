@@ -10,7 +10,7 @@ import msgspec
 
 from trimtab.domains.deploy.edge.errors import BadDelivery
 from trimtab.kernel.time import DAY_US
-from trimtab.serving.segments import Prediction
+from trimtab.serving.records import Prediction
 
 State = Literal["building", "ready", "failed"]
 
