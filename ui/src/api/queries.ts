@@ -90,6 +90,10 @@ export const q = {
 
   endpoints: () => read<T.Page<T.Endpoint>>("endpoints", "/endpoints"),
   endpoint: (name: string) => one<T.Endpoint>("endpoints", `/endpoints/${seg(name)}`),
+  versionFiles: (model: string, version: string) =>
+    one<T.Page<{ path: string }>>("models", `/models/${seg(model)}/versions/${seg(version)}/files`),
+  versionFile: (model: string, version: string, path: string) =>
+    one<unknown>("models", `/models/${seg(model)}/versions/${seg(version)}/files/${seg(path)}`),
   endpointOpenapi: (name: string) => one<T.EndpointDocument>("endpoints", `/endpoints/${seg(name)}/openapi`),
   traffic: (name: string) => one<T.Page<T.TrafficChange>>("endpoints", `/endpoints/${seg(name)}/history`),
   endpointSettings: (name: string) => one<T.EndpointSettings>("endpoints", `/endpoints/${seg(name)}/settings`),

@@ -12,7 +12,7 @@ import { Card } from "../../ui/Card.tsx";
 import { Facts } from "../../ui/Facts.tsx";
 import { Field } from "../../ui/Field.tsx";
 import { Failed, Snippet } from "../../ui/States.tsx";
-import { columnsOf, LANGUAGES, snippet, typed, type Column, type Language, type Row } from "./calls.ts";
+import { columnsOf, EXAMPLE_FILE, firstRow, LANGUAGES, snippet, texts, typed, type Column, type Language, type Row } from "./calls.ts";
 import "./endpoints.css";
 
 interface Answer {
@@ -77,10 +77,21 @@ function Result({ answer }: { answer: Answer }) {
   );
 }
 
+/** A row that the model was saved with; undefined where it was saved with none. */
+function useExample(endpoint: Endpoint, columns: Column[]): Row | undefined {
+  const version = (endpoint.versions.find((each) => each.role === "champion") ?? endpoint.versions[0])?.version ?? "";
+  const files = useQuery({ ...q.versionFiles(endpoint.model, version), enabled: version !== "" });
+  const kept = files.data?.items.some((file) => file.path === EXAMPLE_FILE) ?? false;
+  const saved = useQuery({ ...q.versionFile(endpoint.model, version, EXAMPLE_FILE), enabled: kept });
+  return firstRow(saved.data, columns);
+}
+
 export function TryIt({ endpoint }: { endpoint: Endpoint }) {
   const document = useQuery(q.endpointOpenapi(endpoint.name));
   const columns = columnsOf(document.data);
-  const [values, setValues] = useState<Record<string, string>>({});
+  const example = useExample(endpoint, columns);
+  const [edited, setValues] = useState<Record<string, string> | null>(null);
+  const values = edited ?? texts(columns, example ?? {});
   const [text, setText] = useState("{}");
   const [broken, setBroken] = useState<string | null>(null);
   const [version, setVersion] = useState("");
@@ -105,17 +116,10 @@ export function TryIt({ endpoint }: { endpoint: Endpoint }) {
     // what is being typed is no row yet: the code shows it empty
   }
   const fill = (): void =>
-    setValues(
-      Object.fromEntries(
-        columns.map((column) => [
-          column.name,
-          typeof column.example === "object" ? JSON.stringify(column.example) : String(column.example),
-        ]),
-      ),
-    );
+    setValues(texts(columns, example ?? Object.fromEntries(columns.map((column) => [column.name, column.example]))));
   return (
     <div className="grid-2 try">
-      <Card title="One row" note="fields from the signature">
+      <Card title="One row" note={example ? "fields from the signature, filled from the model's input example" : "fields from the signature"}>
         <form className="stack" onSubmit={submit}>
           <Field label="Version" hint="The split decides like for any request, or one version answers">
             <select className="input" value={version} onChange={(event) => setVersion(event.target.value)}>

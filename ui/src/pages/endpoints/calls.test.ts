@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Endpoint, EndpointDocument } from "../../api/types.ts";
-import { columnsOf, snippet, typed } from "./calls.ts";
+import { columnsOf, firstRow, snippet, texts, typed } from "./calls.ts";
 
 const DOCUMENT: EndpointDocument = {
   paths: {
@@ -45,6 +45,21 @@ test("the form has the signature's columns, in order, with an example", () => {
 
 test("values take their column's type, and empty ones are left out", () => {
   assert.deepEqual(typed(columns, { a: "2.5", b: "", ok: "false", w: "it's" }), { a: 2.5, ok: false, w: "it's" });
+});
+
+test("the first row of an input example fills the form, in whichever form it is kept", () => {
+  const row = { a: 2.5, b: null, ok: true, w: "x" };
+  const array = [2.5, null, true, "x"];
+  for (const body of [
+    { dataframe_split: { columns: ["a", "b", "ok", "w"], data: [array] } },
+    { dataframe_records: [row, { a: 1 }] },
+    { inputs: [array] },
+    { inputs: row },
+  ])
+    assert.deepEqual(firstRow(body, columns), row);
+  assert.deepEqual(texts(columns, row), { a: "2.5", ok: "true", w: "x" });
+  for (const body of [null, 3, {}, { inputs: [] }, { inputs: "text" }, { dataframe_split: {} }, { dataframe_records: [{ other: 1 }] }])
+    assert.equal(firstRow(body, columns), undefined);
 });
 
 test("code quotes what a shell or Python would take apart", () => {

@@ -45,6 +45,31 @@ export function columnsOf(document: EndpointDocument | undefined): Column[] {
   });
 }
 
+/** The file of a model in which MLflow and Trimtab keep an input example as the body of a request. */
+export const EXAMPLE_FILE = "serving_input_example.json";
+
+/** The first row of a model's input example by column; undefined for one that is not of the form's columns. */
+export function firstRow(body: unknown, columns: Column[]): Row | undefined {
+  if (typeof body !== "object" || body === null) return undefined;
+  const { dataframe_split: split, dataframe_records: records, inputs } = body as Record<string, unknown>;
+  const tables = split as { columns?: string[]; data?: unknown[][] } | undefined;
+  const values = tables ? tables.data?.[0] : (records ?? inputs);
+  const first: unknown = tables || !Array.isArray(values) ? values : values[0];
+  if (typeof first !== "object" || first === null) return undefined;
+  const row: Row = Array.isArray(first)
+    ? Object.fromEntries(first.map((value: unknown, at) => [tables?.columns?.[at] ?? columns[at]?.name ?? "", value]))
+    : (first as Row);
+  return columns.some((column) => column.name in row) ? row : undefined;
+}
+
+/** What stands in the fields for a row. */
+export function texts(columns: Column[], row: Row): Record<string, string> {
+  const given = columns.filter(({ name }) => row[name] !== undefined && row[name] !== null);
+  return Object.fromEntries(
+    given.map(({ name }) => [name, typeof row[name] === "object" ? JSON.stringify(row[name]) : String(row[name])]),
+  );
+}
+
 /** The row in the form's fields, each value in its column's type; what was left empty is left out. */
 export function typed(columns: Column[], values: Record<string, string>): Row {
   const row: Row = {};
