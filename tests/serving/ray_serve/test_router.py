@@ -190,6 +190,23 @@ def test_a_replica_that_goes_away_is_asked_for_once_more() -> None:
     tried(test)
 
 
+def test_a_call_that_ray_does_not_make_is_no_time_out() -> None:
+    async def test(fixture: Fixture) -> None:
+        async def cancelled(answer: Answer) -> Answer:
+            raise asyncio.CancelledError
+
+        fixture.first.doing = cancelled
+        assert (await fixture.ask(x_model_version="1"))[0] == 503
+
+        def refused(body: bytes) -> Any:
+            raise RuntimeError("too many calls wait for the deployment")
+
+        fixture.first.call.remote = refused
+        assert (await fixture.ask(x_model_version="1"))[0] == 503
+
+    tried(test, timeout_ms=5000)
+
+
 def test_a_model_that_hangs_meets_the_time_out() -> None:
     async def test(fixture: Fixture) -> None:
         async def never(answer: Answer) -> Answer:

@@ -37,14 +37,17 @@ class HandleLink(Link):
         return future
 
     async def _ask(self, call: Call, future: asyncio.Future[Answer]) -> None:
-        asked: Any = self._handle.call.remote(encode(call))
         try:
+            asked: Any = self._handle.call.remote(encode(call))
             waiting = asyncio.ensure_future(_result(asked))
             await asyncio.wait((waiting, future), return_when=asyncio.FIRST_COMPLETED)
             if future.done():  # its time was up: the sweeper has said so
                 waiting.cancel()
                 with suppress(Exception):
                     asked.cancel()
+                return
+            if waiting.cancelled():  # by Ray
+                future.set_exception(LinkBroken())
                 return
             future.set_result(decode_answer(waiting.result()))
         except Exception:  # noqa: BLE001 - Ray has many, and each means that the replica did not answer
