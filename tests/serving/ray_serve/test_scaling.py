@@ -29,6 +29,7 @@ def context(present: int, *, delay_ms: float | None, busy: float = 0.0, requests
         (context(2, delay_ms=None, requests=10), 1),
         (context(1, delay_ms=None, requests=100), 4),
         (context(1, delay_ms=None, requests=0), 1),
+        (context(5, delay_ms=None, requests=0), 1),  # nobody asks any more
         (context(0, delay_ms=None, requests=0), 0),
     ],
 )

@@ -68,7 +68,7 @@ class QueueDelay:
         told = context.aggregated_metrics or {}
         delays, busy = list(told.get("delay_ms", {}).values()), list(told.get("busy", {}).values())
         if not delays:
-            return max(1, math.ceil(requests / self._router_requests)) if present and requests else present
+            return max(1, math.ceil(requests / self._router_requests)) if present else 0
         if present == 0:
             return 1 if requests > 0 else 0
         needed = math.ceil(sum(busy) / _BUSY)
