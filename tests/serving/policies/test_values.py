@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from trimtab.kernel.errors import Invalid
 from trimtab.serving.batch import Batch, Output, unpack
-from trimtab.serving.edge.rules import MASKED, keyed_hash
+from trimtab.serving.edge.rules import MASKED, Rules, coarser, keyed_hash
 from trimtab.serving.errors import QuotaExceeded, RateLimited
 from trimtab.serving.policies.buckets import Bucket
 from trimtab.serving.policies.cache import AnswerCache, feature_key
@@ -279,6 +279,13 @@ def test_what_was_coarsened_stays_as_it_is(value: Any, by: str) -> None:
 )  # fmt: skip
 def test_dates_and_edges_that_were_cut_before(value: Any, by: str, kept: Any) -> None:
     assert anonymised(FieldRule("generalise", by), value) == [kept]
+
+
+@pytest.mark.parametrize("by", ["0", "-0.0", "-10", "nan", "inf", "prefix:-1", "prefix:", "week", ""])
+def test_what_says_nothing_coarser_is_refused_and_drops_a_column_on_a_device(by: str) -> None:
+    with pytest.raises(ValueError, match=r"\S"):
+        coarser(by)
+    assert Rules({"c": {"kind": "generalise", "by": by}}, KEY).apply({"c": [5.0], "d": [1]}) == {"d": [1]}
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ Change = Callable[[Any], Any]
 
 _BLOCK_BYTES = 64
 _DATE_LENGTHS = {"day": 10, "month": 7, "year": 4}
+_MOST_DIGITS = 5
 _DATE_REST = {4: "-01-01", 7: "-01"}
 
 
@@ -71,10 +72,15 @@ def coarser(by: str) -> Callable[[Any], Any]:
     """Return what coarsens a value: to a bin of that width, a date's day, month or year, or a text's first characters; else ValueError."""
     if by in _DATE_LENGTHS:
         return lambda value: _date(value, _DATE_LENGTHS[by])
-    if by.startswith("prefix:"):
-        length = int(by.partition(":")[2])
-        return lambda value: str(value)[:length]
+    start, _, length = by.partition(":")
+    if start == "prefix":
+        if not (length.isascii() and length.isdigit() and len(length) <= _MOST_DIGITS):
+            raise ValueError(f"{by[:20]!r} is no prefix:N")
+        most = int(length)
+        return lambda value: str(value)[:most]
     width = float(by)
+    if not 0 < width < math.inf:
+        raise ValueError(f"no bin is {width:g} wide")
     return lambda value: _bin(value, width)
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from trimtab.kernel.errors import Invalid
+from trimtab.serving.edge.rules import coarser
 
 Period = Literal["day", "month"]
 RuleKind = Literal["drop", "mask", "hash", "generalise"]
@@ -104,17 +105,10 @@ def check_rule(rule: FieldRule, *, field: str) -> None:
         if rule.by:
             raise Invalid(f"{rule.kind} takes no further word", field=field)
         return
-    if rule.by in ("day", "month", "year"):
-        return
-    start, _, length = rule.by.partition(":")
-    if start == "prefix" and length.isascii() and length.isdigit() and len(length) < 6:
-        return
     try:
-        width = float(rule.by)
+        coarser(rule.by)
     except ValueError:
-        width = 0.0
-    if not 0 < width < float("inf"):
         raise Invalid(
             "generalise by the width of a number's bins (10), by day, month or year, or by prefix:N",
             field=field,
-        )
+        ) from None
