@@ -4,8 +4,7 @@ A record is MessagePack. Requests of many rows bring their numbers as arrays of 
 counts them takes as they are; nobody makes an object of each value.
 """
 
-import sys
-from array import array
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -30,7 +29,7 @@ Kind = Literal["boolean", "long", "double"]
 MANY_ROWS = 16
 """From so many rows on a record has arrays: for fewer, making them costs more than it saves."""
 
-_CODES: dict[str, str] = {"boolean": "b", "long": "q", "double": "d"}
+_CODES: dict[str, str] = {"boolean": "?", "long": "q", "double": "d"}
 _KIND_OF_FIELD: dict[str, Kind] = {
     "boolean": "boolean",
     "integer": "long",
@@ -68,10 +67,8 @@ class Column(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     def as_list(self) -> list[Any]:
         """Return the values as objects; what is missing is None."""
-        numbers = array(_CODES[self.kind], self.values)
-        if sys.byteorder == "big":
-            numbers.byteswap()
-        values: list[Any] = [value != 0 for value in numbers] if self.kind == "boolean" else numbers.tolist()
+        size = len(self.values) // (1 if self.kind == "boolean" else 8)
+        values: list[Any] = list(struct.unpack(f"<{size}{_CODES[self.kind]}", self.values))
         if self.missing:
             return [None if gone else value for value, gone in zip(values, self.missing, strict=True)]
         return values
@@ -145,7 +142,7 @@ encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Record | Layout | _BeforeRoutes).decode
 
 
-def decode(body: bytes) -> Record | Layout:
+def decode(body: bytes | memoryview) -> Record | Layout:
     """Return a record as it was written, by this release or an earlier one; raises msgspec.DecodeError."""
     record = _decode(body)
     if isinstance(record, _BeforeRoutes):
@@ -215,16 +212,12 @@ def _column(kind: Kind, values: list[Any]) -> Column | None:
         try:
             if kind == "boolean":
                 return Column(kind, bytes(values), missing)
-            numbers = array(_CODES[kind], values)
-        except TypeError:
+            return Column(kind, struct.pack(f"<{len(values)}{_CODES[kind]}", *values), missing)
+        except (struct.error, TypeError):
             if missing or None not in values:
-                return None  # it has something that is no number, whatever its type says
+                return None  # it has something that is no such number, whatever its type says
             missing = bytes([value is None for value in values])
             values = [0 if value is None else value for value in values]
         except (OverflowError, ValueError):
             return None
-        else:
-            if sys.byteorder == "big":
-                numbers.byteswap()
-            return Column(kind, numbers.tobytes(), missing)
     return None

@@ -6,7 +6,6 @@ signature allows (NaN as missing, 3.0 where an integer is meant) and otherwise n
 
 import math
 import struct
-from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -199,12 +198,13 @@ class Schema:
         try:
             if rows == 1:
                 return self._row.pack(*[values[0] for values in columns.values()])
-            return b"".join([array("d", values).tobytes() for values in columns.values()])
+            column = f"<{rows}d"  # which takes a third of the time of an array
+            return b"".join([struct.pack(column, *values) for values in columns.values()])
         except (struct.error, TypeError):
-            nan = math.nan
+            nan, column = math.nan, f"<{rows}d"
             return b"".join(
                 [
-                    array("d", [nan if v is None else v for v in values]).tobytes()
+                    struct.pack(column, *[nan if v is None else v for v in values])
                     for values in columns.values()
                 ]
             )

@@ -225,9 +225,8 @@ def read(path: Path) -> Iterator[Record]:
 
 def stored(path: Path) -> Iterator[tuple[Record, Sequence[Field]]]:
     """Yield a file's records like `read`, but as they were written, each with the fields of its packed columns."""
-    data = path.read_bytes()
     layouts: dict[int, tuple[Field, ...]] = {0: ()}
-    for body in _bodies(data):
+    for body in _bodies(path.read_bytes()):
         try:
             record = decode(body)
         except msgspec.DecodeError:
@@ -246,12 +245,13 @@ def torn_bytes(path: Path) -> int:
     return len(data) - sum(_FRAME.size + len(body) for body in _bodies(data))
 
 
-def _bodies(data: bytes) -> Iterator[bytes]:
+def _bodies(data: bytes) -> Iterator[memoryview]:
     """Yield the bytes of each record, up to the end or the first torn one."""
     at, end = _FRAME.size, len(data)
+    view = memoryview(data)
     while at <= end:
         size, checksum = _FRAME.unpack_from(data, at - _FRAME.size)
-        body = data[at : at + size]
+        body = view[at : at + size]
         # Nothing at all is torn as well: what a file system filled with zeros after a crash.
         if not size or len(body) < size or zlib.crc32(body) != checksum:
             return
