@@ -14,29 +14,10 @@ interface Props {
   onChange: (texts: JudgeTexts) => void;
 }
 
-interface LimitProps {
-  label: string;
-  placeholder: number;
-  text: string | undefined;
-  describedBy: string;
-  disabled: boolean;
-  onChange: (text: string) => void;
-}
-
-const LimitInput = ({ label, placeholder, text = "", describedBy, disabled, onChange }: LimitProps) => (
-  <input
-    className="input num"
-    inputMode="decimal"
-    autoComplete="off"
-    aria-label={label}
-    aria-describedby={describedBy}
-    aria-invalid={!isAmount(text)}
-    disabled={disabled}
-    placeholder={number(placeholder)}
-    value={text}
-    onChange={(event) => onChange(event.target.value)}
-  />
-);
+const LIMITS = [
+  ["harm", "harm above"],
+  ["margin", "safe below"],
+] as const;
 
 interface RowProps {
   kind: Kind;
@@ -55,28 +36,23 @@ function LimitRow({ kind, strategy, limit, refused, onChange }: RowProps) {
       <Check checked={judged} onChange={(next) => onChange({ judged: next })}>
         {kind.label}
       </Check>
-      <label className="limit-field">
-        <span className="faint small">harm above</span>
-        <LimitInput
-          label={`${kind.label}: harm above`}
-          placeholder={kind.harm}
-          text={limit.harm}
-          describedBy={note}
-          disabled={!judged}
-          onChange={(harm) => onChange({ harm })}
-        />
-      </label>
-      <label className="limit-field">
-        <span className="faint small">safe below</span>
-        <LimitInput
-          label={`${kind.label}: safe below`}
-          placeholder={kind.margin}
-          text={limit.margin}
-          describedBy={note}
-          disabled={!judged}
-          onChange={(margin) => onChange({ margin })}
-        />
-      </label>
+      {LIMITS.map(([name, words]) => (
+        <label key={name} className="limit-field">
+          <span className="faint small">{words}</span>
+          <input
+            className="input num"
+            inputMode="decimal"
+            autoComplete="off"
+            aria-label={`${kind.label}: ${words}`}
+            aria-describedby={note}
+            aria-invalid={!isAmount(limit[name])}
+            disabled={!judged}
+            placeholder={number(kind[name])}
+            value={limit[name] ?? ""}
+            onChange={(event) => onChange({ [name]: event.target.value })}
+          />
+        </label>
+      ))}
       <Check
         checked={judged && (limit.required ?? isRequired(kind, strategy))}
         disabled={!judged}

@@ -1,5 +1,6 @@
 // The judge's limits as a form has them: texts, of which only what someone typed is sent.
 import type { Strategy } from "../../api/types.ts";
+import { isCompared } from "./strategies.ts";
 
 /** A kind of evidence, in which unit its limits are, and the limits that hold where nobody says otherwise. */
 export interface Kind {
@@ -44,8 +45,6 @@ export interface JudgeTexts {
 }
 
 export const UNTOUCHED: JudgeTexts = { numbers: {}, limits: {}, goal: "", target: "quality" };
-
-const isCompared = (strategy: Strategy): boolean => strategy === "ab" || strategy === "bandit";
 
 /** A copy is timed without its way from and to a caller, so that its latency is not judged unless someone asks. */
 export const isJudged = (kind: Kind, strategy: Strategy): boolean =>

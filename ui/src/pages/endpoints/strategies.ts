@@ -55,6 +55,9 @@ export const STRATEGIES: Record<Strategy, Words> = {
   },
 };
 
+/** Whether labels are to tell which of the two versions is better. */
+export const isCompared = (strategy: Strategy): boolean => strategy === "ab" || strategy === "bandit";
+
 /** Shares such as "5, 25, 50"; null for other texts. */
 export function shares(text: string): number[] | null {
   const parts = text.split(",").map((part) => part.trim());
