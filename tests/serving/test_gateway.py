@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from tests.serving.conftest import ABC, OPEN, Plane
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.sockets import listen
+from trimtab.serving import segments
 from trimtab.serving.control import GatewayControl
 from trimtab.serving.gateway import EXIT_FOLDER_TAKEN, EXIT_PORT_TAKEN
 from trimtab.serving.processes import gateway_command
@@ -200,9 +202,7 @@ def test_what_was_answered_is_in_the_log(plane: Plane, booster_socket: str) -> N
     assert isinstance(third, Prediction)
     assert (third.status, third.version, third.rows, third.outputs) == (400, "", 0, [])
     assert "column 'a'" in (third.error or "")
-    assert [
-        (f.prediction_id, f.row, f.label, f.endpoint) for f in feedback if isinstance(f, Feedback)
-    ] == [
+    assert [(f.prediction_id, f.row, f.label, f.endpoint) for f in feedback if isinstance(f, Feedback)] == [
         (ids[0], None, 1, "m"),
         (ids[1], 1, 0, "m"),
     ]
@@ -215,6 +215,35 @@ def test_what_was_answered_is_in_the_log(plane: Plane, booster_socket: str) -> N
     )
     assert sum(counted.versions["7"].latency_counts) == 2
     assert 'trimtab_serving_rows_total{endpoint="m",version="7",role="champion"} 3' in plane.control.metrics()
+
+
+def test_many_rows_are_logged_as_they_came(plane: Plane, booster_socket: str) -> None:
+    plane.route(Version("1", "m/1", 100, "champion", [booster_socket]))
+    plane.wait_up()
+    columns: dict[str, list[Any]] = {
+        "a": [n / 8 for n in range(20)],
+        "b": [*range(19), 2**53 + 1],  # too large for the model's packed form
+        "c": [None if n % 3 else n * 1.5 for n in range(20)],
+    }
+    few = {name: values[:19] for name, values in columns.items()}
+    answers: list[Any] = []
+    for given in (columns, few):
+        rows = [dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)]
+        status, answer, _ = plane.request("POST", "/endpoints/m/invocations", {"dataframe_records": rows})
+        assert status == 200, answer
+        answers.append(answer["predictions"])
+    first, second = plane.records(2)
+    assert isinstance(first, Prediction)
+    assert isinstance(second, Prediction)
+    assert [(one.rows, one.columns, one.outputs) for one in (first, second)] == [
+        (20, columns, answers[0]),
+        (19, few, answers[1]),
+    ]
+    for path in segments.sealed(plane.state / "log"):
+        for record, _fields in segments.stored(path):
+            assert isinstance(record, Prediction)
+            assert record.outputs == []
+            assert record.columns == {}
 
 
 def test_the_log_survives_a_kill_and_a_full_disk(plane: Plane, booster_socket: str) -> None:

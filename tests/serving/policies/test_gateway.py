@@ -255,6 +255,10 @@ def test_what_is_anonymised_never_touches_the_disk(plane: Plane, booster_socket:
     (hashed,) = raw[0].columns["email"]
     assert raw[1].columns["email"] == [hashed]
     assert (raw[2].status, raw[2].error) == (400, "invalid")
+    many = {"dataframe_records": [{"a": 1.0, "b": 2, **person}] * 20}
+    assert plane.request("POST", "/endpoints/m/invocations", many)[0] == 200
+    (*_, of_many) = [part for part in plane.records(4) if isinstance(part, Prediction)]
+    assert of_many.columns == {name: values * 20 for name, values in raw[0].columns.items()}
 
     # Columns of numbers, which are written packed where no rule touches them.
     numbers = struct_of(12345.678)
@@ -264,6 +268,9 @@ def test_what_is_anonymised_never_touches_the_disk(plane: Plane, booster_socket:
     )
     plane.wait_up()
     assert ask(12345.678)[0] == 200
+    many = {"dataframe_records": [{"a": 12345.678, "b": 2}] * 20}
+    assert plane.request("POST", "/endpoints/m/invocations", many)[0] == 200
+    plane.records(6)
     everything = b"".join(file.read_bytes() for file in plane.state.rglob("*") if file.is_file())
     assert b"hashed" not in everything
     assert hashed.encode() in everything
