@@ -30,8 +30,9 @@ def rolled_out(
     challenger: Sequence[Any],
     *,
     past: int = 22,
+    batches: int = 1,
 ) -> tuple[str, dict[str, Any], judge.Judge]:
-    """Action, evidence on the predictions and state after 400 requests, and those before, in parts of twelve."""
+    """Action, evidence on the predictions and state after batches of 400 requests, and those before, of twelve."""
     deploy = watched.app.deploy
     models.version()
     deploy.deploy(owner, "churn", "models:/churn/2", weight=None)
@@ -39,11 +40,12 @@ def rolled_out(
     for _ in range(past):
         watched.take_in(answers(watched, [*champion] * 3))
     rollout = deploy.rollouts.start(owner, "churn", "2", plan=Plan(steps=(50,)))
-    live = [
-        *answers(watched, [*champion] * 50),
-        *answers(watched, [*challenger] * 50, version="2", role="challenger"),
-    ]
-    watched.take_in([msgspec.structs.replace(one, at_us=rollout.steps[0].at_us + 1) for one in live])
+    for _ in range(batches):
+        live = [
+            *answers(watched, [*champion] * 50),
+            *answers(watched, [*challenger] * 50, version="2", role="challenger"),
+        ]
+        watched.take_in([msgspec.structs.replace(one, at_us=rollout.steps[0].at_us + 1) for one in live])
     (*_, newest) = watched.events("monitor.trial_judged")
     found: list[dict[str, Any]] = newest["evidence"]  # type: ignore[assignment]
     with watched.app.db.read() as tx:
@@ -77,6 +79,15 @@ def test_a_short_past_tells_at_least_that_scores_are_no_probabilities(
     champion, challenger = [10.0, 20.0, 30.0, 40.0], [10.0, 10.0, 10.0, 40.0]
     action, found, _ = rolled_out(watched, models, owner, champion, challenger, past=1)
     assert (action, round(found["value"], 6)) == ("rollback", 0.5)
+
+
+def test_without_a_past_the_first_batch_is_it(watched: Watched, models: Models, owner: Principal) -> None:
+    champion, challenger = [10.0, 20.0, 30.0, 40.0], [10.0, 10.0, 10.0, 40.0]
+    action, found, _ = rolled_out(watched, models, owner, champion, challenger, past=0, batches=2)
+    assert (action, round(found["value"], 6), found["n_champion"]) == ("rollback", 0.5, 200)
+    first = watched.events("monitor.trial_judged")[0]["evidence"]
+    counted = {one["name"]: one["n_champion"] for one in first}  # type: ignore[attr-defined]
+    assert (counted["errors"], counted["predictions"]) == (200, 0)
 
 
 def test_texts_are_no_evidence_on_numbers(watched: Watched, models: Models, owner: Principal) -> None:

@@ -1,7 +1,9 @@
 """Feeds the judge of a running rollout with what both versions did, one batch of the prediction log at a time."""
 
+import sys
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
@@ -19,11 +21,13 @@ from trimtab.infra.db import Database, Where
 from trimtab.kernel import refs
 from trimtab.kernel.events import Event
 from trimtab.science import plain
-from trimtab.science.sequential import divergence
+from trimtab.science.sequential import difference, divergence
 from trimtab.science.sequential import judge as science
 
 Floats = NDArray[np.float64]
 _ENOUGH_SCORES = 200
+_NO_BINS = (sys.float_info.max,)
+"""Edges of a trial whose champion has predicted nothing before; no score is counted over them."""
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -71,7 +75,9 @@ def judge(
         if stored:
             state = plain.load(science.Judge, stored[0].state)
         else:
-            state = _start(rollout, past_scores(rollout.endpoint, rollout.champion))
+            state = science.start(policy_of(rollout.policy, copies=rollout.copies), score_edges=_NO_BINS)
+        if state.scores.edges == _NO_BINS and not any(difference.rows(state.scores.ranks)):
+            state = replace(state, scores=_bins(past_scores(rollout.endpoint, rollout.champion)))
         champion, challenger = (
             _tally(each, lost, state.scores.edges) for each, lost in zip(answers, losses, strict=True)
         )
@@ -98,17 +104,18 @@ def judge(
         events.append((event, refs.make("endpoint", rollout.endpoint)))
 
 
-def _start(rollout: Running, past: Floats) -> science.Judge:
-    """Return a trial without evidence, whose bins of predictions fit what the champion predicted before it.
+def _bins(past: Floats) -> divergence.Divergence:
+    """Return bins of predictions, without evidence, that fit what the champion predicted before the first of it.
 
     They are kept with its state and stay as they are: bins that knew the evidence they sort would void the judge's promise.
     """
-    policy = policy_of(rollout.policy, copies=rollout.copies)
+    if not past.size:
+        return divergence.start(_NO_BINS)  # the predictions of this batch are the past of the next one
     known = past[np.isfinite(past)]
     if known.size < _ENOUGH_SCORES and ((known >= 0.0) & (known <= 1.0)).all():
-        return science.start(policy)  # bins for probabilities
+        return divergence.start(science.PROBABILITY_EDGES)
     edges = divergence.edges_from(past)
-    return science.start(policy, score_edges=edges, score_shares=divergence.shares_of(past, edges))
+    return divergence.start(edges, shares=divergence.shares_of(past, edges))
 
 
 def policy_of(given: dict[str, Any], *, copies: bool = False) -> science.Policy:
@@ -157,7 +164,7 @@ def _tally(requests: Requests, losses: Floats, edges: tuple[float, ...]) -> scie
         rows=len(requests),
         errors=int((requests.status >= 500).sum()),
         latency_us=answered.latency_us.tolist(),
-        scores=scores,
+        scores=scores if edges != _NO_BINS else (),
         losses=losses,
         score_edges=edges,
     )
