@@ -1,5 +1,7 @@
 """The HTTP face of exports."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from trimtab.domains.deploy.exports.package.service import PackageService
@@ -7,6 +9,8 @@ from trimtab.domains.deploy.exports.ray import RayWish
 from trimtab.domains.deploy.exports.service import ExportService
 from trimtab.domains.deploy.exports.view import Wish, parse_upstream
 from trimtab.infra.http import Request, Route, Stream, route
+
+_TAR = "application/x-tar"
 
 
 class ExportQuery(msgspec.Struct):
@@ -87,30 +91,16 @@ def routes(service: ExportService, packages: PackageService) -> list[Route]:
             version=query.version,
             sticky_header=query.sticky_header,
         )
-        headers = {"content-disposition": f'attachment; filename="{found.file_name}"'}
-        return Stream(text.encode(), media_type=found.media_type, headers=headers)
+        return _attached(found.file_name, text.encode(), media_type=found.media_type)
 
-    @route(
-        "POST",
-        "/api/v1/endpoints/{name}/package",
-        body=MakePackage,
-        media_type="application/x-tar",
-        tags=["endpoints"],
-    )
+    @route("POST", "/api/v1/endpoints/{name}/package", body=MakePackage, media_type=_TAR, tags=["endpoints"])
     def package(request: Request, body: MakePackage) -> Stream:
         """Pack a served version for a container image: a signed build context as a tar archive."""
         name = request.path["name"]
         made = packages.package(request.who, name, version=body.version, base=body.base, include=body.include)
-        headers = {"content-disposition": f'attachment; filename="{name}-v{made.manifest.version}.tar"'}
-        return Stream(made.pieces, media_type="application/x-tar", headers=headers)
+        return _tar(f"{name}-v{made.manifest.version}", made.pieces)
 
-    @route(
-        "POST",
-        "/api/v1/endpoints/{name}/ray",
-        body=ExportToRay,
-        media_type="application/x-tar",
-        tags=["endpoints"],
-    )
+    @route("POST", "/api/v1/endpoints/{name}/ray", body=ExportToRay, media_type=_TAR, tags=["endpoints"])
     def to_ray(request: Request, body: ExportToRay) -> Stream:
         """Write an endpoint for Ray Serve: a signed folder with its models as a tar archive."""
         name = request.path["name"]
@@ -124,8 +114,7 @@ def routes(service: ExportService, packages: PackageService) -> list[Route]:
             body.installed,
         )
         made = packages.to_ray(request.who, name, wish=wish, version=body.version)
-        headers = {"content-disposition": f'attachment; filename="{name}-ray.tar"'}
-        return Stream(made.pieces, media_type="application/x-tar", headers=headers)
+        return _tar(f"{name}-ray", made.pieces)
 
     @route("GET", "/api/v1/signing-key", media_type="text/plain", tags=["endpoints"])
     def signing_key(request: Request) -> Stream:
@@ -134,3 +123,13 @@ def routes(service: ExportService, packages: PackageService) -> list[Route]:
         return Stream(key.encode(), media_type="text/plain; charset=utf-8")
 
     return [export, package, to_ray, signing_key]
+
+
+def _tar(name: str, pieces: Iterator[bytes]) -> Stream:
+    return _attached(f"{name}.tar", pieces, media_type=_TAR)
+
+
+def _attached(file_name: str, content: bytes | Iterator[bytes], *, media_type: str) -> Stream:
+    """Return a file as an answer that is saved under its name."""
+    headers = {"content-disposition": f'attachment; filename="{file_name}"'}
+    return Stream(content, media_type=media_type, headers=headers)
