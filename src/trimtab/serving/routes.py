@@ -1,12 +1,12 @@
 """The route table: what the control plane tells the gateway to serve, and the rules that a table must keep."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
 
 from trimtab.kernel.errors import Invalid
+from trimtab.kernel.names import is_name
 from trimtab.serving.policies import settings
 from trimtab.serving.policies.settings import Policies
 from trimtab.serving.tunnel import SCHEME, address_of
@@ -18,7 +18,6 @@ SCALARS = ("boolean", "integer", "long", "float", "double", "string", "binary", 
 
 NUMERIC = frozenset(("boolean", "integer", "long", "float", "double"))
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 _TENSOR_TYPES = {
     "bool": "boolean",
     "int8": "integer",
@@ -138,7 +137,7 @@ def check(table: RouteTable) -> None:
     """Raise Invalid, naming the field, where a table could not be served."""
     for name, endpoint in table.endpoints.items():
         where = f"endpoints.{name}"
-        if not _NAME.match(name):
+        if not is_name(name):
             raise Invalid("an endpoint's name has letters, digits, '.', '_' and '-' only", field=where)
         if endpoint.max_body_bytes < 1 or endpoint.timeout_ms < 1:
             raise Invalid("max_body_bytes and timeout_ms are at least 1", field=where)
@@ -154,7 +153,7 @@ def _check_versions(where: str, versions: list[Version]) -> None:
     champions = 0
     for version in versions:
         place = f"{where}.versions.{version.version}"
-        if not _NAME.match(version.version):
+        if not is_name(version.version):
             raise Invalid("a version has letters, digits, '.', '_' and '-' only", field=place)
         if version.version in seen:
             raise Invalid("this version is listed twice", field=place)

@@ -11,10 +11,10 @@ from trimtab.domains.data.errors import BadPath
 from trimtab.infra.blobs import BlobId, check_id
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid
+from trimtab.kernel.names import is_name
 
 ValidationState = Literal["pending", "passed", "failed", "none"]
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _LONGEST_PATH = 1000
 _LONGEST_PART_BYTES = 255
@@ -107,7 +107,7 @@ class Added(msgspec.Struct, frozen=True):
 
 def check_name(name: str) -> str:
     """Return the name of a dataset; raises Invalid for other than letters, digits and ``._-``."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise Invalid(
             "The name of a dataset has 1 to 128 letters, digits, dots, dashes or underscores and starts with a letter"
             f" or digit; {name[:128]!r} has not.",

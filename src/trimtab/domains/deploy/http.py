@@ -27,9 +27,9 @@ class Deploy(msgspec.Struct, forbid_unknown_fields=True):
     weight: float | None = 100.0
     allow_pickle: bool = False
     native: bool = False
+    """Run it as its author saved it, also where it was compiled."""
     allow_network: bool = False
     """Leave the network to the model's process; needs an approver."""
-    """Run it as its author saved it, also where it was compiled."""
     reason: str = ""
 
 

@@ -1,6 +1,5 @@
 """Endpoints: deploying registered models, splitting their traffic, taking a version back in a moment."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,11 +20,10 @@ from trimtab.infra.db import Database, Where
 from trimtab.infra.jobs import Jobs
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Conflict, Invalid
+from trimtab.kernel.names import is_name
 from trimtab.kernel.pages import Page, check_limit, cursor_key, page_of
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 class DeployService(Reports):
@@ -81,7 +79,7 @@ class DeployService(Reports):
         found suspicious need an approver who says why.
         """
         self._govern.permit(who, "write", f"endpoint {name}")
-        if not _NAME.fullmatch(name):
+        if not is_name(name):
             raise Invalid("An endpoint's name has letters, digits, '.', '_' and '-' only.", field="name")
         if weight is not None and not 0 <= weight <= 100:
             raise Invalid("weight must be between 0 and 100.", field="weight")

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import re
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,13 +26,13 @@ from trimtab.infra.db import Database, Tx, Where
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid, did_you_mean
 from trimtab.kernel.ids import new_id
+from trimtab.kernel.names import is_name
 from trimtab.kernel.pages import Page, check_limit, cursor_key, page_of
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import ROLES, Principal, Role
 
 _CACHE_US = 5_000_000
 _MOST_REASON = 2000
-_ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 HOLDS = "govern.holds"
 
 
@@ -123,9 +122,7 @@ class GovernService:
             raise Invalid("A token needs a name of at most 200 characters.", field="name")
         if expires_us is not None and expires_us <= now_us():
             raise Invalid("The token would expire in the past.", field="expires_us")
-        if endpoints is not None and not (
-            0 < len(endpoints) <= 100 and all(map(_ENDPOINT.fullmatch, endpoints))
-        ):
+        if endpoints is not None and not (0 < len(endpoints) <= 100 and all(map(is_name, endpoints))):
             raise Invalid("A key is for 1 to 100 endpoints, by their names.", field="endpoints")
         text = new_token_text()
         token = Token(

@@ -1,6 +1,5 @@
 """Monitors over endpoints: their reference, their windows, and the way back from a prediction's id."""
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,12 @@ from trimtab.infra.db import Database, Duplicate, Tx, Where
 from trimtab.infra.jobs import Jobs
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid, did_you_mean
+from trimtab.kernel.names import is_name
 from trimtab.kernel.pages import check_limit
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal, system
 from trimtab.serving.records import Route
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MOST_WINDOWS = 2000
 _MOST_RECENT = 200
 _MOST_PARTS = 200
@@ -81,7 +80,7 @@ class MonitorService:
         the background: until then the monitor is pending.
         """
         self._govern.permit(who, "write", "monitors")
-        if not _NAME.fullmatch(name):
+        if not is_name(name):
             raise Invalid("A monitor's name has letters, digits, '.', '_' and '-' only.", field="name")
         rules = policy or Policy()
         rules.check()

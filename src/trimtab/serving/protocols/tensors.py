@@ -50,7 +50,7 @@ DTYPES = {
 """Data types of fixed size, as numpy names them."""
 
 _SIZES = {name: 1 if dtype == "?" else int(dtype[2:]) for name, dtype in DTYPES.items()}
-_CODES = {
+CODES = {
     "BOOL": "B",
     "INT8": "b",
     "INT16": "h",
@@ -63,7 +63,9 @@ _CODES = {
     "FP32": "f",
     "FP64": "d",
 }
-_FORMATS = {**_CODES, "BOOL": "?", "FP16": "e", "BF16": "H"}
+"""Data types as `array` names them, a boolean as a byte."""
+
+_FORMATS = {**CODES, "BOOL": "?", "FP16": "e", "BF16": "H"}
 _LENGTH = struct.Struct("<I")
 _RANGES = {"integer": (-(2**31), 2**31 - 1), "long": (-(2**53), 2**53)}
 """What float64 says exactly of an integer; a long beyond it goes as a Python integer."""
@@ -285,7 +287,7 @@ def numbers(datatype: str, data: Sequence[Any]) -> bytes | None:
     try:
         if datatype == "FP16":
             return struct.pack(f"<{len(data)}e", *data)
-        code = _CODES.get(datatype)
+        code = CODES.get(datatype)
         if code is None:
             return None
         values: array[Any] = array(code, data)

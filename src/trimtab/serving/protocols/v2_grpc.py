@@ -39,17 +39,6 @@ _FIELD_OF = {
     "FP64": 7,
     "BYTES": 8,
 }
-_CODE_OF = {
-    "BOOL": "B",
-    "INT8": "b",
-    "INT16": "h",
-    "INT32": "i",
-    "INT64": "q",
-    "UINT8": "B",
-    "UINT16": "H",
-    "UINT32": "I",
-    "UINT64": "Q",
-}
 
 
 def address_of(message: bytes) -> tuple[str, str]:
@@ -173,7 +162,7 @@ class _Contents:
             ) from None
 
     def _whole(self, parts: list[memoryview | int]) -> memoryview:
-        values: array[int] = array(_CODE_OF[self.datatype])
+        values: array[int] = array(tensors.CODES[self.datatype])
         signed = self.datatype.startswith("INT")
         for one in parts:
             for value in [one] if isinstance(one, int) else wire.varints(one):

@@ -33,6 +33,7 @@ from trimtab.infra.jobs import Jobs
 from trimtab.infra.secrets import Secrets
 from trimtab.kernel import refs
 from trimtab.kernel.errors import Invalid, NotFound, TrimtabError, did_you_mean
+from trimtab.kernel.names import is_name
 from trimtab.kernel.pages import check_limit
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BUILD = "deploy.edge"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 class EdgeService:
@@ -99,7 +99,7 @@ class EdgeService:
             )
         found = self._registry.resolve(who, f"models:/{name}@{alias}")
         check_loadable(self.govern, who, found, allow_pickle=False, reason="")
-        if endpoint and not _NAME.fullmatch(endpoint):
+        if endpoint and not is_name(endpoint):
             raise Invalid("An endpoint's name has letters, digits, '.', '_' and '-' only.", field="endpoint")
         if reference:
             self._reference_version(who, reference)
