@@ -38,10 +38,19 @@ class Server:
         assert self._process is not None
         return self._process.pid
 
-    def start(self) -> None:
-        """Start the process and return once it answers."""
+    def begin(self) -> None:
+        """Start the process and return at once."""
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(self._command, stdout=output, stderr=output)
+
+    def start(self) -> None:
+        """Start the process and return once it answers."""
+        self.begin()
+        self.wait()
+
+    def wait(self) -> None:
+        """Return once the process answers."""
+        assert self._process is not None
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self._process.poll() is None:
             try:

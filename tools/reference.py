@@ -15,7 +15,7 @@ import typer.main
 import trimtab
 from trimtab.app import App, build
 from trimtab.cli import EXIT_CODES
-from trimtab.cli import app as root
+from trimtab.commands import app as root
 from trimtab.http import native_routes
 from trimtab.infra.http import Route
 from trimtab.infra.http.problems import STATUS

@@ -50,7 +50,6 @@ def run(
     app = build(settings)
     first_token = app.govern.first_token() if needs_sign_in(settings) else None
     application = _with_lifespan(app, processes, asgi(app))
-    processes.gateway.wait_listening()
     announce(public_url(settings), first_token)
     config = uvicorn.Config(
         application,

@@ -5,16 +5,15 @@ Everything else of the server is imported after that, while the gateway starts b
 
 import fcntl
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
 from trimtab.domains.deploy.gateway import Gateway
 from trimtab.domains.deploy.processes import Processes
-from trimtab.domains.deploy.settings.model import HASHES
-from trimtab.domains.deploy.targets.limits import Limits
+from trimtab.domains.deploy.settings import HASHES
 from trimtab.infra import db
 from trimtab.infra.secrets import Secrets
 from trimtab.infra.telemetry import configure_logging
@@ -22,7 +21,7 @@ from trimtab.kernel.errors import Unavailable
 from trimtab.kernel.sockets import listen
 from trimtab.reach import inference_grpc_port, needs_sign_in
 from trimtab.serving.processes import Tls
-from trimtab.settings import Settings
+from trimtab.settings import Settings, load
 from trimtab.version import __version__
 
 _OF_THE_ADDRESS = frozenset(
@@ -41,6 +40,18 @@ _OF_THE_ADDRESS = frozenset(
     ]
 )
 """Settings that say where and to whom the server answers: what is served does not depend on them."""
+
+
+def start(flags: Mapping[str, Any]) -> None:
+    """Run the server of a command line; ``flags`` are settings, None where one was not given."""
+    settings, _ = load(flags)
+    serve(settings, announce=_announce)
+
+
+def _announce(url: str, first_token: str | None) -> None:
+    print(f"Trimtab is at {url}", flush=True)
+    if first_token:
+        print(f"Sign in with this token, which is shown only now:\n\n    {first_token}\n", flush=True)
 
 
 def serve(settings: Settings, *, announce: Callable[[str, str | None], None]) -> None:
@@ -85,7 +96,7 @@ def _processes(settings: Settings) -> Processes:
     return Processes(
         gateway,
         settings.serving_folder,
-        limits=Limits.of_machine(memory_mb=settings.replica_memory_mb),
+        memory_mb=settings.replica_memory_mb,
         code=__version__,
         settings=hashlib.sha256(msgspec.json.encode(served)).hexdigest(),
     )

@@ -227,6 +227,17 @@ def test_a_taken_port_is_named(server: Server, tmp_path: Path) -> None:
     assert "Traceback" not in second.stderr
 
 
+@pytest.mark.parametrize("option", ["--inference-port", "--grpc-port"])
+def test_a_taken_inference_port_is_named(server: Server, tmp_path: Path, option: str) -> None:
+    ports = {"--port": free_port(), "--inference-port": free_port()} | {option: server.inference_port}
+    words = [word for name, port in ports.items() for word in (name, str(port))]
+    second = trimtab("up", "--home", str(tmp_path / "other"), *words)
+    assert second.returncode == 5
+    assert f":{server.inference_port}: Address already in use" in second.stderr
+    assert option in second.stderr
+    assert "Traceback" not in second.stderr
+
+
 def test_commands_end_with_the_code_of_their_kind(server: Server, tmp_path: Path) -> None:
     here = {"TRIMTAB_URL": server.url}
     expected = [

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.infra.conftest import EVERY, INSERT, MAKE
-from trimtab.infra.db import Duplicate, sqlite
+from trimtab.infra.db import Duplicate, mark, sqlite
 from trimtab.infra.db.queries import statement
 from trimtab.infra.db.sqlite import SQLiteDatabase
 from trimtab.kernel.errors import Unavailable
@@ -257,3 +257,27 @@ def test_kill_nine_loses_no_acknowledged_row(db: SQLiteDatabase, url: str, after
     for thread in range(4):
         mine = sorted(int(name.split("/")[1]) for name in found if name.startswith(f"{thread}/"))
         assert mine == list(range(len(mine))), "no gap: each row was durable before the next was begun"
+
+
+# marks
+
+
+def test_a_mark_tells_whether_a_closed_database_was_changed(url: str) -> None:
+    def write(name: str) -> None:
+        database = SQLiteDatabase(url)
+        with database.write() as tx:
+            tx.script([MAKE.replace("create table", "create table if not exists")])
+            tx.run(INSERT, id=name, value=1)
+        database.close()
+
+    write("ada")
+    before = mark(url)
+    reader = sqlite3.connect(url.removeprefix("sqlite:///"))
+    assert reader.execute("select count(*) from sqlite_master").fetchone() > (0,)
+    assert mark(url) == before  # reading changes nothing, not even while it lasts
+    reader.close()
+    assert mark(url) == before
+    write("bob")
+    assert mark(url) != before
+    assert mark("postgresql://nobody@localhost/nothing") is None
+    assert mark(f"{url}.other") != before

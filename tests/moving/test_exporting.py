@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.moving.conftest import Store, history
-from trimtab.cli import app
+from trimtab.commands import app
 from trimtab.kernel.errors import Invalid, NotFound
 from trimtab.moving import export_runs, import_json, import_mlflow, import_tensorboard
 from trimtab.sdk.client import Client

@@ -39,6 +39,7 @@ from trimtab.serving.processes import (
     EXIT_FOLDER_TAKEN,
     EXIT_NO_GRPC,
     EXIT_PORT_TAKEN,
+    GATEWAY_LOCK,
 )
 from trimtab.serving.table import LiveTable
 from trimtab.serving.tls import Certificate
@@ -181,7 +182,7 @@ def main() -> int:
         die_with_parent(parent=arguments.parent)
     folder: Path = arguments.state
     folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / "gateway.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(folder / GATEWAY_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

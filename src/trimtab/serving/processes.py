@@ -20,6 +20,9 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NU
 CONTROL_SOCKET = "control.sock"
 """Where in its folder a gateway that has its ports is told what to serve."""
 
+GATEWAY_LOCK = "gateway.lock"
+"""What a gateway holds in its folder for as long as it runs."""
+
 EXIT_FOLDER_TAKEN = 4
 """With what a gateway ends where another one has its folder."""
 

@@ -3,6 +3,7 @@
 It is the first thing that a server starts, before most of the server is imported: this module imports next to nothing.
 """
 
+import fcntl
 import logging
 import os
 import subprocess
@@ -12,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trimtab.kernel.errors import Unavailable
+from trimtab.kernel.sockets import check_free
 from trimtab.serving.files import write_atomically
 from trimtab.serving.processes import (
-    CONTROL_SOCKET,
     EXIT_BAD_CERTIFICATE,
-    EXIT_FOLDER_TAKEN,
     EXIT_NO_GRPC,
     EXIT_PORT_TAKEN,
+    GATEWAY_LOCK,
     Tls,
     gateway_command,
 )
@@ -63,6 +64,14 @@ class Gateway:
         self.is_current = False
         """Whether the routes on disk are those that hold, so that a gateway may serve them before it is told any."""
 
+    @property
+    def has_served(self) -> bool:
+        """Whether anything was served when it last ran."""
+        try:
+            return b'"endpoints":{}' not in (self._folder / "routes.json").read_bytes()
+        except OSError:
+            return False
+
     @cached_property
     def control(self) -> "GatewayControl":
         from trimtab.serving.control import GatewayControl  # needed when the process runs, not to start it
@@ -74,12 +83,22 @@ class Gateway:
         assert self._process is not None, "it was started"
         return self._process.pid
 
+    def check_ports(self) -> None:
+        """Raise Unavailable where somebody else has a port that it needs."""
+        with (self._folder / GATEWAY_LOCK).open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return  # one that a crashed server left is still finishing what it has
+            check_free(self._host, self._port, option="--inference-port")
+            if self._grpc_port:
+                check_free(self._host, self._grpc_port, option="--grpc-port")
+
     def begin(self, *, resume: bool) -> None:
         """Start it before anyone keeps it running.
 
         With ``resume`` it serves what was served last, which must still hold; else it answers nobody until it is told.
         """
-        (self._folder / CONTROL_SOCKET).unlink(missing_ok=True)
         self._process = self._start(await_routes=not resume)
         self._begun = True
 
@@ -119,20 +138,9 @@ class Gateway:
             time.sleep(0.01)
         self._answered = True
 
-    def wait_listening(self) -> None:
-        """Wait until one that was begun has its ports. Raises Unavailable where another setting is needed for that."""
-        assert self._process is not None, "it was begun"
-        deadline = time.monotonic() + _START_S
-        while time.monotonic() < deadline and not (self._folder / CONTROL_SOCKET).exists():
-            if self._process.poll() == EXIT_FOLDER_TAKEN:
-                return  # one that a crashed server left is still finishing what it has
-            self._check_running()
-            time.sleep(0.005)
-
     def _start(self, *, await_routes: bool) -> "subprocess.Popen[bytes]":
         self._folder.mkdir(parents=True, exist_ok=True)
-        if self._hash_key:
-            write_atomically(self._folder / "hash.key", self._hash_key)
+        self._write_hash_key()
         command = gateway_command(
             self._folder,
             host=self._host,
@@ -152,6 +160,11 @@ class Gateway:
                 env=_environment(),
                 start_new_session=True,
             )
+
+    def _write_hash_key(self) -> None:
+        file = self._folder / "hash.key"
+        if self._hash_key and not (file.exists() and file.read_bytes() == self._hash_key):
+            write_atomically(file, self._hash_key)
 
     def end(self) -> None:
         """Let it finish what it has."""

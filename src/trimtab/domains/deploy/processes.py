@@ -7,15 +7,18 @@ crash, the gateway starts as early, but lets callers wait until it has been told
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from trimtab.domains.deploy.gateway import Gateway
-from trimtab.domains.deploy.targets.limits import Limits
-from trimtab.domains.deploy.targets.port import ReplicaSpec
-from trimtab.domains.deploy.targets.process import ProcessTarget
 from trimtab.serving.files import write_atomically
+
+if TYPE_CHECKING:
+    from trimtab.domains.deploy.targets.port import ReplicaSpec
+    from trimtab.domains.deploy.targets.process import ProcessTarget
 
 log = logging.getLogger(__name__)
 
@@ -28,54 +31,75 @@ class Left(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     settings: str
     database: str | None
-    replicas: list[ReplicaSpec]
+    replicas: msgspec.Raw
+    """A list of ReplicaSpec, which is read when the gateway has been started."""
 
 
 class Processes:
     """The gateway and the models' processes of one home. They end with the thread that calls `begin`."""
 
-    def __init__(self, gateway: Gateway, folder: Path, *, limits: Limits, code: str, settings: str) -> None:
-        """``code`` is the version of Trimtab, ``settings`` a mark of those that what is served depends on."""
+    target: "ProcessTarget"
+
+    def __init__(self, gateway: Gateway, folder: Path, *, memory_mb: int, code: str, settings: str) -> None:
+        """``memory_mb`` is what a model's process may hold (0: most of the machine's), ``code`` the version of Trimtab,
+        ``settings`` a mark of those that what is served depends on.
+        """
         self.gateway = gateway
-        self.target = ProcessTarget(folder, limits=limits)
         self.folder = folder
+        self._memory_mb = memory_mb
         self._code = code
         self._settings = settings
 
     def begin(self, *, database: str | None) -> bool:
         """Start the gateway, and what else ran last; returns whether it serves what was served last.
 
-        ``database`` is the mark of the state that the database is in now.
+        ``database`` is the mark of the state that the database is in now. Raises Unavailable where a port is taken.
         """
         left = self._take()
-        if left is None or (left.code, left.settings, left.database) != (
-            self._code,
-            self._settings,
-            database,
-        ):
-            self.gateway.begin(resume=False)
-            return False
-        resumes = database is not None
-        self.gateway.begin(resume=resumes)
-        for spec in left.replicas:
-            try:
-                self.target.ensure(spec)
-            except OSError as error:  # the data plane says what is wrong with it, if it still is
-                log.info("not begun", extra={"endpoint": spec.endpoint, "error": str(error)})
+        now = (self._code, self._settings, database)
+        unchanged = left is not None and (left.code, left.settings, left.database) == now
+        resumes = unchanged and database is not None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.gateway.check_ports()
+        if resumes or self.gateway.has_served:  # else it can wait until the server is there
+            self.gateway.begin(resume=resumes)
+        # What these import is not needed before the gateway starts.
+        from trimtab.domains.deploy.targets.limits import Limits
+        from trimtab.domains.deploy.targets.process import ProcessTarget
+
+        self.target = ProcessTarget(self.folder, limits=Limits.of_machine(memory_mb=self._memory_mb))
+        if left is not None and unchanged:
+            self._begin_replicas(left.replicas)
         return resumes
 
-    def leave(self, *, database: str | None, replicas: list[ReplicaSpec]) -> None:
-        """Note for the next server what this one left; to be called when nothing writes to the database any more."""
-        note = Left(code=self._code, settings=self._settings, database=database, replicas=replicas)
+    def _begin_replicas(self, noted: msgspec.Raw) -> None:
+        from trimtab.domains.deploy.targets.port import ReplicaSpec
+
         try:
-            write_atomically(self.folder / _NOTE, msgspec.json.encode(note, enc_hook=str))
+            specs = msgspec.json.decode(noted, type=list[ReplicaSpec], dec_hook=lambda kind, text: kind(text))
+            for spec in specs:
+                self.target.ensure(spec)
+        except (OSError, msgspec.MsgspecError) as error:  # the data plane says what is wrong, if it still is
+            log.info("not begun", extra={"error": str(error)})
+
+    def leave(self, *, database: str | None, replicas: "Sequence[ReplicaSpec]") -> None:
+        """Note for the next server what this one left; to be called when nothing writes to the database any more."""
+        note = Left(
+            code=self._code,
+            settings=self._settings,
+            database=database,
+            replicas=msgspec.Raw(msgspec.json.encode(replicas, enc_hook=str)),
+        )
+        try:
+            write_atomically(self.folder / _NOTE, msgspec.json.encode(note))
         except OSError as error:
             log.warning("the next start will take longer", extra={"error": str(error)})
 
     def end(self) -> None:
         """End what runs, for a server that does not get so far as to keep it."""
         self.gateway.end()
-        self.target.close()
+        if hasattr(self, "target"):
+            self.target.close()
 
     def _take(self) -> Left | None:
         """Return what the last server left, and have it be gone: a crash leaves nothing."""
@@ -83,6 +107,6 @@ class Processes:
         try:
             content = note.read_bytes()
             note.unlink()
-            return msgspec.json.decode(content, type=Left, dec_hook=lambda kind, value: kind(value))
+            return msgspec.json.decode(content, type=Left)
         except (OSError, msgspec.MsgspecError):
             return None

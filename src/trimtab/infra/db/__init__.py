@@ -36,12 +36,6 @@ def mark(url: str) -> str | None:
     if not url.startswith("sqlite:"):
         return None
     file = Path(url.removeprefix("sqlite:///"))
-    found: list[str] = []
-    for path in (file, file.with_name(f"{file.name}-wal")):
-        try:
-            status = path.stat()
-        except OSError:
-            found.append("-")
-        else:
-            found.append(f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}")
-    return " ".join(found)
+    parts = (file, file.with_name(f"{file.name}-wal"))
+    found = [path.stat() for path in parts if path.exists() and path.stat().st_size]  # readers leave an empty log
+    return " ".join(f"{one.st_dev}:{one.st_ino}:{one.st_size}:{one.st_mtime_ns}" for one in found)

@@ -23,7 +23,7 @@ from trimtab.domains.deploy.batch.model import (
     Summary,
     check_options,
 )
-from trimtab.domains.deploy.settings.model import HASHES
+from trimtab.domains.deploy.settings import HASHES
 from trimtab.domains.govern import GovernService
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry.runtimes.service import RuntimeService

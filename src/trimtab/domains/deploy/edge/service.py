@@ -22,7 +22,7 @@ from trimtab.domains.deploy.edge.errors import (
 )
 from trimtab.domains.deploy.edge.keys import SigningKey
 from trimtab.domains.deploy.edge.model import Delivery, EdgeBundle, EdgeDevice, check_delivery
-from trimtab.domains.deploy.settings.model import HASHES
+from trimtab.domains.deploy.settings import HASHES
 from trimtab.domains.govern import GovernService
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry.model import ModelVersion

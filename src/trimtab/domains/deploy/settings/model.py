@@ -30,9 +30,6 @@ class EndpointSettings(msgspec.Struct, frozen=True, omit_defaults=True):
 
 DEFAULT = EndpointSettings()
 
-HASHES = "deploy.fields"
-"""What the key is derived for by which columns are hashed."""
-
 _TIME_MS = {"ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SIZE_BYTES = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}  # fmt: skip
 _WINDOW_S = {
