@@ -25,6 +25,7 @@ _GIVEN = re.compile(
 )
 _TOKENS = ("next_page_token", "page_token")
 _EXPERIMENT_KEYS = ("experiment_id", "experiment_ids", "x-mlflow-experiment-id")
+_PATH = "path"  # where it is a number alone, it is the folder of an experiment
 # Where the number of an experiment stands in a text: in URIs and paths of artifacts, and in filters.
 _EXPERIMENT_PLACES = re.compile(
     r"(?P<before>mlflow-artifacts:/|(?:^|/)(?=\d+/(?:[0-9a-f]{32}|models|traces)))(?P<id>\d+)(?![\w.])"
@@ -53,7 +54,7 @@ class Known:
             return [self.now(one, key) for one in value]
         if not isinstance(value, str):
             return value
-        if key in _EXPERIMENT_KEYS:
+        if key in _EXPERIMENT_KEYS or (key == _PATH and value in self.experiments):
             return self.experiments.get(value, value)
         if key in _TOKENS:
             return self.tokens.get(value, value)
