@@ -21,13 +21,12 @@ class Batch:
         self.files = files
         self.logged: dict[str, list[Logged]] = {}
         self.feedback: list[Feedback] = []
-        with _uncollected():
-            for file in files:
-                for record, fields in segments.stored(file):
-                    if isinstance(record, Prediction):
-                        self.logged.setdefault(record.endpoint, []).append((record, fields))
-                    else:
-                        self.feedback.append(record)
+        for file in files:
+            for record, fields in segments.stored(file):
+                if isinstance(record, Prediction):
+                    self.logged.setdefault(record.endpoint, []).append((record, fields))
+                else:
+                    self.feedback.append(record)
         self.parts: list[Part] = []
         self.windows: dict[tuple[str, int], Window] = {}
         self.losses: dict[tuple[str, int], Losses] = {}
@@ -78,7 +77,7 @@ class Batch:
 
 
 @contextmanager
-def _uncollected() -> Generator[None]:
+def uncollected() -> Generator[None]:
     """Have no cycles looked for: records have none, and looking through ever more of them takes as long as reading them."""
     was_on = gc.isenabled()
     gc.disable()

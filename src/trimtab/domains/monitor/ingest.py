@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from trimtab.domains.monitor import store, trials, windows
-from trimtab.domains.monitor.batch import Batch
+from trimtab.domains.monitor.batch import Batch, uncollected
 from trimtab.domains.monitor.columns import flatten
 from trimtab.domains.monitor.labels import Labels
 from trimtab.domains.monitor.model import Monitor, window_start
@@ -56,8 +56,9 @@ class Ingest:
         files = self._fresh(_some(segments.sealed(folder)))
         if not files:
             return 0
-        batch = Batch(self._db, files)
-        arrived = self._keep(batch)
+        with uncollected():
+            batch = Batch(self._db, files)
+            arrived = self._keep(batch)
         running = self._rollouts()
         copied = {one.endpoint for one in running if one.copies}
         labelled, judged = self._labels.join(batch.feedback, batch.parts, copied=copied)
