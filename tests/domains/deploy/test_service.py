@@ -19,6 +19,7 @@ from trimtab.kernel.errors import Conflict, Forbidden, Invalid
 from trimtab.kernel.who import Principal, system
 
 PLANE = system("deploy")
+APPROVER = Principal(id="token:a", name="approver", role="approver")
 
 
 def deploy(app: App, who: Principal, version: int, *, weight: float | None = 100.0) -> Endpoint:
@@ -182,6 +183,28 @@ def test_viewers_may_look_and_nothing_else(
         lambda: app.deploy.rollouts.start(viewer, "churn", "1"),
     ):
         with pytest.raises(NotPermitted):
+            attempt()
+
+
+def test_a_reason_is_no_essay(app: App, models: Models, editor: Principal) -> None:
+    """Histories, events and the audit trail keep it whole, and show it."""
+    models.version(), models.version()
+    deploy(app, editor, 1)
+    deploy(app, editor, 2, weight=None)
+    rollouts = app.deploy.rollouts
+    rollout = rollouts.start(editor, "churn", "2").id
+    essay = "x" * 2001
+    for attempt in (
+        lambda: app.deploy.deploy(editor, "churn", "models:/churn/1", reason=essay),
+        lambda: app.deploy.traffic(editor, "churn", {"1": 100}, reason=essay),
+        lambda: app.deploy.rollback(editor, "churn", reason=essay),
+        lambda: app.deploy.settings.change(editor, "churn", {"timeout_ms": "100"}, reason=essay),
+        lambda: rollouts.approve(APPROVER, rollout, reason=essay),
+        lambda: rollouts.promote(editor, rollout, reason=essay),
+        lambda: rollouts.roll_back(editor, rollout, reason=essay),
+        lambda: rollouts.abort(editor, rollout, reason=essay),
+    ):
+        with pytest.raises(Invalid, match="at most 2000 characters"):
             attempt()
 
 

@@ -13,6 +13,7 @@ from trimtab.domains.deploy.reports import Reports
 from trimtab.domains.deploy.rollouts.service import Rollouts
 from trimtab.domains.deploy.settings.service import Settings
 from trimtab.domains.govern import GovernService
+from trimtab.domains.govern.model import check_reason
 from trimtab.domains.lineage import LineageService
 from trimtab.domains.registry import RegistryService
 from trimtab.infra.bus import Bus
@@ -79,6 +80,7 @@ class DeployService(Reports):
         found suspicious need an approver who says why.
         """
         self._govern.permit(who, "write", f"endpoint {name}")
+        check_reason(reason)
         if not is_name(name):
             raise Invalid("An endpoint's name has letters, digits, '.', '_' and '-' only.", field="name")
         if weight is not None and not 0 <= weight <= 100:
@@ -133,6 +135,7 @@ class DeployService(Reports):
         A running rollout ends with it, as aborted.
         """
         self._govern.permit(who, "write", refs.make("endpoint", name))
+        check_reason(reason)
         with self._db.write() as tx:
             tx.lock(f"deploy.endpoint:{name}")
             endpoint = self.find(tx, name)
@@ -148,6 +151,7 @@ class DeployService(Reports):
         A running rollout ends with it. Raises NothingToRollBackTo.
         """
         self._govern.permit(who, "write", refs.make("endpoint", name))
+        check_reason(reason)
         with self._db.write() as tx:
             tx.lock(f"deploy.endpoint:{name}")
             endpoint = self.find(tx, name)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from trimtab.kernel.errors import Invalid
 from trimtab.kernel.who import Principal, Role
 
 Action = Literal["read", "write", "approve", "admin"]
@@ -20,6 +21,13 @@ _NEEDED: dict[Action, Role] = {"read": "viewer", "write": "editor", "approve": "
 
 OWNER = Principal(id="owner", name="owner", role="admin")
 GENESIS = "0" * 64
+MOST_REASON = 2000
+
+
+def check_reason(reason: str) -> None:
+    """Raise Invalid where somebody's reason is longer than histories and the audit trail keep."""
+    if len(reason) > MOST_REASON:
+        raise Invalid(f"A reason has at most {MOST_REASON} characters.", field="reason")
 
 
 def permits(who: Principal, action: Action) -> bool:

@@ -10,6 +10,7 @@ from trimtab.domains.govern import store
 from trimtab.domains.govern.errors import BadToken, HoldNotFound, NotPermitted, TokenNotFound
 from trimtab.domains.govern.model import (
     GENESIS,
+    MOST_REASON,
     OWNER,
     Action,
     AuditRecord,
@@ -32,7 +33,6 @@ from trimtab.kernel.time import now_us
 from trimtab.kernel.who import ROLES, Principal, Role
 
 _CACHE_US = 5_000_000
-_MOST_REASON = 2000
 HOLDS = "govern.holds"
 
 
@@ -232,8 +232,8 @@ class GovernService:
         The caller has seen that there is such an object. A second hold on it changes the reason.
         """
         self.permit(who, "admin", "holds")
-        if not reason.strip() or len(reason) > _MOST_REASON:
-            raise Invalid(f"A hold needs a reason of at most {_MOST_REASON} characters.", field="reason")
+        if not reason.strip() or len(reason) > MOST_REASON:
+            raise Invalid(f"A hold needs a reason of at most {MOST_REASON} characters.", field="reason")
         hold = Hold(ref=ref, reason=reason, placed_us=now_us(), placed_by=who.id)
         with self._db.write() as tx:
             tx.lock(HOLDS)
@@ -248,7 +248,7 @@ class GovernService:
             tx.lock(HOLDS)
             if not store.delete_hold(tx, ref=ref):
                 raise HoldNotFound(f"Nothing holds {ref[:200]}.")
-            self.audit(tx, who, "govern.hold.release", ref, detail={"reason": reason[:_MOST_REASON]})
+            self.audit(tx, who, "govern.hold.release", ref, detail={"reason": reason[:MOST_REASON]})
 
     def holds(self, who: Principal) -> list[Hold]:
         """Return every hold, by reference."""

@@ -25,6 +25,7 @@ from trimtab.domains.deploy.batch.model import (
 )
 from trimtab.domains.deploy.settings import HASHES
 from trimtab.domains.govern import GovernService
+from trimtab.domains.govern.model import check_reason
 from trimtab.domains.registry import RegistryService
 from trimtab.domains.registry.runtimes.service import RuntimeService
 from trimtab.infra.blobs import Blobs
@@ -46,7 +47,6 @@ _MOST_ATTEMPTS = 20  # of which most would be kills of the machine: a run that f
 TRIES = 3
 _NICE = 10
 _NOTE_S = 1.0
-_LONGEST_REASON = 2000
 
 
 class _Cancelled(Exception):
@@ -107,8 +107,7 @@ class BatchService:
         """
         self.govern.permit(who, "write", "batch predictions")
         check_options(options)
-        if len(reason) > _LONGEST_REASON:
-            raise Invalid(f"reason is longer than {_LONGEST_REASON} characters.", field="reason")
+        check_reason(reason)
         found = self._registry.resolve(who, model)
         suspicious = check_loadable(self.govern, who, found, allow_pickle=options.allow_pickle, reason=reason)
         name, version = data_parts(data)

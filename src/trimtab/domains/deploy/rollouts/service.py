@@ -17,12 +17,13 @@ from trimtab.domains.deploy.rollouts.candidates import Candidates
 from trimtab.domains.deploy.rollouts.course import Course
 from trimtab.domains.deploy.rollouts.plans import Plan, judge_rules
 from trimtab.domains.govern import GovernService
+from trimtab.domains.govern.model import MOST_REASON, check_reason
 from trimtab.domains.registry import RegistryService
 from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database, Duplicate, Tx, Where
 from trimtab.infra.jobs import Jobs
 from trimtab.kernel import refs
-from trimtab.kernel.errors import Conflict, Invalid
+from trimtab.kernel.errors import Conflict
 from trimtab.kernel.ids import new_id
 from trimtab.kernel.pages import check_limit
 from trimtab.kernel.time import now_us
@@ -31,7 +32,6 @@ from trimtab.kernel.who import Principal
 if TYPE_CHECKING:
     from trimtab.domains.deploy.service import DeployService
 
-_MOST_REASON = 2000
 _APPROVERS = ("approver", "admin")
 
 
@@ -93,8 +93,7 @@ class Rollouts:
         Raises Invalid, EnvironmentRule, NotReady without a champion, and RolloutRunning where one is under way.
         """
         self._govern.permit(who, "write", refs.make("endpoint", endpoint))
-        if len(reason) > _MOST_REASON:
-            raise Invalid(f"A reason has at most {_MOST_REASON} characters.", field="reason")
+        check_reason(reason)
         settled = (plan or Plan()).settled()
         rules = judge_rules(policy or {}, settled.strategy)
         before = self._endpoints.endpoint(who, endpoint)
@@ -145,6 +144,7 @@ class Rollouts:
     def approve(self, who: Principal, rollout_id: str, *, reason: str = "") -> Rollout:
         """Agree to a rollout that somebody else started; raises FourEyes for the one who did."""
         self._govern.permit(who, "approve", refs.make("rollout", rollout_id))
+        check_reason(reason)
         before = self.get(who, rollout_id)
         endpoint = self._endpoints.endpoint(who, before.endpoint)
         model, version = endpoint.model, int(before.challenger)
@@ -216,18 +216,21 @@ class Rollouts:
     def promote(self, who: Principal, rollout_id: str, *, reason: str) -> Rollout:
         """Make the challenger the champion at once; the former champion stays warm. Raises NeedsApproval, NotReady."""
         self._govern.permit(who, "write", refs.make("rollout", rollout_id))
+        check_reason(reason)
         with self._db.write() as tx:
             return self._course.promote(tx, who, self._running(tx, rollout_id), reason)
 
     def roll_back(self, who: Principal, rollout_id: str, *, reason: str) -> Rollout:
         """Give all requests back to the champion, at once."""
         self._govern.permit(who, "write", refs.make("rollout", rollout_id))
+        check_reason(reason)
         with self._db.write() as tx:
             return self._course.back(tx, who, self._running(tx, rollout_id), "rolled-back", reason)
 
     def abort(self, who: Principal, rollout_id: str, *, reason: str) -> Rollout:
         """End a rollout without a judgement on its challenger; the champion answers all requests."""
         self._govern.permit(who, "write", refs.make("rollout", rollout_id))
+        check_reason(reason)
         with self._db.write() as tx:
             return self._course.back(tx, who, self._running(tx, rollout_id), "aborted", reason)
 
@@ -250,7 +253,7 @@ class Rollouts:
             if rollout is not None and rollout.challenger == version:
                 state = "rolled-back" if rollout.steps else "aborted"
                 self._course.back(
-                    tx, who, rollout, state, f"version {version} does not run: {error}"[:_MOST_REASON]
+                    tx, who, rollout, state, f"version {version} does not run: {error}"[:MOST_REASON]
                 )
 
     def is_running(self, tx: Tx, endpoint: str) -> bool:

@@ -9,6 +9,7 @@ from trimtab.domains.deploy.settings import model, store
 from trimtab.domains.deploy.settings.model import DEFAULT, EndpointSettings, stricter
 from trimtab.domains.deploy.settings.store import Stored
 from trimtab.domains.govern import GovernService
+from trimtab.domains.govern.model import check_reason
 from trimtab.domains.registry import RegistryService
 from trimtab.infra.bus import Bus
 from trimtab.infra.db import Database, Tx
@@ -22,7 +23,6 @@ from trimtab.serving.routes import signature_of
 if TYPE_CHECKING:
     from trimtab.domains.deploy.service import DeployService
 
-_MOST_REASON = 2000
 _ANSWERS = {"predictions", "probabilities"}
 """What every model's answer may hold, whatever its signature calls it."""
 
@@ -89,6 +89,7 @@ class Settings:
         """
         ref = refs.make("endpoint", name)
         self._govern.permit(who, "write", ref)
+        check_reason(reason)
         with self._db.write() as tx:
             tx.lock(f"deploy.endpoint:{name}")
             endpoint = self._endpoints.find(tx, name)
@@ -107,10 +108,10 @@ class Settings:
             detail = {
                 "before": {key: was.get(key) for key in changed},
                 "after": {key: now.get(key) for key in changed},
-                "reason": reason[:_MOST_REASON],
+                "reason": reason,
             }
             self._govern.audit(tx, who, "deploy.endpoint.settings", ref, detail=detail)
-            event = SettingsChanged(endpoint=name, changed=changed, reason=reason[:_MOST_REASON])
+            event = SettingsChanged(endpoint=name, changed=changed, reason=reason)
             self._bus.emit(tx, event, subject=ref, actor=who.id)
             self._endpoints.moved(tx)
         return stored

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from trimtab.domains.govern.model import check_reason
 from trimtab.domains.registry.aliases import store
 from trimtab.domains.registry.aliases.environments import Environments
 from trimtab.domains.registry.events import AliasMoved
@@ -16,7 +17,6 @@ from trimtab.kernel.pages import Page, check_limit, cursor_key, page_of
 from trimtab.kernel.time import now_us
 from trimtab.kernel.who import Principal
 
-_MOST_REASON = 2000
 _MOST_EVIDENCE_BYTES = 100_000
 
 
@@ -124,8 +124,7 @@ class Aliases(Environments):
 
 
 def _check_reason(reason: str, evidence: Any) -> None:
-    if len(reason) > _MOST_REASON:
-        raise Invalid(f"A reason has at most {_MOST_REASON} characters.", field="reason")
+    check_reason(reason)
     if evidence is None:
         return
     try:
