@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from importlib import resources
 
 _HEADER = re.compile(r"^-- name: (?P<name>[a-z_0-9]+)(?: @(?P<dialect>postgresql))?[ \t]*$", re.MULTILINE)
 _PARAMETER = re.compile(r"('(?:[^']|'')*')|(?<!:):([a-z_][a-z_0-9]*)|(%)")
@@ -88,4 +87,6 @@ def parse(text: str, package: str) -> Queries:
 
 def load(package: str) -> Queries:
     """Return the statements of ``queries.sql`` in a package."""
+    from importlib import resources  # a server that starts is not to wait for it
+
     return parse(resources.files(package).joinpath("queries.sql").read_text("utf-8"), package)
