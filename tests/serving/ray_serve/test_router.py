@@ -1,8 +1,11 @@
 """The router over deployments that are stood in for here: Ray itself is tried by `make ray`."""
 
 import asyncio
+import gc
+import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -261,3 +264,15 @@ def test_a_shadow_gets_copies() -> None:
 
     shadow = {"1": {"weight": 100, "role": "champion"}, "2": {"weight": 100, "role": "shadow"}}
     tried(test, versions=shadow)
+
+
+def test_what_a_router_wrote_goes_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    async def test(fixture: Fixture) -> None:
+        await fixture.ask()
+        assert [*tmp_path.rglob("*.open")]
+
+    tried(test)
+    gc.collect()
+    assert [*tmp_path.iterdir()] == []

@@ -1,7 +1,9 @@
 """The deployment that takes requests in: the gateway's front over the deployments of versions."""
 
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ class Router:
         self._arguments = msgspec.json.decode(arguments, type=spec.Arguments)
         self._signature = msgspec.json.decode(signature, type=Signature | None)
         self._folder = Path(tempfile.mkdtemp(prefix="tt-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._log = segments.SegmentWriter(self._folder / "log")
         replicas = HandleReplicas({spec.place_of(version): one for version, one in handles.items()})
         self._table = LiveTable(replicas, self._folder, load=_never)

@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import shutil
 import sys
 import tempfile
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
@@ -41,7 +43,9 @@ class Native:
 
     def __init__(self, folder: Path, member: Member) -> None:
         """Start the process and wait until it has loaded the model; raises ModelNotLoaded."""
-        self._socket = Path(tempfile.mkdtemp(prefix="tt-")) / "0.sock"
+        place = Path(tempfile.mkdtemp(prefix="tt-"))
+        weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
+        self._socket = place / "0.sock"
         here = Interpreter(source=str(folder))
         self._process = Replica(
             replica_command(
