@@ -17,7 +17,7 @@ import pytest
 from tests.processes import free_port
 from trimtab.kernel.errors import Invalid, NotFound
 from trimtab.serving.containers import contract, find_model
-from trimtab.serving.standalone import plan, table
+from trimtab.serving.standalone import Replica, plan, table
 
 ROWS = {"dataframe_records": [{"a": 1.0, "b": 2, "c": 0.5}, {"a": -1.0, "b": 2, "c": 0.5}]}
 VERTEX = {
@@ -213,3 +213,27 @@ def test_the_platforms_model_goes_before_the_images(tmp_path: Path, booster_fold
         plan(["--replicas", "0"], baked)
     with pytest.raises(Invalid, match="digests"):
         plan([], {**baked, "TRIMTAB_TOKEN_DIGESTS": "secret"})
+
+
+def test_a_process_that_ran_for_long_is_started_again_at_once(tmp_path: Path) -> None:
+    clock = [0.0]
+    replica = Replica(["true"], tmp_path / "0.sock", clock=lambda: clock[0])
+
+    def pause_after(ran_s: float) -> float:
+        """Have the process end after so long; return when it is started again."""
+        before = replica._process
+        assert before is not None
+        before.wait()
+        clock[0] += ran_s
+        ended = clock[0]
+        while replica._process is before:
+            replica.keep()
+            clock[0] += 0.1
+        return clock[0] - ended
+
+    replica.keep()
+    pauses = [pause_after(0.0) for _ in range(9)]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] > 25
+    assert pause_after(3600.0) < 1
+    assert pause_after(0.0) < 1

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ EXIT_NOT_LOADED = 3
 
 _TURN_S = 0.1
 _KEPT_LOG_BYTES = 64 << 20
+_FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -162,29 +163,40 @@ def table(wanted: Plan, sockets: Sequence[Path]) -> routes.RouteTable:
 
 
 class Replica:
-    """One replica's process, started again when it ends, at a growing pause."""
+    """One replica's process, started again when it ends, after a pause that grows while it does not last."""
 
-    def __init__(self, command: Sequence[str], socket: Path, *, interpreter: Interpreter = OWN) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        socket: Path,
+        *,
+        interpreter: Interpreter = OWN,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._command = command
+        self._clock = clock
         self._interpreter = interpreter
         self._socket = socket
         self._process: subprocess.Popen[bytes] | None = None
+        self._started_s = 0.0
         self._not_before = 0.0
-        self._pause_s = 0.2
+        self._pause_s = _FIRST_PAUSE_S
 
     def keep(self) -> bool:
         """Start the process where it does not run; return False once the model will never be loaded."""
         process = self._process
         if process is not None and process.poll() is None:
             return True
-        now = time.monotonic()
+        now = self._clock()
         if process is not None and self._not_before <= 0:
             if process.returncode == EXIT_NOT_LOADED:
                 return False
+            if now - self._started_s > _LONGEST_PAUSE_S:
+                self._pause_s = _FIRST_PAUSE_S
             self._not_before = now + self._pause_s
             self._pause_s = min(_LONGEST_PAUSE_S, self._pause_s * 2)
         if now >= self._not_before:
-            self._not_before = 0.0
+            self._not_before, self._started_s = 0.0, now
             self._socket.unlink(missing_ok=True)
             self._process = subprocess.Popen(
                 self._command,
