@@ -3,7 +3,16 @@
 import gzip
 import json
 
+import pytest
 from starlette.testclient import TestClient
+
+from trimtab.kernel.errors import Invalid
+from trimtab.wire.mlflow.assessment_messages import (
+    AssessmentMessage,
+    ExpectationMessage,
+    Serialized,
+    assessed,
+)
 
 HEADERS = {"content-type": "application/json", "x-mlflow-experiment-id": "0"}
 
@@ -122,6 +131,8 @@ def test_bad_bodies_are_refused(http: TestClient) -> None:
             ("tags", {"k": 5}),
             ("trace_id", ""),
             ("request_time", "9999-99-99T00:00:00Z"),
+            ("request_time", "2026-01-01Z"),
+            ("assessments", [{"assessment_name": "n", "feedback": {"value": [10**400]}}]),
             ("execution_duration", "9" * 30 + "s"),
             ("assessments", [{}]),
         )
@@ -163,8 +174,15 @@ def test_bad_bodies_are_refused(http: TestClient) -> None:
                 "assessment_name": "n",
                 "expectation": {"serialized_value": {"serialization_format": "JSON_FORMAT", "value": "{"}},
             }
-        }
+        },
+        {"assessment": {"assessment_name": "n", "expectation": {"value": {"a": -(10**400)}}}},
     ]
     for path in PATHS:
         for body in bodies:
             assert http.post(f"/api/3.0/mlflow/{path}", json=body).status_code < 500, (path, body)
+
+
+def test_an_expectation_that_no_answer_could_show_is_refused() -> None:
+    said = ExpectationMessage(serialized_value=Serialized("JSON_FORMAT", "[1" + "0" * 400 + "]"))
+    with pytest.raises(Invalid, match="larger than any"):
+        assessed(AssessmentMessage(expectation=said))

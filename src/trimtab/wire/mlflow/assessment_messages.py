@@ -127,6 +127,7 @@ def _expected(said: ExpectationMessage) -> Any:
             value = msgspec.json.decode((said.serialized_value.value or "").encode())
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
             raise Invalid("The value of the expectation is no JSON.", field="expectation") from error
+        numbers(value)  # what is a number of its own is shown as one
     else:
         value = None if said.value is msgspec.UNSET else numbers(said.value)
     if value is None:

@@ -45,6 +45,8 @@ def read_stamp(text: str | None, field: str) -> int | None:
         if found is None:
             raise ValueError(text)
         moment = datetime.fromisoformat(found[1] + found[3].replace("Z", "+00:00"))
+        if moment.tzinfo is None:  # a date without a time has no place for one
+            raise ValueError(text)
         seconds = (moment - _EPOCH) // timedelta(seconds=1)
     except (ValueError, OverflowError) as error:
         raise wrong(text, field) from error
@@ -68,11 +70,14 @@ def wrong(value: Any, field: str) -> Invalid:
 
 
 def numbers(value: Any) -> Any:
-    """Return a JSON value in which numbers are floating-point ones, as protobuf keeps them."""
+    """Return a JSON value in which numbers are floating-point ones, as protobuf keeps them; raises Invalid."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
     if isinstance(value, int):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise Invalid("A number is larger than any that protobuf keeps.", field="value") from error
     if isinstance(value, list):
         return [numbers(one) for one in value]
     if isinstance(value, dict):
