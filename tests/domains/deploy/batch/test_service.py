@@ -22,7 +22,7 @@ from trimtab.domains.deploy.batch.local import rules_of
 from trimtab.domains.deploy.batch.model import BatchPrediction, Options
 from trimtab.domains.deploy.batch.rules import UNTOLD
 from trimtab.domains.deploy.batch.service import PREDICT
-from trimtab.domains.deploy.settings.model import HASHES
+from trimtab.domains.deploy.settings import HASHES
 from trimtab.infra.jobs import Interrupted
 from trimtab.infra.secrets import Secrets
 from trimtab.kernel.errors import Forbidden, Invalid, NotFound

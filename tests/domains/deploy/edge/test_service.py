@@ -18,7 +18,7 @@ from trimtab.app import App
 from trimtab.domains.deploy.edge import store
 from trimtab.domains.deploy.edge.errors import BadDelivery, EdgeBundleNotFound, EdgeBundleNotReady
 from trimtab.domains.deploy.edge.model import Delivery, EdgeBundle
-from trimtab.domains.deploy.settings.model import HASHES
+from trimtab.domains.deploy.settings import HASHES
 from trimtab.domains.monitor.service import WHO
 from trimtab.infra.db import Where
 from trimtab.infra.secrets import Secrets
