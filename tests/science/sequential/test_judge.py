@@ -108,7 +108,30 @@ def test_a_finding_does_not_vanish():
     assert judge.verdict(state).action == "rollback"
     for _ in range(60):
         state = judge.update(state, batch(rng, 50, error_rate=0.4), batch(rng, 50, error_rate=0.0))
-    assert judge.verdict(state).action == "rollback"
+    found = judge.verdict(state)
+    assert found.action == "rollback"
+    assert found.evidence[0].e_value >= found.evidence[0].e_needed, "the e-value shown is the one found by"
+
+
+def test_the_e_value_shown_is_what_was_found_by():
+    rng = np.random.default_rng(8)
+    policy = judge.Policy(
+        errors=judge.Limit(harm=0.2, margin=0.1),
+        latency=None,
+        predictions=None,
+        prediction_mean=None,
+        quality=None,
+    )
+    state = judge.start(policy, score_edges=EDGES)
+    for _ in range(3):
+        state = judge.update(state, *(batch(rng, 100) for _ in "ab"))
+    for _ in range(10):
+        state = judge.update(state, batch(rng, 100), batch(rng, 100, error_rate=0.15))
+    (errors,) = judge.verdict(state).evidence
+    assert policy.errors is not None
+    assert judge.log_e(state, "errors", policy.errors)[1] < 1, "what is known now speaks against it"
+    assert errors.finding == "safe"
+    assert errors.safe_e_value >= errors.safe_e_needed
 
 
 def test_kinds_can_be_left_out_and_weights_set():

@@ -59,6 +59,7 @@ class Judge:
     """State of one rollout's trial. `peaks`: largest log e-value for harm so far, by kind.
 
     `better_peak`, `not_better_peak`: of the target, for "better than the champion" and "not better by its margin".
+    `without`: kinds on which answers like the champion's give no evidence, so that promotion does not wait for it.
     """
 
     policy: Policy
@@ -72,16 +73,18 @@ class Judge:
     safe_peaks: dict[str, float] = field(default_factory=dict[str, float])
     better_peak: float = 0.0
     not_better_peak: float = 0.0
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Evidence:
     """One kind of evidence: `finding` "harm", "safe" or "open"; `value` in the unit of its `Limit`.
 
-    `low`..`high` covers the truth at all times at the level this kind has for harm. `e_value` is against "no
-    harm", `p_value` its always-valid p-value (1 / largest e-value so far); harm is found when `e_value` >=
-    `e_needed`. `safe_e_value` is against "beyond the margin", `better_e_value` (the target of the goal "better" alone)
-    against "not better".
+    `low`..`high` covers the truth at all times at the level this kind has for harm. E-values are the largest so far, at
+    least 1: Ville's inequality bounds the chance that an e-process is ever that large, so that a finding stays though
+    later batches speak against it. `e_value` is against "no harm", `p_value` its always-valid p-value (1 / `e_value`); harm
+    is found when `e_value` >= `e_needed`. `safe_e_value` is against "beyond the margin", `better_e_value` (the target of
+    the goal "better" alone) against "not better".
     """
 
     kind: Kind
@@ -105,8 +108,7 @@ class Evidence:
 
 
 def weigh(state: Judge, kind: Kind, limit: Limit, alpha: float) -> Evidence:
-    """Return what is known now of one kind of evidence; `alpha` is its share for rollback."""
-    harm, inside = log_e(state, kind, limit)
+    """Return what is known of one kind of evidence; `alpha` is its share for rollback."""
     peak, safe = state.peaks.get(kind, 0.0), state.safe_peaks.get(kind, 0.0)
     needed = -math.log(alpha) if alpha > 0 else math.inf
     finding: Literal["harm", "safe", "open"] = "open"
@@ -126,14 +128,14 @@ def weigh(state: Judge, kind: Kind, limit: Limit, alpha: float) -> Evidence:
         high=_number(found.high) if known else None,
         harm=limit.harm,
         margin=limit.margin,
-        e_value=math.exp(min(harm, 700.0)),
+        e_value=math.exp(min(peak, 700.0)),
         e_needed=math.exp(min(needed, 700.0)),
         p_value=math.exp(-peak),
         rows_champion=rows[0],
         rows_challenger=rows[1],
         champion=_number(first),
         challenger=_number(second),
-        safe_e_value=math.exp(min(inside, 700.0)),
+        safe_e_value=math.exp(min(safe, 700.0)),
         safe_e_needed=1 / state.policy.alpha,
         better_e_value=math.exp(min(state.better_peak, 700.0)) if compared else None,
         better_e_needed=1 / state.policy.alpha if compared else None,
@@ -141,7 +143,9 @@ def weigh(state: Judge, kind: Kind, limit: Limit, alpha: float) -> Evidence:
 
 
 def log_e(state: Judge, kind: Kind, limit: Limit) -> tuple[float, float]:
-    """Log e-values for harm and for being inside the margin."""
+    """Log e-values for harm and for being inside the margin, as they are now."""
+    if kind in state.without:
+        return 0.0, 0.0
     if kind == "latency":
         pair, p = (state.latency_champion, state.latency_challenger), state.policy.latency_quantile
         return (
@@ -165,6 +169,8 @@ def log_e(state: Judge, kind: Kind, limit: Limit) -> tuple[float, float]:
 
 def _measured(state: Judge, kind: Kind, alpha: float) -> tuple[Interval, float, float, tuple[int, int]]:
     """Value with interval, champion's and challenger's own figures, rows of both."""
+    if kind in state.without:
+        return Interval(math.nan, math.nan, math.nan), math.nan, math.nan, (0, 0)
     if kind == "latency":
         p = state.policy.latency_quantile
         first = quantile.interval(state.latency_champion, p, alpha=alpha / 2)

@@ -62,6 +62,7 @@ export interface JudgeResult {
   value: number | null;
   low: number | null;
   high: number | null;
+  /** The largest so far, like the other two e-values. */
   e_value: number | null;
   safe_e_value?: number | null;
   safe_e_needed?: number | null;

@@ -38,7 +38,7 @@ function Meter({ label, value, needed }: { label: string; value: number | null |
   if (value === null || value === undefined || !needed || needed > NEVER) return null;
   const shown = value >= 1e6 ? "over a million" : number(value);
   return (
-    <span className={`e-meter e-${label}`} title={`e-value for “${label}”: ${shown} of ${number(needed)} needed`}>
+    <span className={`e-meter e-${label}`} title={`Largest e-value for “${label}” so far: ${shown} of ${number(needed)} needed`}>
       <span className="e-name">{label}</span>
       <span className="e-track" aria-hidden>
         <span style={{ width: `${progress(value, needed)}%` }} />
@@ -223,7 +223,7 @@ function RolloutCard({ rollout }: { rollout: Rollout }) {
           <p className="ro-note small faint">
             Challenger against champion
             {rollout.copies > 0 && `, on copies of ${weight(rollout.copies)} of the requests`}. Intervals and e-values stay valid however
-            often one looks; the longer bar decides first.
+            often one looks. A bar shows the largest e-value so far: what was found stays found, and the longer bar decides first.
           </p>
           <IntervalRows label={`Evidence on v${rollout.challenger}`} rows={rollout.judge.map(evidence)} />
         </>

@@ -38,6 +38,8 @@ class RolloutView(msgspec.Struct):
     """A rollout. ``weight`` is the percent of requests that the challenger answers, ``copies`` what the other one sees.
 
     ``next_us`` is when the present step has baked; ``requests_needed`` about how many labelled requests an A/B needs.
+    ``judge``: each kind of evidence with its finding, value, interval, rows of both versions, and e-values: ``e_value`` for
+    harm, ``safe_e_value`` and ``better_e_value`` are the largest so far, which decide; what was found stays found.
     """
 
     id: str
