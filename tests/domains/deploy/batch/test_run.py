@@ -18,6 +18,7 @@ import pytest
 
 from tests.commands import trimtab
 from tests.domains.deploy.batch.conftest import expected, table
+from trimtab.domains.deploy.batch import processes
 from trimtab.domains.deploy.batch.errors import BadTable, ModelProcessFailed, RowRefused
 from trimtab.domains.deploy.batch.model import Options, Progress
 from trimtab.domains.deploy.batch.parts import join
@@ -27,6 +28,7 @@ from trimtab.domains.deploy.batch.rules import TableRules
 from trimtab.domains.deploy.batch.run import Finished, Run
 from trimtab.domains.deploy.batch.sources import Table, cut, digest_of_file
 from trimtab.kernel.errors import Invalid, Unavailable
+from trimtab.serving.bulk.messages import Order
 from trimtab.serving.errors import MissingColumn, ModelNotLoaded
 from trimtab.serving.policies.settings import FieldRule
 from trimtab.serving.processes import Interpreter
@@ -370,3 +372,16 @@ def test_one_of_several_tables_on_this_machine(
     np.testing.assert_allclose(pq.read_table("out.parquet")["prediction"], expected(table(30)), rtol=1e-6)
     for wrong in (["--detach"], ["--on-error", "maybe"], ["--output", "a/b.csv"], ["--data", "none.csv"]):
         assert trimtab(*words, *wrong).returncode in (2, 3)
+
+
+def test_a_process_that_stops_reading_is_said_to_be_too_slow(
+    tmp_path: Path, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = start(Loading(model_folder), tmp_path / "log")
+    try:
+        os.kill(process.greeting().pid, signal.SIGSTOP)
+        monkeypatch.setattr(processes, "LONGEST_BATCH_S", 0.2)
+        with pytest.raises(ModelProcessFailed, match=r"did not answer within 0\.2 s"):
+            process.ask(Order(0, bytes(8_000_000), skip=False))
+    finally:
+        process.end()

@@ -102,6 +102,8 @@ class _ArrowProcess:
         try:
             self._sock.settimeout(LONGEST_BATCH_S)
             messages.send(self._sock, order)
+        except TimeoutError as error:
+            raise too_long(LONGEST_BATCH_S) from error
         except OSError as error:
             raise _ended(self._popen, self._log, f"at row {order.first_row}") from error
         body = self._receive(LONGEST_BATCH_S)
