@@ -18,6 +18,7 @@ from trimtab.infra import db
 from trimtab.infra.secrets import Secrets
 from trimtab.infra.telemetry import configure_logging
 from trimtab.kernel.errors import Unavailable
+from trimtab.kernel.process import hasten_start
 from trimtab.kernel.sockets import listen
 from trimtab.reach import inference_grpc_port, needs_sign_in
 from trimtab.serving.processes import Tls
@@ -59,6 +60,7 @@ def serve(settings: Settings, *, announce: Callable[[str, str | None], None]) ->
 
     ``announce`` is called with the address, and with the owner's first token when one had to be made.
     """
+    hasten_start()
     configure_logging(settings.log_level)
     settings.inference_tls  # noqa: B018 (what cannot be served is said before anything is opened)
     settings.replica_secret_path  # noqa: B018

@@ -25,6 +25,11 @@ def no_new_privileges() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
+def hasten_start() -> None:
+    """Collect nothing until the heap is settled: looking for garbage takes a tenth of a server's start, and finds none."""
+    gc.disable()
+
+
 def settle_heap() -> None:
     """Leave what start-up made out of every later collection, and collect seldom: for a server that has just started.
 
@@ -33,6 +38,7 @@ def settle_heap() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 50, 100)
+    gc.enable()
 
 
 def _prctl(option: int, value: int) -> None:
