@@ -5,7 +5,7 @@
 Each kind of evidence is tried with no difference, at its limit (the worst case that is still no harm), with a small and
 with a large harm: 80 of 100 requests go to the champion, and the judge looks after every 100 requests, 6,000 at the
 most. "alone" judges that kind only, at alpha = 0.05; "of five" is its share of alpha where all kinds are judged. Predictions
-are tried once more with champions of few distinct scores.
+are tried once more with champions of few distinct scores, and of texts.
 """
 
 import argparse
@@ -44,8 +44,9 @@ FEW: dict[str, simulation.Scores] = {
     "0/1": simulation.FLAGS,
     "two scores": simulation.TWO_SCORES,
     "ten classes": simulation.TEN_CLASSES,
+    "texts": simulation.TEXTS,
 }
-"""Champions of few distinct scores. What moves from the last two goes where no score of theirs is."""
+"""Champions of few distinct scores, or of names. What moves from the last three goes where no score of theirs is."""
 UNITS: dict[Kind, str] = {
     "errors": "error rate 1 % +{:.0%}",
     "latency": "p95 x {:g}",

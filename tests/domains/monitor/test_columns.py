@@ -20,6 +20,7 @@ from trimtab.domains.monitor.parts import PartCache, read_part, write_part
 from trimtab.infra.blobs import Blobs
 from trimtab.infra.blobs.local import LocalBlobs
 from trimtab.kernel.ids import new_id
+from trimtab.science.sequential.classes import code
 from trimtab.serving import records, segments
 from trimtab.serving.batch import Output, predictions
 from trimtab.serving.records import Prediction
@@ -130,12 +131,13 @@ def by_row(logged: Sequence[Prediction]) -> list[dict[str, Any]]:
 
 
 def kept(blobs: Blobs, logged: Sequence[Logged]) -> tuple[Part, list[dict[str, Any]]]:
-    """Return the part that the records make, and its rows as readers see them."""
+    """Return the part that the records make, and its rows as readers see them, but for the codes of classes."""
     requests, table = flatten(logged)
     assert requests.rows == table.num_rows
     part = write_part(blobs, "churn", "predictions", table)
     rows = read_part(blobs, part).to_pylist()
-    return part, [{**row, "output": text(row["output"])} for row in rows]
+    seen = [{**row, "output": text(row["output"])} for row in rows]
+    return part, [{name: value for name, value in row.items() if name != "class"} for row in seen]
 
 
 def logged_by(folder: Path, made: Sequence[Prediction], fields: Sequence[Field]) -> list[Logged]:
@@ -159,6 +161,30 @@ def logged_by(folder: Path, made: Sequence[Prediction], fields: Sequence[Field])
 @pytest.fixture
 def blobs(tmp_path: Path) -> Blobs:
     return LocalBlobs(str(tmp_path / "blobs"))
+
+
+def test_an_output_has_a_code_where_it_says_more_than_its_score(blobs: Blobs) -> None:
+    def made(outputs: list[Any], chances: list[float] | None = None) -> Logged:
+        plain = logged_as("lists", {"x": "double"}, {"x": [0.0] * len(outputs)}, [])[0]
+        probabilities = None if chances is None else [chances] * len(outputs)
+        return msgspec.structs.replace(plain, outputs=outputs, probabilities=probabilities), ()
+
+    numbers = made([1, 0, 1]), made([0.5, None]), made(["yes", "no"], [0.4, 0.6])
+    assert flatten(numbers)[0].classes is None
+    assert "class" not in flatten(numbers)[1].column_names
+    logged = [
+        made(["1", "no", None]),
+        made([1, 0], [0.1, 0.2, 0.7]),
+        made([1.0, 0.0], [0.1, 0.2, 0.7]),
+        made([1, "no"], [0.4, 0.6]),
+    ]
+    requests, table = flatten(logged)
+    one, zero, no = code("1"), code("0"), code("no")
+    assert requests.classes is not None
+    assert requests.classes.tolist() == [one, no, code(""), one, zero, one, zero, -one, -no]
+    stored = PartCache(blobs).get(write_part(blobs, "churn", "predictions", table)).classes
+    assert stored is not None
+    assert stored.tolist() == requests.classes.tolist()
 
 
 @pytest.mark.parametrize("gaps", [False, True])

@@ -50,7 +50,9 @@ def test_what_is_at_its_margin_is_seldom_called_safe(kind: judge.Kind, margin: f
 
 
 @pytest.mark.parametrize(
-    "scores", [simulated.FLAGS, simulated.TWO_SCORES, simulated.TEN_CLASSES], ids=["flags", "two", "ten"]
+    "scores",
+    [simulated.FLAGS, simulated.TWO_SCORES, simulated.TEN_CLASSES, simulated.TEXTS],
+    ids=["flags", "two", "ten", "texts"],
 )
 def test_the_promise_holds_for_a_champion_of_few_scores(scores: simulated.Scores) -> None:
     harmless = simulated.simulate("predictions", 0.2, trials=TRIALS // 2, split=SPLIT, scores=scores)
@@ -141,7 +143,7 @@ def test_so_it_does_for_few_scores(kind: judge.Kind) -> None:
     twin = np.random.default_rng(7)
     edges = divergence.edges_from(past := simulated.FLAGS.past(twin))
     state = judge.start(score_edges=edges, score_shares=divergence.shares_of(past, edges))
-    laws = [simulated._binned(simulated.FLAGS, edges, law) for law in simulated.FLAGS.chances(effect)]
+    laws = [simulated.FLAGS.binned(state.scores, law) for law in simulated.FLAGS.chances(effect)]
     for look in range(split.batches):
         sides = zip((split.champion, split.challenger), laws, strict=True)
         counts = [twin.multinomial(rows, law, 1)[0] for rows, law in sides]

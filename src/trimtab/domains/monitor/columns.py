@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from trimtab.domains.monitor import requests
 from trimtab.domains.monitor.requests import Requests, is_answered
+from trimtab.science.sequential.classes import code
 from trimtab.serving.records import Column, Kind, Prediction
 from trimtab.serving.routes import Field
 
@@ -31,7 +32,9 @@ Logged = tuple[Prediction, Sequence[Field]]
 def flatten(logged: Sequence[Logged]) -> tuple[Requests, pa.Table]:
     """Return one endpoint's requests, and a table of their answered rows with their inputs."""
     answered = [one for one in logged if is_answered(one[0])]
-    found = requests.from_log([one for one, _ in logged], _scores(answered))
+    outputs = _outputs(answered, sum(one.rows for one, _ in answered))
+    classes = _classes(answered, outputs)
+    found = requests.from_log([one for one, _ in logged], _scores(answered), classes)
     at = np.flatnonzero(found.counts)
     counts = found.counts[at]
     of_row = np.repeat(np.arange(len(at)), counts)
@@ -50,8 +53,10 @@ def flatten(logged: Sequence[Logged]) -> tuple[Requests, pa.Table]:
         "at_us": found.at_us[at][of_row],
         "latency_us": found.latency_us[at][of_row],
         "score": found.scores,
-        "output": _outputs(answered, found.rows),
+        "output": outputs,
     }
+    if classes is not None:
+        columns["class"] = pa.array(classes).dictionary_encode()
     for name, values in sorted(_inputs(answered, found.rows).items()):
         columns[FEATURE_PREFIX + name] = values
     return found, pa.table(columns)
@@ -212,6 +217,37 @@ def _scores(answered: Sequence[Logged]) -> NDArray[np.float64]:
         else:
             few += _of_rows([_number(value) for value in one.outputs], one.rows, np.nan)
     return np.concatenate([*found, few]).astype(np.float64, copy=False)
+
+
+def _classes(answered: Sequence[Logged], outputs: pa.Array) -> NDArray[np.int64] | None:
+    """Return a code for each row's output, below 0 where its score says more of it, or None where that is so of all."""
+    named = [_is_class(one) for one, _ in answered]
+    if not any(named):
+        return None
+    encoded = outputs.dictionary_encode()
+    names = [class_name(value) for value in encoded.dictionary.to_pylist()]
+    codes = np.asarray([code(name) for name in [*names, ""]], np.int64)
+    found = codes[encoded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)]
+    return np.where(np.repeat(named, [one.rows for one, _ in answered]), found, -found)
+
+
+def _is_class(one: Prediction) -> bool:
+    """Whether a request was answered by classes: more than two with probabilities, or something that is no number."""
+    arrays = one.arrays
+    if arrays is not None and arrays.probabilities is not None:
+        return len(arrays.probabilities.values) > 2 * 8 * one.rows
+    if one.probabilities:
+        return len(one.probabilities[0]) > 2
+    if (arrays is not None and arrays.outputs is not None) or not one.outputs:
+        return False
+    return not isinstance(one.outputs[0], int | float | None)
+
+
+def class_name(value: Any) -> str:
+    """Return an output as the name of a class: a whole number is the same one however it was written."""
+    name = text(value) or ""
+    whole = name.removesuffix(".0")
+    return whole if whole.removeprefix("-").isdigit() else name
 
 
 def _numbers(column: Column, rows: int) -> NDArray[np.float64]:

@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from trimtab.domains.monitor import store, trials, windows
 from trimtab.domains.monitor.batch import Batch, uncollected
@@ -70,7 +69,7 @@ class Ingest:
             batch.events,
             self._db,
             running,
-            self._past_scores,
+            self._past,
             arrived,
             judged,
         )
@@ -102,22 +101,25 @@ class Ingest:
         known = self._labels.known(monitor.endpoint, starts, width, fresh=batch.parts)
         windows.score(batch, monitor, labels, known, starts)
 
-    def _past_scores(self, endpoint: str, version: str) -> NDArray[np.float64]:
-        """Return what a version predicted lately, before this batch; NaN where it gave no number.
+    def _past(self, endpoint: str, version: str) -> trials.Past:
+        """Return what a version predicted lately, before this batch.
 
         A few files cover some time where there are many requests; where there are few, each file has one or two.
         """
         with self._db.read() as tx:
             parts = store.newest_parts(tx, endpoint=endpoint, limit=_MOST_PAST_PARTS)
-        found, known = [np.empty(0)], 0
+        scores, classes, known = [np.empty(0)], [np.empty(0, np.int64)], 0
         for number, part in enumerate(parts):
             if number >= _PAST_PARTS and known >= _PAST_SCORES:
                 break
             requests = self._cache.get(part)
-            mine = np.asarray(requests.versions) == version
-            found.append(requests.scores[np.repeat(mine, requests.counts)])
-            known += int(np.isfinite(found[-1]).sum())
-        return np.concatenate(found)
+            rows = np.repeat(np.asarray(requests.versions) == version, requests.counts)
+            scores.append(requests.scores[rows])
+            classes.append(
+                np.zeros(len(scores[-1]), np.int64) if requests.classes is None else requests.classes[rows]
+            )
+            known += int((np.isfinite(scores[-1]) | (classes[-1] > 0)).sum())
+        return trials.Past(np.concatenate(scores), np.concatenate(classes))
 
     def _fresh(self, files: list[Path]) -> list[Path]:
         """Return the files that were not taken in before; a worker that died after its commit left some behind."""

@@ -15,7 +15,7 @@ from trimtab.infra.blobs import Blobs
 from trimtab.kernel.ids import new_id
 from trimtab.kernel.time import now_us
 
-_KEPT = ("prediction_id", "row", "version", "role", "route", "at_us", "event_us", "score")
+_KEPT = ("prediction_id", "row", "version", "role", "route", "at_us", "event_us", "score", "class")
 _CACHED_PARTS = 64
 _CACHED_ROWS = 1_000_000
 

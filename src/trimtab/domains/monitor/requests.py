@@ -14,7 +14,9 @@ SHADOW = "shadow"
 class Requests:
     """Some requests in the order of the log, as equally long sequences; and the scores of their answered rows.
 
-    ``counts`` says how many rows of each were answered, ``first`` where these begin among the ``scores``.
+    ``counts`` says how many rows of each were answered, ``first`` where these begin among the ``scores``. ``classes`` has
+    the code of each row's output (`science.sequential.classes`), below 0 where its score says more; it is null where that
+    is so of all rows.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class Requests:
         status: NDArray[np.int64],
         counts: NDArray[np.int64],
         scores: NDArray[np.float64],
+        classes: NDArray[np.int64] | None = None,
     ) -> None:
         self.ids = ids
         self.versions = versions
@@ -42,6 +45,7 @@ class Requests:
         self.counts = counts
         self.first = np.cumsum(counts) - counts
         self.scores = scores
+        self.classes = classes
         self._answers: dict[str, int] | None = None
         self._copies: dict[str, dict[str, int]] = {}
 
@@ -54,6 +58,7 @@ class Requests:
         chosen: list[int] = at.tolist()
         counts = self.counts[at]
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        rows = np.repeat(self.first[at], counts) + within
         return Requests(
             [self.ids[one] for one in chosen],
             [self.versions[one] for one in chosen],
@@ -64,7 +69,8 @@ class Requests:
             latency_us=self.latency_us[at],
             status=self.status[at],
             counts=counts,
-            scores=self.scores[np.repeat(self.first[at], counts) + within],
+            scores=self.scores[rows],
+            classes=None if self.classes is None else self.classes[rows],
         )
 
     @property
@@ -99,8 +105,12 @@ class Requests:
         return self._answers
 
 
-def from_log(predictions: Sequence[Prediction], scores: NDArray[np.float64]) -> Requests:
-    """Return the requests of one endpoint's log, with the scores of those that `is_answered`."""
+def from_log(
+    predictions: Sequence[Prediction],
+    scores: NDArray[np.float64],
+    classes: NDArray[np.int64] | None = None,
+) -> Requests:
+    """Return the requests of one endpoint's log, with the scores and classes of those that `is_answered`."""
     return Requests(
         [one.id for one in predictions],
         [one.version for one in predictions],
@@ -112,6 +122,7 @@ def from_log(predictions: Sequence[Prediction], scores: NDArray[np.float64]) -> 
         status=np.asarray([one.status for one in predictions], np.int64),
         counts=np.asarray([one.rows if is_answered(one) else 0 for one in predictions], np.int64),
         scores=scores,
+        classes=classes,
     )
 
 
@@ -131,6 +142,7 @@ def from_part(table: pa.Table) -> Requests:
         status=np.full(len(starts), 200, np.int64),
         counts=np.diff(starts, append=len(rows)),
         scores=table.column("score").to_numpy(),
+        classes=table.column("class").to_numpy() if "class" in table.column_names else None,
     )
 
 

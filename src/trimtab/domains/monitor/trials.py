@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from trimtab.domains.monitor import performance, store
+from trimtab.domains.monitor.columns import class_name
 from trimtab.domains.monitor.events import TrialJudged
 from trimtab.domains.monitor.labels import NEW_REQUEST
 from trimtab.domains.monitor.model import Trial
@@ -21,13 +22,24 @@ from trimtab.infra.db import Database, Where
 from trimtab.kernel import refs
 from trimtab.kernel.events import Event
 from trimtab.science import plain
+from trimtab.science.sequential import classes as science_classes
 from trimtab.science.sequential import difference, divergence
 from trimtab.science.sequential import judge as science
 
 Floats = NDArray[np.float64]
 _ENOUGH_SCORES = 200
 _NO_BINS = (sys.float_info.max,)
-"""Edges of a trial whose champion has predicted nothing before; no score is counted over them."""
+"""Edges of a trial whose champion has predicted nothing before that bins could be made of; nothing is counted over them."""
+
+_OF_ORDER, _OF_PREDICTIONS = ("prediction-mean",), ("predictions", "prediction-mean")
+"""Kinds of evidence that classes, which have no order, cannot give; and answers that are neither numbers nor classes."""
+
+
+class Past(NamedTuple):
+    """What a version predicted, row by row: scores, NaN where it gave no number, and classes as `Requests` has them, or 0."""
+
+    scores: Floats
+    classes: NDArray[np.int64]
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -52,7 +64,7 @@ def judge(
     events: list[tuple[Event, str]],
     db: Database,
     running: list[Running],
-    past_scores: Callable[[str, str], Floats],
+    past: Callable[[str, str], Past],
     requests: dict[str, Requests],
     labels: dict[str, pa.Table],
 ) -> None:
@@ -76,10 +88,10 @@ def judge(
             state = plain.load(science.Judge, stored[0].state)
         else:
             state = science.start(policy_of(rollout.policy, copies=rollout.copies), score_edges=_NO_BINS)
-        if state.scores.edges == _NO_BINS and not any(difference.rows(state.scores.ranks)):
-            state = replace(state, scores=_bins(past_scores(rollout.endpoint, rollout.champion)))
+        if not any(difference.rows(state.scores.ranks)):
+            state = _with_bins(state, past(rollout.endpoint, rollout.champion))
         champion, challenger = (
-            _tally(each, lost, state.scores.edges) for each, lost in zip(answers, losses, strict=True)
+            _tally(each, lost, state.scores) for each, lost in zip(answers, losses, strict=True)
         )
         state = science.update(state, champion, challenger)
         found = science.verdict(state)
@@ -104,18 +116,37 @@ def judge(
         events.append((event, refs.make("endpoint", rollout.endpoint)))
 
 
-def _bins(past: Floats) -> divergence.Divergence:
-    """Return bins of predictions, without evidence, that fit what the champion predicted before the first of it.
+def _with_bins(state: science.Judge, past: Past) -> science.Judge:
+    """Return a trial whose bins of predictions, without evidence, fit what the champion predicted before the first of it.
 
     They are kept with its state and stay as they are: bins that knew the evidence they sort would void the judge's promise.
+    Where there are none the predictions of this batch are the past of the next one. A champion that has answered much, but
+    nothing that bins could be made of, is not judged by it.
     """
-    if not past.size:
-        return divergence.start(_NO_BINS)  # the predictions of this batch are the past of the next one
+    named, known = past.classes > 0, np.isfinite(past.scores)
+    if 2 * named.sum() > (named | known).sum():
+        found = science_classes.start(np.abs(past.classes[past.classes != 0]))
+        if found is not None:
+            return replace(state, scores=found, without=_OF_ORDER)
+    elif known.any():
+        return replace(state, scores=_number_bins(past.scores), without=())
+    hopeless = past.scores.size >= _ENOUGH_SCORES
+    return replace(state, scores=divergence.start(_NO_BINS), without=_OF_PREDICTIONS if hopeless else ())
+
+
+def _number_bins(past: Floats) -> divergence.Divergence:
     known = past[np.isfinite(past)]
     if known.size < _ENOUGH_SCORES and ((known >= 0.0) & (known <= 1.0)).all():
         return divergence.start(science.PROBABILITY_EDGES)
     edges = divergence.edges_from(past)
     return divergence.start(edges, shares=divergence.shares_of(past, edges))
+
+
+def _codes(scores: Floats, classes: NDArray[np.int64] | None, at: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Return the class of each row; a batch without any has numbers, which are the names of theirs."""
+    if classes is not None:
+        return np.abs(classes[at])
+    return np.asarray([science_classes.code(class_name(one)) for one in scores.tolist()], np.int64)
 
 
 def policy_of(given: dict[str, Any], *, copies: bool = False) -> science.Policy:
@@ -143,7 +174,7 @@ def _evident(rollout: Running, version: str, requests: Requests) -> Requests:
     )
 
 
-def _tally(requests: Requests, losses: Floats, edges: tuple[float, ...]) -> science.Tally:
+def _tally(requests: Requests, losses: Floats, bins: divergence.Divergence) -> science.Tally:
     """Return what a version did. Requests, not rows, were split at random, so that one row of each is taken.
 
     Where the champion was known to give numbers, an answer that is none is one more way to differ. That it was known
@@ -156,17 +187,17 @@ def _tally(requests: Requests, losses: Floats, edges: tuple[float, ...]) -> scie
             answered.ids, answered.first.tolist(), answered.counts.tolist(), strict=True
         )
     ]
-    scores = answered.scores[np.asarray(chosen, np.intp)]
-    if edges == science.PROBABILITY_EDGES:
-        # Nothing is known of the champion's scores: it may answer with texts, which have none.
-        scores = scores[np.isfinite(scores)]
+    at = np.asarray(chosen, np.intp)
+    scores = answered.scores[at]
+    if bins.classes is not None:
+        scores = science_classes.places(bins, _codes(scores, answered.classes, at)).astype(np.float64)
     return science.tally(
         rows=len(requests),
         errors=int((requests.status >= 500).sum()),
         latency_us=answered.latency_us.tolist(),
-        scores=scores if edges != _NO_BINS else (),
+        scores=scores if bins.edges != _NO_BINS else (),
         losses=losses,
-        score_edges=edges,
+        score_edges=bins.edges,
     )
 
 

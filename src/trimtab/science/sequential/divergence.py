@@ -43,12 +43,14 @@ from trimtab.science.sequential.difference import Difference
 class Divergence:
     """Evidence on the distance between two score distributions over G `edges` (G + 1 bins).
 
-    `shares` compares P(score <= edge), one stream an edge; `ranks` compares mean bin ranks.
+    `shares` compares P(score <= edge), one stream an edge; `ranks` compares mean bin ranks. `classes`: where the bins are
+    those of `classes`, the codes of the ones that have a bin of their own, bin by bin; their ranks say nothing.
     """
 
     edges: tuple[float, ...]
     shares: Difference
     ranks: Difference
+    classes: tuple[int, ...] | None = None
 
 
 NEARLY = 1e-5

@@ -9,7 +9,8 @@ predictions (distance of their distribution, and shift of their mean rank) and q
   often one looks.
 - Promote, with the goal "harmless": every required kind shows that the challenger is inside its `margin`, each at level `alpha` (all
   must hold, so nothing needs to be split), and both versions have `min_rows`. The chance of ever promoting a
-  challenger beyond a margin is at most `alpha`.
+  challenger beyond a margin is at most `alpha`. Kinds on which the champion's answers can give no evidence (classes
+  have no mean rank) are not waited for.
 - Promote, with the goal "better": the `target` shows that the challenger is better than the champion; the chance of
   ever promoting one that is not is at most `alpha`. Where the target shows that the challenger is not better by as
   much as the margin, nothing is left to find, and the champion stays ("rollback").
@@ -207,7 +208,7 @@ def verdict(state: Judge) -> Verdict:
     waiting = [
         one.kind
         for one, (_, limit) in zip(evidence, judged, strict=True)
-        if limit.required and one.finding != "safe"
+        if limit.required and one.finding != "safe" and one.kind not in state.without
     ]
     rows = min(difference.rows(state.errors))
     if policy.goal == "better":
@@ -216,7 +217,11 @@ def verdict(state: Judge) -> Verdict:
         return Verdict("continue", f"{rows} of at least {policy.min_rows} rows on the smaller side", evidence)
     if waiting:
         return Verdict("continue", f"not yet decided: {', '.join(waiting)}", evidence)
-    return Verdict("promote", "inside the margin of every required kind of evidence", evidence)
+    reason = "inside the margin of every required kind of evidence"
+    missed = [kind for kind, limit in judged if limit.required and kind in state.without]
+    if missed:
+        reason += f"; these answers give none on {', '.join(missed)}"
+    return Verdict("promote", reason, evidence)
 
 
 def _compared(state: Judge, evidence: tuple[Evidence, ...], rows: int) -> Verdict:
