@@ -10,11 +10,13 @@ import msgspec
 import pytest
 
 from tests.serving.conftest import ABC
-from trimtab.kernel.errors import Forbidden, Invalid, Unauthenticated
+from trimtab.kernel.errors import Forbidden, Invalid, TrimtabError, Unauthenticated
 from trimtab.kernel.ids import new_id
-from trimtab.serving import compiled, routes
+from trimtab.serving import compiled, descriptions, routes
 from trimtab.serving.access import Access
+from trimtab.serving.addresses import ADDRESSES, find
 from trimtab.serving.errors import NoReplica, VersionNotFound
+from trimtab.serving.http import Request
 from trimtab.serving.links import Replicas
 from trimtab.serving.routes import Auth, Endpoint, Field, RouteTable, Signature, Token, Version, signature_of
 from trimtab.serving.schema import Schema
@@ -213,3 +215,27 @@ def test_a_table_on_a_full_disk_is_served_all_the_same(tmp_path: Path) -> None:
     problem, generation = asyncio.run(replace())
     assert "directory" in problem
     assert generation == 1
+
+
+def test_an_endpoint_without_versions_is_described_or_not_found(tmp_path: Path) -> None:
+    async def describe() -> list[int]:
+        replicas = Replicas()
+        served = LiveTable(replicas, tmp_path, load=compiled.loader(ThreadPoolExecutor(1)))
+        await served.replace(msgspec.json.encode(table()))
+        statuses: list[int] = []
+        for address in ADDRESSES:
+            if (
+                address.method == "GET"
+                and "{version}" not in address.template
+                and "{label}" not in address.template
+            ):
+                path = address.template.replace("{name}", "m")
+                target, request = find("GET", path), Request(b"GET", path.encode(), path, "", {})
+                try:
+                    statuses.append(descriptions.describe(served, request, target, draining=False).status)
+                except TrimtabError as error:
+                    statuses.append(404 if error.kind == "not-found" else 500)
+        replicas.close()
+        return statuses
+
+    assert set(asyncio.run(describe())) <= {200, 404, 503}

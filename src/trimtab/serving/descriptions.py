@@ -46,8 +46,9 @@ def _server(_table: LiveTable, _request: Request, _target: Target) -> Any:
 
 def _model(table: LiveTable, _request: Request, target: Target) -> Any:
     endpoint = table.named(target.name)
+    if target.version:
+        endpoint.version(target.version)
     versions = [target.version] if target.version else list(endpoint.versions)
-    endpoint.version(versions[0])
     return v2.describe(endpoint.name, versions, endpoint.schema)
 
 
@@ -73,7 +74,7 @@ def _status(table: LiveTable, _request: Request, target: Target) -> Any:
 
 def _metadata(table: LiveTable, _request: Request, target: Target) -> Any:
     endpoint = table.named(target.name)
-    version = endpoint.version(target.version or next(iter(endpoint.versions))).route.version
+    version = endpoint.version(target.version or next(iter(endpoint.versions), "")).route.version
     return v1.metadata(endpoint.name, version, endpoint.schema)
 
 
