@@ -37,5 +37,5 @@ def mark(url: str) -> str | None:
         return None
     file = Path(url.removeprefix("sqlite:///"))
     parts = (file, file.with_name(f"{file.name}-wal"))
-    found = [path.stat() for path in parts if path.exists() and path.stat().st_size]  # readers leave an empty log
+    found = [path.stat() for path in parts if path.exists() and path.stat().st_size]  # a log may stay, empty
     return " ".join(f"{one.st_dev}:{one.st_ino}:{one.st_size}:{one.st_mtime_ns}" for one in found)
