@@ -45,12 +45,14 @@ FEW: dict[str, simulation.Scores] = {
     "two scores": simulation.TWO_SCORES,
     "ten classes": simulation.TEN_CLASSES,
     "texts": simulation.TEXTS,
+    "forty classes": simulation.CLASSES,
 }
-"""Champions of few distinct scores, or of names. What moves from the last three goes where no score of theirs is."""
+"""Champions of few distinct scores, or of classes. Of "two scores" and "ten classes", which are numbers, and of "texts" all or
+a part goes where the champion has nothing."""
 UNITS: dict[Kind, str] = {
     "errors": "error rate 1 % +{:.0%}",
     "latency": "p95 x {:g}",
-    "predictions": "KS distance {:g}",
+    "predictions": "distance {:g}",
     "prediction-mean": "rank shift {:g}",
     "quality": "mean loss 0.2 +{:g}",
 }

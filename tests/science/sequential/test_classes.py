@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trimtab.science import plain
-from trimtab.science.sequential import classes, divergence
+from trimtab.science.sequential import classes, difference, divergence, total
 from trimtab.science.sequential.divergence import Divergence
 
 NO, YES, MAYBE, NEW = map(classes.code, ("no", "yes", "maybe", "new"))
@@ -53,8 +53,59 @@ def test_what_moves_between_two_of_very_many_classes_is_seen() -> None:
     codes = [classes.code(f"class {number}") for number in range(500)]
     past = rng.choice(codes, 5000).tolist()
     state = start(past)
-    assert 12 <= len(state.edges) <= 16
+    assert 28 <= len(state.edges) <= 32
     assert seen(state, past, [codes[0]] * 1000) > 0.4
+
+
+def test_classes_that_are_lost_here_and_there_are_seen_in_total() -> None:
+    """Half of forty classes, every other one: no run of the commonest classes has moved by much."""
+    rng = np.random.default_rng(1)
+    codes = np.sort([classes.code(str(number)) for number in range(40)])
+    past = rng.choice(codes, 4000).tolist()
+    state = start(past)
+    assert state.classes is not None
+    assert len(state.classes) == 40
+    left = np.asarray(state.classes)[::2]
+    for _ in range(8):
+        batches = [rng.choice(codes, 100), rng.choice(left, 100)]
+        counted = [divergence.counts(classes.places(state, batch), state.edges) for batch in batches]
+        state = divergence.update(state, *counted)
+    found = divergence.distance(state)
+    assert found.low > 0.2
+    assert found.estimate == pytest.approx(0.5, abs=0.06)
+    assert divergence.log_e_distance(state, 0.2) > np.log(20)
+    assert divergence.log_e_near(state, 0.25) < 0
+    assert np.abs(difference.means(state.shares)[0] - difference.means(state.shares)[1]).max() < 0.2
+
+
+def test_rows_wait_for_both_sides() -> None:
+    state = total.start(2)
+    for _ in range(5):
+        state = total.update(state, [1, 2], [0, 0])
+    for _ in range(2):
+        state = total.update(state, [0, 0], [3, 0])
+    at_once = total.update(total.start(2), [5, 10], [6, 0])
+    assert total.log_e_near(state, 0.5) == pytest.approx(total.log_e_near(at_once, 0.5))
+    assert (total.estimate(state), total.bound_above(total.start(2), alpha=0.05)) == (
+        pytest.approx(2 / 3),
+        1.0,
+    )
+
+
+def test_bounds_cover_at_all_times_together() -> None:
+    """In 60 trials with a look after every batch, with a distance of 0.1, about the promised share of bounds misses at most."""
+    rng, missed = np.random.default_rng(2), np.zeros(2)
+    for _ in range(60):
+        state, low, high = total.start(4), 0.0, 1.0
+        for _ in range(12):
+            state = total.update(
+                state, rng.multinomial(40, [0.4, 0.3, 0.2, 0.1]), rng.multinomial(20, [0.4, 0.2, 0.2, 0.2])
+            )
+            low = max(low, total.bound_below(state, alpha=0.1))
+            high = min(high, total.bound_above(state, alpha=0.1))
+        missed += (low > 0.1, high < 0.1)
+    assert (missed <= 13).all()
+    assert 0.1 <= high < 0.4
 
 
 def test_texts_that_hardly_repeat_make_no_bins() -> None:

@@ -4,11 +4,12 @@
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from trimtab.science.sequential import divergence, judge
+from trimtab.science.sequential import judge
 from trimtab.science.sequential import simulation as simulated
 
 ALPHA = 0.05
@@ -51,8 +52,8 @@ def test_what_is_at_its_margin_is_seldom_called_safe(kind: judge.Kind, margin: f
 
 @pytest.mark.parametrize(
     "scores",
-    [simulated.FLAGS, simulated.TWO_SCORES, simulated.TEN_CLASSES, simulated.TEXTS],
-    ids=["flags", "two", "ten", "texts"],
+    [simulated.FLAGS, simulated.TWO_SCORES, simulated.TEN_CLASSES, simulated.TEXTS, simulated.CLASSES],
+    ids=["flags", "two", "ten", "texts", "forty"],
 )
 def test_the_promise_holds_for_a_champion_of_few_scores(scores: simulated.Scores) -> None:
     harmless = simulated.simulate("predictions", 0.2, trials=TRIALS // 2, split=SPLIT, scores=scores)
@@ -136,14 +137,21 @@ def test_the_simulation_runs_the_judges_own_tests() -> None:
             assert judge.log_e(state, kind, limit) == pytest.approx((harm[0], safe[0]), abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["predictions", "prediction-mean"])
-def test_so_it_does_for_few_scores(kind: judge.Kind) -> None:
+@pytest.mark.parametrize(
+    ("kind", "scores"),
+    [
+        ("predictions", simulated.FLAGS),
+        ("prediction-mean", simulated.FLAGS),
+        ("predictions", simulated.TEXTS),
+        ("predictions", simulated.CLASSES),
+    ],
+)
+def test_so_it_does_for_few_scores_and_for_classes(kind: judge.Kind, scores: simulated.Scores) -> None:
     split, effect = simulated.Split(batches=4), 0.3
-    found = simulated.simulate(kind, effect, trials=1, split=split, scores=simulated.FLAGS, seed=7)
+    found = simulated.simulate(kind, effect, trials=1, split=split, scores=scores, seed=7)
     twin = np.random.default_rng(7)
-    edges = divergence.edges_from(past := simulated.FLAGS.past(twin))
-    state = judge.start(score_edges=edges, score_shares=divergence.shares_of(past, edges))
-    laws = [simulated.FLAGS.binned(state.scores, law) for law in simulated.FLAGS.chances(effect)]
+    state = replace(judge.start(), scores=scores.start(twin))
+    laws = [scores.binned(state.scores, law) for law in scores.chances(effect)]
     for look in range(split.batches):
         sides = zip((split.champion, split.challenger), laws, strict=True)
         counts = [twin.multinomial(rows, law, 1)[0] for rows, law in sides]
@@ -151,3 +159,4 @@ def test_so_it_does_for_few_scores(kind: judge.Kind) -> None:
             state, *(judge.Tally(rows=int(each.sum()), scores=tuple(each.tolist())) for each in counts)
         )
         assert state.peaks[kind] == pytest.approx(found.harm[look, 0], abs=1e-6)
+        assert state.safe_peaks[kind] == pytest.approx(found.safe[look, 0], abs=1e-6)

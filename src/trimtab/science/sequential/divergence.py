@@ -36,7 +36,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from trimtab.science.interval import Interval
 from trimtab.science.sequential import difference as two
+from trimtab.science.sequential import total as of_all
 from trimtab.science.sequential.difference import Difference
+from trimtab.science.sequential.total import Total
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,15 @@ class Divergence:
     """Evidence on the distance between two score distributions over G `edges` (G + 1 bins).
 
     `shares` compares P(score <= edge), one stream an edge; `ranks` compares mean bin ranks. `classes`: where the bins are
-    those of `classes`, the codes of the ones that have a bin of their own, bin by bin; their ranks say nothing.
+    those of `classes`, the codes of the ones that have a bin of their own, bin by bin, and `total` compares them in no
+    order; their ranks say nothing.
     """
 
     edges: tuple[float, ...]
     shares: Difference
     ranks: Difference
     classes: tuple[int, ...] | None = None
+    total: Total | None = None
 
 
 NEARLY = 1e-5
@@ -137,11 +141,14 @@ def update(state: Divergence, champion: ArrayLike, challenger: ArrayLike) -> Div
         state,
         shares=two.update(state.shares, _below(first), _below(second)),
         ranks=two.update(state.ranks, first, second),
+        total=None if state.total is None else of_all.update(state.total, first, second),
     )
 
 
 def log_e_distance(state: Divergence, distance: float = 0.0) -> float:
     """Log e-value against "the Kolmogorov-Smirnov distance over the edges is at most `distance`".
+
+    Of classes it is against the total variation distance: half is bet on what the edges see, half on what was learnt.
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(1)
@@ -153,11 +160,22 @@ def log_e_distance(state: Divergence, distance: float = 0.0) -> float:
     up, down = two.log_e_above(state.shares, distance), two.log_e_below(state.shares, -distance)
     logs = np.concatenate([up, down])
     top = float(logs.max())
-    return top + math.log(float(np.exp(logs - top).mean()))
+    over_edges = top + math.log(float(np.exp(logs - top).mean()))
+    if state.total is None:
+        return over_edges
+    return float(np.logaddexp(over_edges, of_all.log_e_beyond(state.total, distance))) - math.log(2)
 
 
 def distance(state: Divergence, *, alpha: float = 0.05) -> Interval:
-    """Kolmogorov-Smirnov distance over the edges; covered at all times with probability 1 - `alpha`."""
+    """Kolmogorov-Smirnov distance over the edges, or total variation of classes; covered at all times with probability 1 - `alpha`."""
+    if state.total is not None:
+        found = two.intervals(state.shares, alpha=alpha / 4 / len(state.edges))
+        # Over an order no distance is larger than over all sets.
+        low = max(
+            *(max(one.low, -one.high) for one in found), of_all.bound_below(state.total, alpha=alpha / 4)
+        )
+        high, estimate = of_all.bound_above(state.total, alpha=alpha / 2), of_all.estimate(state.total)
+        return Interval(estimate, min(low, estimate), max(high, estimate))
     found = two.intervals(state.shares, alpha=alpha / len(state.edges))
     estimate = max(abs(one.estimate) for one in found)
     low = max(max(one.low, -one.high, 0.0) for one in found)
@@ -168,8 +186,11 @@ def distance(state: Divergence, *, alpha: float = 0.05) -> Interval:
 def log_e_near(state: Divergence, distance: float) -> float:
     """Log e-value against "the distance over the edges is at least `distance`": large = all edges are nearer.
 
-    The claim names some edge and side; whichever it is, its own e-value counts, so the least of all is valid.
+    The claim names some edge and side; whichever it is, its own e-value counts, so the least of all is valid. Of classes
+    it is the total variation distance, and any set of them.
     """
+    if state.total is not None:
+        return of_all.log_e_near(state.total, distance)
     return float(
         min(two.log_e_below(state.shares, distance).min(), two.log_e_above(state.shares, -distance).min())
     )

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr  # pyright: ignore[reportMissingTypeStubs]
 
 from trimtab.science.allocation import share_of_best
-from trimtab.science.sequential import classes, difference, divergence, quantile
+from trimtab.science.sequential import classes, difference, divergence, quantile, total
 from trimtab.science.sequential.difference import LOSS_KNOTS, Difference
 from trimtab.science.sequential.divergence import Divergence
 from trimtab.science.sequential.judge import Kind, Limit, Policy
@@ -98,7 +98,7 @@ TEN_CLASSES = Scores(
 """Ten numbers of classes, of which the commonest moves to a place between two others."""
 TEXTS = Scores((0.0, 1.0, 2.0, 3.0), (0.55, 0.4, 0.05, 0.0), (-1.0, 0.5, 0.0, 0.5), named=True)
 """Yes, no and maybe, of which the commonest is called another one, or something new."""
-CLASSES = Scores(tuple(map(float, range(40))), (0.025,) * 40, (*(-0.025,) * 20, *(0.025,) * 20), named=True)
+CLASSES = Scores(tuple(map(float, range(40))), (0.025,) * 40, (*(-0.05,) * 20, *(0.05,) * 20), named=True)
 """Forty classes of equal share, half of which the challenger loses to the others."""
 
 
@@ -216,12 +216,12 @@ def _distances(
 ) -> Iterator[tuple[Floats, Floats]]:
     """Distance of the distributions: each edge of each trial is a stream, and `divergence` averages over the edges."""
     state = _side_by_side(start.shares, trials)
+    inside, outside, weight = np.zeros(()), np.zeros(()), 0.0
+    learnt, past = total.start_learning(trials), (np.zeros(champion.size), np.zeros(champion.size))
     for _ in range(split.batches):
-        state = difference.update(
-            state,
-            _under(rng.multinomial(split.champion, champion, trials)),
-            _under(rng.multinomial(split.challenger, challenger, trials)),
-        )
+        first = rng.multinomial(split.champion, champion, trials)
+        second = rng.multinomial(split.challenger, challenger, trials)
+        state = difference.update(state, _under(first), _under(second))
 
         def by_trial(logs: Floats) -> Floats:
             return logs.reshape(trials, -1)
@@ -234,11 +234,22 @@ def _distances(
             axis=1,
         )
         top = both.max(axis=1)
-        nearer = np.minimum(
-            by_trial(difference.log_e_below(state, limit.margin)),
-            by_trial(difference.log_e_above(state, -limit.margin)),
-        )
-        yield top + np.log(np.exp(both - top[:, None]).mean(axis=1)), nearer.min(axis=1)
+        if start.total is not None:
+            batch = first.astype(np.float64), second.astype(np.float64)
+            more = total.logs(*batch)
+            inside, outside, weight = inside + more[0], outside + more[1], weight + more[2]
+            near = total.log_es_near(inside, outside, weight, limit.margin)
+            learnt = total.learn(learnt, past, batch)
+            past = past[0] + batch[0], past[1] + batch[1]
+        else:
+            near = np.minimum(
+                by_trial(difference.log_e_below(state, limit.margin)),
+                by_trial(difference.log_e_above(state, -limit.margin)),
+            ).min(axis=1)
+        harm = top + np.log(np.exp(both - top[:, None]).mean(axis=1))
+        if start.total is not None:
+            harm = np.logaddexp(harm, difference.log_e_above(learnt, limit.harm)) - math.log(2)
+        yield harm, near
 
 
 def _ranks(
