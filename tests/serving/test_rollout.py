@@ -176,6 +176,10 @@ def test_a_canary_gets_its_share_and_shadows_see_copies(plane: Plane, booster_so
     assert by_version["5"] == 1
     ids = {headers["x-prediction-id"] for _, _, headers in answers}
     assert {record.id for record in records if record.role == "shadow" and record.status == 200} == ids
+    answered = {record.id: record for record in records if record.role in ("champion", "challenger")}
+    for copy in (record for record in records if record.version == "3"):
+        answer = answered[copy.id]  # this protocol shows no probabilities: a copy must have none, either
+        assert (copy.outputs, copy.probabilities) == (answer.outputs, answer.probabilities)
     failed = [record for record in records if record.version == "4"]
     assert len(failed) == 120  # the shadow that is away failed for all, and nobody waited for it
     assert {record.status for record in failed} == {503}

@@ -321,7 +321,8 @@ class Front:
             outputs = await version.infer(
                 asked.endpoint.schema,
                 batch,
-                want=PREDICTIONS | PROBABILITIES,
+                # What the caller's answer has, and no more: a judge compares the two.
+                want=asked.want() & (PREDICTIONS | PROBABILITIES),
                 timeout_s=asked.endpoint.timeout_s,
             )
         except TrimtabError as error:
