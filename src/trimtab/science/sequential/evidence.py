@@ -21,7 +21,7 @@ class Limit:
     """What counts as harm and as harmless for one kind of evidence.
 
     Unit: difference of rates ("errors"), of mean loss ("quality"), ratio of quantiles ("latency"),
-    Kolmogorov-Smirnov distance ("predictions"), shift of mean rank in [-1, 1] ("prediction-mean").
+    Kolmogorov-Smirnov distance, of classes total variation ("predictions"), shift of mean rank in [-1, 1] ("prediction-mean").
     `required`: promotion waits for this kind. `weight`: its share of alpha for rollback; 0 = never roll back
     on it.
     """
