@@ -2,8 +2,8 @@
 
 It is the largest difference of the shares of any set A of the bins.
 
-Alike. If the distance is d or more then for some A the challenger's share exceeds the champion's by d, and betting that it does not is a fair game or a losing one, as in
-`difference` with both centres at one half:
+Alike. If the distance is d or more then for some A the challenger's share exceeds the champion's by d, and betting that it
+does not is a fair game or a losing one, as in `difference` with both centres at one half:
 
     prod_b (1 - l_b (y - 1/2)) * prod_a (1 + l_a (y - 1/2)) * exp(l h d),   y = 1 for a row in A, else 0
 
@@ -17,8 +17,8 @@ if the rows of that batch have no say in it. So the bet is on the bins in which 
 all batches before, as a stream of `difference`; the first batch is not bet on.
 
 Sources: those of `difference`; Shekhar & Ramdas, "Nonparametric two-sample testing by betting", IEEE Trans. Inf. Theory 70
-(2024), for bets on the set that was the best one so far; Vovk & Wang, "E-values: calibration, combination and applications", Ann. Statist. 49 (2021),
-for averages and minima.
+(2024), for bets on the set that was the best one so far; Vovk & Wang, "E-values: calibration, combination and applications",
+Ann. Statist. 49 (2021), for averages.
 """
 
 import math
