@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,9 @@ _CLUSTER_VARIABLE = "TRIMTAB_TEST_CLUSTER"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose one folder for the PostgreSQL cluster which all test processes share, and one for what runs leave."""
+    # A shell has what it starts in the background ignore interrupts, and the servers under test would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if _CLUSTER_VARIABLE not in os.environ:
         folder = Path(tempfile.mkdtemp(prefix="trimtab-test-"))
         folder.chmod(0o755)
