@@ -267,7 +267,10 @@ def load_compiled(path: Path, signature: Signature | None = None) -> CompiledMod
         return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def batches(names: Sequence[str], feed: Feed) -> Batches | None:
-        return taken_out(file.read_bytes(), opened, whole=session, names=names, feed=feed)
+        try:
+            return taken_out(file.read_bytes(), opened, whole=session, names=names, feed=feed)
+        finally:
+            _give_back(file)
 
     try:
         session = opened(str(file))
@@ -286,8 +289,13 @@ def load_compiled(path: Path, signature: Signature | None = None) -> CompiledMod
             raise ModelNotLoaded(
                 f"{file.name} wants columns that the signature lacks: {', '.join(sorted(lacking))}"
             )
-    if file.stat().st_size > _LARGE_BYTES:
-        with contextlib.suppress(AttributeError):  # not every C library has it
-            ctypes.CDLL(None).malloc_trim(0)  # more than half of what loading took is free again by now
+    _give_back(file)
     errors = (state.InvalidArgument, state.Fail, RuntimeError)
     return CompiledModel(session, contract, errors, batches=batches)
+
+
+def _give_back(file: Path) -> None:
+    """Give the system the memory that reading a large graph took, more than half of which is free again by now."""
+    if file.stat().st_size > _LARGE_BYTES:
+        with contextlib.suppress(AttributeError):  # not every C library has it
+            ctypes.CDLL(None).malloc_trim(0)
