@@ -28,7 +28,7 @@ import numpy as np
 from rich.table import Table
 from serving import costs, models, ours, peers
 from serving.load import DidNotStart, Load, Server, Target, ask, free_ports, press, running
-from serving.tables import BINARY, MANY, Found, console, load_cells, show, show_costs
+from serving.tables import BINARY, MANY, Found, console, load_cells, show, show_costs, show_costs_of_many
 
 LIMITS = {"bare uvloop": "bare_app.py", "empty on uvicorn": "empty_app.py"}
 
@@ -234,6 +234,7 @@ class Bench:
     def costs(self, kind: str) -> dict[str, Load]:
         """Measure ours with each part missing in turn and print the differences."""
         found: dict[str, Load] = {}
+        many: dict[str, dict[str, Load]] = {}
         homes: dict[bool, ours.Home] = {}
         for name, part in costs.PARTS.items():
             console.log(f"{kind}: {part.title}")
@@ -247,12 +248,23 @@ class Bench:
                 with self._our_server(home, part) as (server, port, rows):
                     target = ours.target(home, port, ours.PROTOCOLS["v2"], rows, each=1)
                     server.first_answer_s(target)
-                    load = self._press(target, server, 64)
-                found[name] = load
+                    found[name] = self._press(target, server, 64)
+                    if name in costs.OF_MANY:
+                        many[name] = {
+                            title: self._press(
+                                ours.target(home, port, ours.PROTOCOLS[protocol], rows, each=MANY), server, 4
+                            )
+                            for protocol, title in (("v2", "JSON"), ("binary", "binary"), ("arrow", "arrow"))
+                        }
             except (DidNotStart, RuntimeError) as error:
                 console.log(f"[red]{part.title}: {error}")
         show_costs(kind, found)
-        return found
+        show_costs_of_many(kind, many)
+        return found | {
+            f"{name}, {MANY:,} rows {title}": load
+            for name, loads in many.items()
+            for title, load in loads.items()
+        }
 
 
 if __name__ == "__main__":

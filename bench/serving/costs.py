@@ -80,6 +80,9 @@ PARTS: dict[str, Part] = {
 }
 """By what is missing then."""
 
+OF_MANY = ("nothing", "prediction log", "model", "all but HTTP")
+"""What is measured with many rows a request, too: what they cost is nearly all in these."""
+
 
 def environment(part: Part, folder: Path) -> dict[str, str]:
     """Return the variables with which a server runs without a part; they name the folder, which is made."""

@@ -200,6 +200,18 @@ def show_costs(kind: str, found: dict[str, Load]) -> None:
     )
 
 
+def show_costs_of_many(kind: str, found: dict[str, dict[str, Load]]) -> None:
+    """Print how many rows a second there are with each part switched off, many of them in a request."""
+    titles = list(found.get("nothing", {}))
+    table = Table(title=f"{models.TITLES[kind]}: {MANY:,} rows a request, rows/s (4 connections)")
+    table.add_column("switched off")
+    for title in titles:
+        table.add_column(title, justify="right")
+    for name, loads in found.items():
+        table.add_row(name, *(f"{loads[title].requests_per_s * MANY:,.0f}" for title in titles))
+    console.print(table)
+
+
 def _path_us(load: Load) -> float:
     return sum(load.cpu_of.get(role, 0.0) for role in ours.SERVED)
 
