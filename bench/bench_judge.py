@@ -21,7 +21,7 @@ from rich.table import Table
 
 from trimtab.domains.deploy.rollouts.plans import Plan
 from trimtab.domains.deploy.rollouts.strategies import requests_needed
-from trimtab.science.sequential import simulation
+from trimtab.science.sequential import champions, simulation
 from trimtab.science.sequential.judge import Kind
 
 ALPHA = 0.05
@@ -40,12 +40,12 @@ MARGINS: dict[Kind, float] = {
     "prediction-mean": 0.15,
     "quality": 0.03,
 }
-FEW: dict[str, simulation.Scores] = {
-    "0/1": simulation.FLAGS,
-    "two scores": simulation.TWO_SCORES,
-    "ten classes": simulation.TEN_CLASSES,
-    "texts": simulation.TEXTS,
-    "forty classes": simulation.CLASSES,
+FEW: dict[str, champions.Scores] = {
+    "0/1": champions.FLAGS,
+    "two scores": champions.TWO_SCORES,
+    "ten classes": champions.TEN_CLASSES,
+    "texts": champions.TEXTS,
+    "forty classes": champions.CLASSES,
 }
 """Champions of few distinct scores, or of classes. Of "two scores" and "ten classes", which are numbers, and of "texts" all or
 a part goes where the champion has nothing."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from trimtab.science.sequential import judge
+from trimtab.science.sequential import champions, judge
 from trimtab.science.sequential import simulation as simulated
 
 ALPHA = 0.05
@@ -52,10 +52,10 @@ def test_what_is_at_its_margin_is_seldom_called_safe(kind: judge.Kind, margin: f
 
 @pytest.mark.parametrize(
     "scores",
-    [simulated.FLAGS, simulated.TWO_SCORES, simulated.TEN_CLASSES, simulated.TEXTS, simulated.CLASSES],
+    [champions.FLAGS, champions.TWO_SCORES, champions.TEN_CLASSES, champions.TEXTS, champions.CLASSES],
     ids=["flags", "two", "ten", "texts", "forty"],
 )
-def test_the_promise_holds_for_a_champion_of_few_scores(scores: simulated.Scores) -> None:
+def test_the_promise_holds_for_a_champion_of_few_scores(scores: champions.Scores) -> None:
     harmless = simulated.simulate("predictions", 0.2, trials=TRIALS // 2, split=SPLIT, scores=scores)
     assert (harmless.first(NEEDED) > 0).mean() <= most(TRIALS // 2)
     at_margin = simulated.simulate(
@@ -64,7 +64,7 @@ def test_the_promise_holds_for_a_champion_of_few_scores(scores: simulated.Scores
     assert (at_margin.first(NEEDED, of="safe") > 0).mean() <= most(TRIALS // 2)
     found = simulated.simulate("predictions", 0.45, trials=60, split=SPLIT, scores=scores, seed=1)
     assert (found.first(NEEDED) > 0).mean() > 0.95
-    if scores is simulated.FLAGS:
+    if scores is champions.FLAGS:
         found = simulated.simulate("prediction-mean", 0.25, trials=60, split=SPLIT, scores=scores, seed=1)
         assert (found.first(NEEDED) > 0).mean() > 0.85
 
@@ -140,13 +140,13 @@ def test_the_simulation_runs_the_judges_own_tests() -> None:
 @pytest.mark.parametrize(
     ("kind", "scores"),
     [
-        ("predictions", simulated.FLAGS),
-        ("prediction-mean", simulated.FLAGS),
-        ("predictions", simulated.TEXTS),
-        ("predictions", simulated.CLASSES),
+        ("predictions", champions.FLAGS),
+        ("prediction-mean", champions.FLAGS),
+        ("predictions", champions.TEXTS),
+        ("predictions", champions.CLASSES),
     ],
 )
-def test_so_it_does_for_few_scores_and_for_classes(kind: judge.Kind, scores: simulated.Scores) -> None:
+def test_so_it_does_for_few_scores_and_for_classes(kind: judge.Kind, scores: champions.Scores) -> None:
     split, effect = simulated.Split(batches=4), 0.3
     found = simulated.simulate(kind, effect, trials=1, split=split, scores=scores, seed=7)
     twin = np.random.default_rng(7)
