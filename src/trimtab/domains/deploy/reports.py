@@ -27,9 +27,8 @@ class Reports(Traffic):
         """Note that a version answers, and give it the traffic that it was deployed for."""
         self._govern.permit(who, "write", refs.make("endpoint", name))
         with self._db.write() as tx:
-            tx.lock(f"deploy.endpoint:{name}")
-            endpoint = store.endpoint(tx, name=name)
-            if endpoint is None or all(one.version != version for one in endpoint.served):
+            endpoint = _serving(tx, name, version)
+            if endpoint is None:
                 return
             one = endpoint.find(version)
             if one.state != "ready":
@@ -52,9 +51,8 @@ class Reports(Traffic):
         """
         self._govern.permit(who, "write", refs.make("endpoint", name))
         with self._db.write() as tx:
-            tx.lock(f"deploy.endpoint:{name}")
-            endpoint = store.endpoint(tx, name=name)
-            if endpoint is None or all(one.version != version for one in endpoint.served):
+            endpoint = _serving(tx, name, version)
+            if endpoint is None:
                 return
             one = endpoint.find(version)
             failed = msgspec.structs.replace(one, state="failed", error=error, activate=None, pid=None)
@@ -121,3 +119,12 @@ class Reports(Traffic):
             return  # nobody else is there to answer
         reason = f"version {version} does not run: {error}"[:500]
         self._change(tx, who, endpoint, served, action="rollback", reason=reason)
+
+
+def _serving(tx: Tx, name: str, version: str) -> Endpoint | None:
+    """Lock an endpoint and return it; None where it, or its version, has gone meanwhile."""
+    tx.lock(f"deploy.endpoint:{name}")
+    endpoint = store.endpoint(tx, name=name)
+    if endpoint is None or all(one.version != version for one in endpoint.served):
+        return None
+    return endpoint
